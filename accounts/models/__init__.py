@@ -1,0 +1,32 @@
+"""The company's own people, its customers, and everything recorded about them."""
+
+from accounts.models.account import Account, AccountMember, Contact
+from accounts.models.audit import AuditEntry
+from accounts.models.care import ChurnReason, Enquiry, Interaction, Issue, Promise
+from accounts.models.commerce import Contract, Order, OrderLine, Product
+from accounts.models.imports import ImportChange, ImportRun, RejectedRow
+from accounts.models.staff import Company, ExchangeRate, Role, Team, User
+
+__all__ = [
+    "Account",
+    "AccountMember",
+    "AuditEntry",
+    "ChurnReason",
+    "Company",
+    "Contact",
+    "Contract",
+    "Enquiry",
+    "ExchangeRate",
+    "ImportChange",
+    "ImportRun",
+    "Interaction",
+    "Issue",
+    "Order",
+    "OrderLine",
+    "Product",
+    "Promise",
+    "RejectedRow",
+    "Role",
+    "Team",
+    "User",
+]

@@ -1,0 +1,56 @@
+"""Column types that every app shares."""
+
+from typing import Any
+
+from django.core.validators import RegexValidator
+from django.db import models
+from django.db.models.functions import Now
+
+
+class MoneyField(models.DecimalField):
+    """An amount in the currency that stands beside it: up to 16 digits before the point, 2 after."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **{"max_digits": 18, "decimal_places": 2} | kwargs)
+
+
+class CurrencyField(models.CharField):
+    """An ISO 4217 code such as EUR."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        checks = [RegexValidator(r"^[A-Z]{3}$", "Use the three-letter code of the currency, such as EUR.")]
+        super().__init__(*args, **{"max_length": 3, "validators": checks} | kwargs)
+
+
+class Stamped(models.Model):
+    """Rows that know when they were written; the database fills both, so bulk loads need not."""
+
+    created_at = models.DateTimeField(db_default=Now(), editable=False)
+    updated_at = models.DateTimeField(db_default=Now(), auto_now=True)
+
+    class Meta:
+        abstract = True
+
+
+class Sourced(Stamped):
+    """Rows that came from a file, the API or a CRM: where from, under which id, and by which import."""
+
+    record_source = models.CharField(
+        max_length=60,
+        db_default="file",
+        default="file",
+        help_text="The file or system the record comes from.",
+    )
+    external_id = models.CharField(max_length=200, help_text="Its id there.")
+    is_sample = models.BooleanField(db_default=False, default=False, help_text="Part of the sample company.")
+    import_run = models.ForeignKey(
+        "accounts.ImportRun",
+        null=True,
+        blank=True,
+        on_delete=models.SET_NULL,
+        related_name="+",
+        db_index=False,
+    )
+
+    class Meta:
+        abstract = True

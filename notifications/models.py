@@ -1,0 +1,109 @@
+"""Messages to people: what is to be sent (outbox), what they see (inbox), and what they want."""
+
+from __future__ import annotations
+
+from typing import Self
+
+from django.db import models
+from django.db.models import Q
+
+from accounts.models import Account, User
+from accounts.models.fields import Stamped
+
+
+class Topic(models.TextChoices):
+    HANDBACK = "handback", "An account is handed back to you"
+    ESCALATION = "escalation", "A handback in your team is overdue"
+    PULSE_DUE = "pulse_due", "A pulse check is due"
+    ISSUE = "issue", "An issue is yours"
+    THANKS = "thanks", "Somebody thanks you"
+    IMPORT = "import", "An import has finished"
+    DIGEST = "digest", "What changed since yesterday"
+    SYSTEM = "system", "Something needs an administrator"
+
+
+class Channel(models.TextChoices):
+    INBOX = "inbox", "In Mainstay"
+    EMAIL = "email", "E-mail"
+
+
+class Preference(Stamped):
+    """Whether a person wants a topic on a channel; no row = the default (inbox: all, e-mail: handbacks, escalations, digest)."""
+
+    user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="preferences")
+    topic = models.CharField(max_length=20, choices=Topic.choices)
+    channel = models.CharField(max_length=10, choices=Channel.choices)
+    is_wanted = models.BooleanField()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["user", "topic", "channel"], name="preference_once")]
+
+    def __str__(self) -> str:
+        return f"{self.user}: {self.topic} by {self.channel}"
+
+
+class NotificationQuerySet(models.QuerySet["Notification"]):
+    def visible_to(self, user: User) -> Self:
+        """One's own, nobody else's."""
+        return self.filter(user=user)
+
+    def unread(self) -> Self:
+        return self.filter(read_at__isnull=True)
+
+
+class Notification(Stamped):
+    """A message in a person's inbox. `path` is where it leads, within Mainstay."""
+
+    user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="notifications", db_index=False)
+    topic = models.CharField(max_length=20, choices=Topic.choices)
+    account = models.ForeignKey(
+        Account, null=True, blank=True, on_delete=models.CASCADE, related_name="notifications"
+    )
+    title = models.CharField(max_length=200)
+    body = models.TextField(blank=True)
+    path = models.CharField(max_length=300, blank=True)
+    read_at = models.DateTimeField(null=True, blank=True)
+    is_sample = models.BooleanField(default=False, db_default=False)
+
+    objects = NotificationQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["-created_at", "-pk"]
+        indexes = [
+            models.Index(fields=["user", "-created_at"], name="notification_by_user"),
+            models.Index(fields=["user"], condition=Q(read_at__isnull=True), name="notification_unread"),
+        ]
+
+    def __str__(self) -> str:
+        return self.title
+
+
+class OutboxState(models.TextChoices):
+    WAITING = "waiting", "Waiting"
+    SENT = "sent", "Sent"
+    FAILED = "failed", "Given up"
+
+
+class OutboxMessage(Stamped):
+    """An e-mail to be sent, written in the transaction that caused it. `dedupe_key` makes sure it is written once."""
+
+    user = models.ForeignKey(User, null=True, blank=True, on_delete=models.CASCADE, related_name="+")
+    topic = models.CharField(max_length=20, choices=Topic.choices)
+    to_address = models.EmailField()
+    subject = models.CharField(max_length=200)
+    body = models.TextField()
+    dedupe_key = models.CharField(max_length=200, unique=True)
+    state = models.CharField(max_length=10, choices=OutboxState.choices, default=OutboxState.WAITING)
+    attempts = models.PositiveSmallIntegerField(default=0)
+    next_attempt_at = models.DateTimeField()
+    sent_at = models.DateTimeField(null=True, blank=True)
+    last_error = models.CharField(max_length=500, blank=True)
+
+    class Meta:
+        ordering = ["pk"]
+        indexes = [
+            models.Index(fields=["next_attempt_at"], condition=Q(state="waiting"), name="outbox_waiting")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.subject} to {self.to_address}"

@@ -1,0 +1,130 @@
+"""An account at risk, given back to the salesperson who won it: one episode from opening to outcome."""
+
+from __future__ import annotations
+
+from typing import Self
+
+from django.core.serializers.json import DjangoJSONEncoder
+from django.db import models
+from django.db.models import Q
+
+from accounts.models import Account, ChurnReason, User
+from accounts.models.account import AccountRelatedQuerySet
+from accounts.models.fields import CurrencyField, MoneyField, Stamped
+
+
+class HandbackTrigger(models.TextChoices):
+    AT_RISK = "at_risk", "At risk"
+    QUIET = "quiet", "Quiet beyond its own rhythm"
+    RENEWAL = "renewal", "Renewal near"
+    PULSE = "pulse", "Poor pulse"
+    MANUAL = "manual", "Asked for by a person"
+
+
+class HandbackState(models.TextChoices):
+    OPEN = "open", "Waiting for an answer"
+    ACCEPTED = "accepted", "Accepted"
+    CLOSED = "closed", "Closed"
+
+
+class HandbackOutcome(models.TextChoices):
+    SAVED = "saved", "Saved"
+    LOST = "lost", "Lost"
+    FALSE_ALARM = "false_alarm", "False alarm"
+
+
+UNFINISHED = (HandbackState.OPEN, HandbackState.ACCEPTED)
+
+
+class HandbackQuerySet(AccountRelatedQuerySet):
+    def visible_to(self, user: User) -> Self:
+        """Whoever sees the account, and the person it was handed to."""
+        return (super().visible_to(user) | self.filter(salesperson=user)) if user.is_active else self.none()
+
+    def unfinished(self) -> Self:
+        return self.filter(state__in=UNFINISHED)
+
+
+class Handback(Stamped):
+    """`salesperson` has the episode now: first the one who won the account, else the fallback that `assigned_because`
+    names. `risk` keeps what was known when it was opened (probability, reasons, money), whatever later runs say."""
+
+    account = models.ForeignKey(Account, on_delete=models.CASCADE, related_name="handbacks")
+    salesperson = models.ForeignKey(
+        User, null=True, blank=True, on_delete=models.PROTECT, related_name="handbacks"
+    )
+    assigned_because = models.CharField(max_length=200)
+    trigger = models.CharField(max_length=10, choices=HandbackTrigger.choices)
+    state = models.CharField(max_length=10, choices=HandbackState.choices, default=HandbackState.OPEN)
+    risk = models.JSONField(default=dict, encoder=DjangoJSONEncoder)
+    revenue_at_risk = MoneyField(default=0)
+    currency = CurrencyField()
+    opened_at = models.DateTimeField()
+    opened_by = models.ForeignKey(User, null=True, blank=True, on_delete=models.SET_NULL, related_name="+")
+    due_on = models.DateField(help_text="Answer by this day.")
+    accepted_at = models.DateTimeField(null=True, blank=True)
+    escalated_at = models.DateTimeField(null=True, blank=True)
+    closed_at = models.DateTimeField(null=True, blank=True)
+    closed_by = models.ForeignKey(User, null=True, blank=True, on_delete=models.SET_NULL, related_name="+")
+    outcome = models.CharField(max_length=12, choices=HandbackOutcome.choices, blank=True)
+    churn_reason = models.ForeignKey(
+        ChurnReason, null=True, blank=True, on_delete=models.PROTECT, related_name="handbacks"
+    )
+    closing_note = models.TextField(blank=True)
+    is_sample = models.BooleanField(default=False, db_default=False)
+
+    objects = HandbackQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["-revenue_at_risk", "pk"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["account"],
+                condition=Q(state__in=["open", "accepted"]),
+                name="one_unfinished_handback",
+            ),
+            models.CheckConstraint(
+                condition=Q(state="closed", closed_at__isnull=False) & ~Q(outcome="")
+                | ~Q(state="closed") & Q(outcome="", closed_at__isnull=True),
+                name="handback_closed_with_outcome",
+            ),
+            models.CheckConstraint(
+                condition=~Q(outcome="lost") | Q(churn_reason__isnull=False), name="lost_handback_has_reason"
+            ),
+        ]
+        indexes = [
+            models.Index(
+                fields=["salesperson", "due_on"],
+                condition=Q(state__in=["open", "accepted"]),
+                name="handback_due",
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.account} back to {self.salesperson or 'nobody yet'}"
+
+
+class AttemptKind(models.TextChoices):
+    CALL = "call", "Call"
+    EMAIL = "email", "E-mail"
+    MEETING = "meeting", "Meeting"
+    DECLINE = "decline", "Declined"
+    REASSIGN = "reassign", "Reassigned"
+    ESCALATE = "escalate", "Escalated"
+
+
+class HandbackAttempt(Stamped):
+    """One thing that was done about a handback: a try to reach the customer, or a change of hands."""
+
+    handback = models.ForeignKey(Handback, on_delete=models.CASCADE, related_name="attempts")
+    user = models.ForeignKey(User, null=True, blank=True, on_delete=models.PROTECT, related_name="+")
+    happened_at = models.DateTimeField()
+    kind = models.CharField(max_length=10, choices=AttemptKind.choices)
+    has_reached = models.BooleanField(default=False, help_text="Spoke with somebody there.")
+    note = models.CharField(max_length=500, blank=True)
+
+    class Meta:
+        ordering = ["happened_at", "pk"]
+
+    def __str__(self) -> str:
+        return f"{self.get_kind_display()} on {self.happened_at:%Y-%m-%d}"

@@ -1,0 +1,18 @@
+"""What the engine found: runs, fitted models, scores; what leaving means here; figures kept for the pages."""
+
+from retention.models.definitions import Definition, TierPolicy
+from retention.models.jobs import JobRun
+from retention.models.kpis import KpiValue
+from retention.models.scores import FittedModel, Score, ScoreChunk, ScoreRun, Tier
+
+__all__ = [
+    "Definition",
+    "FittedModel",
+    "JobRun",
+    "KpiValue",
+    "Score",
+    "ScoreChunk",
+    "ScoreRun",
+    "Tier",
+    "TierPolicy",
+]

@@ -1,0 +1,268 @@
+"""Settings, all of them from the environment. A value that cannot be used stops the program with a sentence.
+
+See .env.example for what can be set. Without DATABASE_URL and REDIS_URL the embedded servers of
+retention/embedded.py are used; manage.py puts their addresses into the environment before this file is read.
+"""
+
+import os
+import secrets
+import zoneinfo
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import environ
+from django.core.exceptions import ImproperlyConfigured
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+env = environ.Env()
+environ.Env.read_env(BASE_DIR / ".env")
+
+
+def _secret_key() -> str:
+    """The key from the environment, or one made once and kept in the data directory (trial only)."""
+    if key := env.str("MAINSTAY_SECRET_KEY", default=""):
+        if len(key) < 50:
+            raise ImproperlyConfigured("MAINSTAY_SECRET_KEY needs at least 50 random characters.")
+        return key
+    if DATABASE_URL and not DEBUG and not TRIAL:
+        raise ImproperlyConfigured(
+            "Set MAINSTAY_SECRET_KEY to at least 50 random characters: this installation uses its own "
+            "database server (DATABASE_URL is set), so its key must not live beside it in a file."
+        )
+    path = DATA_DIR / "secret-key"
+    DATA_DIR.mkdir(parents=True, exist_ok=True)
+    if not path.exists():
+        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with os.fdopen(handle, "w") as out:
+            out.write(secrets.token_urlsafe(64))
+    return path.read_text()
+
+
+def _time_zone() -> str:
+    name = env.str("MAINSTAY_TIME_ZONE", default="UTC")
+    if name not in zoneinfo.available_timezones():
+        raise ImproperlyConfigured(f"MAINSTAY_TIME_ZONE is '{name}'; use a name such as Europe/Berlin.")
+    return name
+
+
+def _port() -> int:
+    text = env.str("MAINSTAY_PORT", default="8000")
+    if not (text.isdigit() and 0 < int(text) < 65536):
+        raise ImproperlyConfigured(f"MAINSTAY_PORT is '{text}'; use a number from 1 to 65535.")
+    return int(text)
+
+
+def _database() -> dict:
+    if not DATABASE_URL:
+        return {"ENGINE": "django.db.backends.postgresql", "NAME": "mainstay"}
+    if urlsplit(DATABASE_URL).scheme not in {"postgres", "postgresql"}:
+        raise ImproperlyConfigured(
+            "DATABASE_URL must name a PostgreSQL server: postgresql://user:password@host:5432/name"
+        )
+    return env.db_url_config(DATABASE_URL)
+
+
+def _flag(name: str, default: bool) -> bool:
+    text = env.str(name, default=str(default)).strip().lower()
+    if text not in {"1", "0", "true", "false", "yes", "no", "on", "off"}:
+        raise ImproperlyConfigured(f"{name} is '{text}'; use true or false.")
+    return text in {"1", "true", "yes", "on"}
+
+
+DATA_DIR = Path(env.str("MAINSTAY_DATA_DIR", default=str(BASE_DIR / "var"))).absolute()
+DATABASE_URL = env.str("DATABASE_URL", default="")
+REDIS_URL = env.str("REDIS_URL", default="")
+DEBUG = _flag("MAINSTAY_DEBUG", False)
+# Set by manage.py when it uses the embedded servers: plain http on loopback.
+TRIAL = _flag("MAINSTAY_TRIAL", not DATABASE_URL)
+PORT = _port()
+SECRET_KEY = _secret_key()
+ALLOWED_HOSTS = env.list("MAINSTAY_ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]"])
+CSRF_TRUSTED_ORIGINS = env.list("MAINSTAY_TRUSTED_ORIGINS", default=[])
+
+INSTALLED_APPS = [
+    "retention.apps.RetentionConfig",
+    "pulsecheck.apps.PulsecheckConfig",
+    "notifications.apps.NotificationsConfig",
+    "accounts.apps.AccountsConfig",
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+    "django.contrib.humanize",
+    "django.contrib.postgres",
+    "crispy_forms",
+    "crispy_bootstrap5",
+    "django_htmx",
+    "template_partials",
+    "django_filters",
+    "rest_framework",
+    "rest_framework.authtoken",
+    "drf_spectacular",
+    "drf_spectacular_sidecar",
+    "axes",
+]
+
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "csp.middleware.CSPMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.auth.middleware.LoginRequiredMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "django_htmx.middleware.HtmxMiddleware",
+    "accounts.middleware.TimeZoneMiddleware",
+    "axes.middleware.AxesMiddleware",
+]
+
+ROOT_URLCONF = "retention.urls"
+WSGI_APPLICATION = "retention.wsgi.application"
+
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+                "retention.context.shell",
+            ],
+        },
+    },
+]
+
+DATABASES = {
+    "default": {
+        **_database(),
+        "CONN_MAX_AGE": env.int("MAINSTAY_CONN_MAX_AGE", default=60),
+        "CONN_HEALTH_CHECKS": True,
+        "ATOMIC_REQUESTS": False,
+    }
+}
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+AUTH_USER_MODEL = "accounts.User"
+AUTHENTICATION_BACKENDS = ["axes.backends.AxesStandaloneBackend", "django.contrib.auth.backends.ModelBackend"]
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
+    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 12}},
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+]
+LOGIN_URL = "accounts:sign_in"
+LOGIN_REDIRECT_URL = "retention:today"
+LOGOUT_REDIRECT_URL = "accounts:sign_in"
+AXES_FAILURE_LIMIT = 9
+AXES_COOLOFF_TIME = 0.25  # hours
+AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
+AXES_RESET_ON_SUCCESS = True
+AXES_LOCKOUT_TEMPLATE = "registration/locked.html"
+AXES_USERNAME_FORM_FIELD = "username"
+AXES_ENABLE_ADMIN = False
+AXES_VERBOSE = False
+
+LANGUAGE_CODE = "en"
+USE_I18N = False
+USE_TZ = True
+TIME_ZONE = _time_zone()
+
+STATIC_URL = "static/"
+STATIC_ROOT = Path(env.str("MAINSTAY_STATIC_ROOT", default=str(DATA_DIR / "static")))
+NODE_MODULES = BASE_DIR / "node_modules"
+STATICFILES_DIRS = [
+    BASE_DIR / "static",
+    ("vendor/tabler", NODE_MODULES / "@tabler/core/dist/css"),
+    ("vendor/tabler-js", NODE_MODULES / "@tabler/core/dist/js"),
+    ("vendor/inter", NODE_MODULES / "@fontsource-variable/inter"),
+    ("vendor/chart", NODE_MODULES / "chart.js/dist"),
+]
+STORAGES = {
+    "default": {
+        "BACKEND": "django.core.files.storage.FileSystemStorage",
+        "OPTIONS": {"location": str(DATA_DIR / "files")},
+    },
+    "staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"},
+}
+WHITENOISE_USE_FINDERS = DEBUG
+FILE_UPLOAD_PERMISSIONS = 0o600
+DATA_UPLOAD_MAX_MEMORY_SIZE = 10 * 1024 * 1024
+MAX_IMPORT_BYTES = env.int("MAINSTAY_MAX_IMPORT_BYTES", default=2 * 1024**3)
+
+CRISPY_ALLOWED_TEMPLATE_PACKS = CRISPY_TEMPLATE_PACK = "bootstrap5"
+
+REST_FRAMEWORK = {
+    "DEFAULT_AUTHENTICATION_CLASSES": [
+        "rest_framework.authentication.TokenAuthentication",
+        "rest_framework.authentication.SessionAuthentication",
+    ],
+    "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
+    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "DEFAULT_FILTER_BACKENDS": ["django_filters.rest_framework.DjangoFilterBackend"],
+    "COERCE_DECIMAL_TO_STRING": True,
+}
+SPECTACULAR_SETTINGS = {
+    "TITLE": "Mainstay API",
+    "VERSION": "1",
+    "SERVE_INCLUDE_SCHEMA": False,
+    "SWAGGER_UI_DIST": "SIDECAR",
+    "REDOC_DIST": "SIDECAR",
+}
+
+EMAIL_BACKEND = env.str("MAINSTAY_EMAIL_BACKEND", default="django.core.mail.backends.filebased.EmailBackend")
+EMAIL_FILE_PATH = DATA_DIR / "mail"
+if email_url := env.str("MAINSTAY_EMAIL_URL", default=""):
+    vars().update(env.email_url_config(email_url))
+DEFAULT_FROM_EMAIL = env.str("MAINSTAY_FROM_EMAIL", default="Mainstay <mainstay@localhost>")
+# Where links in e-mails point to.
+BASE_URL = env.str("MAINSTAY_BASE_URL", default=f"http://127.0.0.1:{PORT}")
+
+CONTENT_SECURITY_POLICY = {
+    "DIRECTIVES": {
+        "default-src": ["'self'"],
+        "script-src": ["'self'"],
+        "style-src": ["'self'"],
+        "img-src": ["'self'", "data:"],
+        "font-src": ["'self'"],
+        "connect-src": ["'self'"],
+        "object-src": ["'none'"],
+        "base-uri": ["'none'"],
+        "form-action": ["'self'"],
+        "frame-ancestors": ["'none'"],
+    }
+}
+X_FRAME_OPTIONS = "DENY"
+SECURE_CONTENT_TYPE_NOSNIFF = True
+SECURE_REFERRER_POLICY = "same-origin"
+SESSION_COOKIE_HTTPONLY = True
+SESSION_COOKIE_SAMESITE = "Lax"
+SESSION_COOKIE_AGE = 14 * 24 * 3600
+CSRF_COOKIE_SAMESITE = "Lax"
+# A trial runs on http://127.0.0.1; an installation of one's own is served through TLS.
+HTTPS = _flag("MAINSTAY_HTTPS", not (TRIAL or DEBUG))
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = SECURE_SSL_REDIRECT = HTTPS
+SECURE_HSTS_SECONDS = 365 * 24 * 3600 if HTTPS else 0
+SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = HTTPS
+SECURE_PROXY_SSL_HEADER = (
+    ("HTTP_X_FORWARDED_PROTO", "https") if _flag("MAINSTAY_BEHIND_PROXY", HTTPS) else None
+)
+SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^readyz$"]
+
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s %(message)s"}},
+    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "root": {"handlers": ["stderr"], "level": env.str("MAINSTAY_LOG_LEVEL", default="WARNING")},
+}
+
+# Celery: PostgreSQL holds what has to be done, the broker only rings; retention/celery.py has the reasons.
+CELERY_BROKER_URL = REDIS_URL
