@@ -1,7 +1,7 @@
 """Settings, all of them from the environment. A value that cannot be used stops the program with a sentence.
 
 See .env.example for what can be set. Without DATABASE_URL and REDIS_URL the embedded servers of
-retention/embedded.py are used; manage.py puts their addresses into the environment before this file is read.
+retention/embedded.py are used; manage.py starts them.
 """
 
 import os
@@ -12,6 +12,8 @@ from urllib.parse import urlsplit
 
 import environ
 from django.core.exceptions import ImproperlyConfigured
+
+from retention.embedded import addresses
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 env = environ.Env()
@@ -24,7 +26,7 @@ def _secret_key() -> str:
         if len(key) < 50:
             raise ImproperlyConfigured("MAINSTAY_SECRET_KEY needs at least 50 random characters.")
         return key
-    if DATABASE_URL and not DEBUG and not TRIAL:
+    if OWN_DATABASE and not DEBUG and not TRIAL:
         raise ImproperlyConfigured(
             "Set MAINSTAY_SECRET_KEY to at least 50 random characters: this installation uses its own "
             "database server (DATABASE_URL is set), so its key must not live beside it in a file."
@@ -53,8 +55,6 @@ def _port() -> int:
 
 
 def _database() -> dict:
-    if not DATABASE_URL:
-        return {"ENGINE": "django.db.backends.postgresql", "NAME": "mainstay"}
     if urlsplit(DATABASE_URL).scheme not in {"postgres", "postgresql"}:
         raise ImproperlyConfigured(
             "DATABASE_URL must name a PostgreSQL server: postgresql://user:password@host:5432/name"
@@ -70,11 +70,12 @@ def _flag(name: str, default: bool) -> bool:
 
 
 DATA_DIR = Path(env.str("MAINSTAY_DATA_DIR", default=str(BASE_DIR / "var"))).absolute()
-DATABASE_URL = env.str("DATABASE_URL", default="")
-REDIS_URL = env.str("REDIS_URL", default="")
+OWN_DATABASE = bool(env.str("DATABASE_URL", default=""))
+DATABASE_URL = env.str("DATABASE_URL", default="") or addresses(DATA_DIR).database_url
+REDIS_URL = env.str("REDIS_URL", default="") or addresses(DATA_DIR).redis_url
 DEBUG = _flag("MAINSTAY_DEBUG", False)
-# Set by manage.py when it uses the embedded servers: plain http on loopback.
-TRIAL = _flag("MAINSTAY_TRIAL", not DATABASE_URL)
+# With the embedded servers: plain http on loopback.
+TRIAL = _flag("MAINSTAY_TRIAL", not OWN_DATABASE)
 PORT = _port()
 SECRET_KEY = _secret_key()
 ALLOWED_HOSTS = env.list("MAINSTAY_ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]"])
@@ -264,5 +265,4 @@ LOGGING = {
     "root": {"handlers": ["stderr"], "level": env.str("MAINSTAY_LOG_LEVEL", default="WARNING")},
 }
 
-# Celery: PostgreSQL holds what has to be done, the broker only rings; retention/celery.py has the reasons.
-CELERY_BROKER_URL = REDIS_URL
+# Celery's settings are in retention/celery.py, with the reasons for each.
