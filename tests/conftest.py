@@ -1,0 +1,250 @@
+"""What every test can ask for: a throw-away PostgreSQL and Valkey, a real Celery worker, a real browser.
+
+Each pytest session has servers of its own in a temporary directory, so sessions side by side do not meet, and
+nobody's DATABASE_URL is touched. Fixtures:
+
+- `db`, `transactional_db`, `live_server`: pytest-django's, on that PostgreSQL
+- `committed_db`: rows other processes can see, with the rows the migrations made put back for every test
+- `celery_worker`: a worker process on the test database; it can be killed and started again
+- `page`, `page_for(user)`: a page in headless Chromium on `live_server`; `axe(page)`: accessibility findings
+"""
+
+import contextlib
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from retention import embedded
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Page
+
+    from accounts.models import User
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+DATA_DIR = Path(tempfile.mkdtemp(prefix="mainstay-test-"))
+TEST_DATABASE = f"test_{embedded.NAME}"
+CHROMIUM_ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+
+# Before Django reads its settings: nothing of the developer's own environment may reach the tests.
+for name in [key for key in os.environ if key.startswith("MAINSTAY_") or key in {"DATABASE_URL", "REDIS_URL"}]:
+    del os.environ[name]
+os.environ |= {
+    "DJANGO_SETTINGS_MODULE": "retention.settings",
+    "MAINSTAY_DATA_DIR": str(DATA_DIR),
+    # Playwright keeps an event loop in the thread the test and its queries run in.
+    "DJANGO_ALLOW_ASYNC_UNSAFE": "1",
+}
+_session = contextlib.ExitStack()
+
+
+def pytest_configure() -> None:
+    """Start the servers and read the settings; pytest-django sets Django up right after this."""
+    (DATA_DIR / "static").mkdir()
+    _session.callback(shutil.rmtree, DATA_DIR)
+    _session.enter_context(embedded.servers(DATA_DIR, durable=False))
+
+    from django.conf import settings
+
+    # Files as they are in the tree: no collectstatic before a test, fast passwords in factories.
+    settings.STORAGES["staticfiles"] = {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}
+    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+
+
+def pytest_unconfigure() -> None:
+    _session.close()
+
+
+@pytest.fixture(scope="session")
+def data_dir() -> Path:
+    """The data directory of this session's servers."""
+    return DATA_DIR
+
+
+@pytest.fixture
+def committed_db(django_db_serialized_rollback: None, transactional_db: None) -> None:
+    """A database whose rows other processes see; the migrations' own rows are back for every test."""
+
+
+@pytest.fixture
+def test_environment(committed_db: None) -> dict[str, str]:
+    """The environment for a child process that works on the test database."""
+    url = embedded.addresses(DATA_DIR).database_url.replace(f"/{embedded.NAME}?", f"/{TEST_DATABASE}?")
+    return os.environ | {"DATABASE_URL": url, "MAINSTAY_TRIAL": "true", "PYTHONPATH": str(BASE_DIR)}
+
+
+class WorkerProcess:
+    """A Celery worker with its children, as the operating system sees it."""
+
+    def __init__(self, environment: dict[str, str], log: Path) -> None:
+        self.environment = environment
+        self.log = log
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Start it and wait until it answers."""
+        from retention.celery import app
+
+        command = [sys.executable, "-m", "celery", "-A", "retention", "worker", "-c", "2", "-l", "INFO"]
+        command += ["-Q", "default,batch", "--without-gossip", "--without-mingle"]
+        with self.log.open("ab") as log:
+            self.process = subprocess.Popen(
+                command, cwd=BASE_DIR, env=self.environment, stdout=log, stderr=log, start_new_session=True
+            )
+        wait_until(lambda: self._ended() or bool(app.control.ping(timeout=0.5)), 60, self.log.read_text)
+        assert not self._ended(), self.log.read_text()
+
+    def kill(self) -> None:
+        """kill -9 for the worker and all its children, as the kernel does when memory runs out."""
+        self._signal_group(signal.SIGKILL)
+
+    def kill_child(self) -> None:
+        """kill -9 for one of the children that run tasks."""
+        assert self.process is not None
+        os.kill(self.children()[0], signal.SIGKILL)
+
+    def children(self) -> list[int]:
+        """The processes that run tasks."""
+        assert self.process is not None
+        said = subprocess.run(
+            ["ps", "-o", "pid=", "--ppid", str(self.process.pid)], capture_output=True, text=True, check=False
+        )
+        return [int(word) for word in said.stdout.split()]
+
+    def stop(self) -> None:
+        """Let it finish what it does and end."""
+        if self.process is not None and not self._ended():
+            self.process.terminate()
+            try:
+                self.process.wait(30)
+            except subprocess.TimeoutExpired:
+                self.kill()
+
+    def _ended(self) -> bool:
+        return self.process is None or self.process.poll() is not None
+
+    def _signal_group(self, number: int) -> None:
+        assert self.process is not None
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.process.pid, number)
+        self.process.wait(10)
+
+
+@pytest.fixture
+def celery_worker(test_environment: dict[str, str], tmp_path: Path) -> Iterator[WorkerProcess]:
+    """A running worker on the test database, with an empty broker: `.kill()`, `.start()`, `.kill_child()`."""
+    flush_broker()
+    worker = WorkerProcess(test_environment, tmp_path / "worker.log")
+    worker.start()
+    yield worker
+    worker.stop()
+
+
+@pytest.fixture
+def no_tasks(committed_db: None) -> None:
+    """An empty broker and no worker."""
+    flush_broker()
+
+
+def flush_broker() -> None:
+    """Forget every task rung so far."""
+    import redis
+
+    redis.Redis.from_url(embedded.addresses(DATA_DIR).redis_url).flushall()
+
+
+def wait_until(
+    condition: Callable[[], bool], seconds: float = 60, explain: Callable[[], str] = lambda: ""
+) -> None:
+    """Wait for a condition; fail with the explanation when it does not come true in time."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, f"not within {seconds} s: {explain()}"
+        time.sleep(0.05)
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator["Browser"]:
+    """Headless Chromium: the machine's own, or the one `make install-test` got."""
+    from playwright.sync_api import sync_playwright
+
+    names = ("chromium", "chromium-browser", "google-chrome")
+    found = next((path for name in names if (path := shutil.which(name))), None)
+    with sync_playwright() as playwright:
+        launched = playwright.chromium.launch(executable_path=found, args=CHROMIUM_ARGUMENTS)
+        yield launched
+        launched.close()
+
+
+@pytest.fixture
+def page_for(browser: "Browser", live_server: Any, committed_db: None) -> Iterator[Callable[..., "Page"]]:
+    """Open a page as a user (or a stranger): `page = page_for(user, width=390, dark=True)`.
+
+    Addresses may be relative: `page.goto("/at-risk/")`. At the end the test fails if a page threw a JavaScript
+    error or did what the content security policy forbids.
+    """
+    contexts, faults = [], []
+
+    def open_page(user: "User | None" = None, *, width: int = 1280, dark: bool = False) -> "Page":
+        context = browser.new_context(
+            base_url=live_server.url,
+            viewport={"width": width, "height": 900},
+            color_scheme="dark" if dark else "light",
+            locale="en-GB",
+        )
+        contexts.append(context)
+        if user is not None:
+            context.add_cookies([session_cookie(user, live_server.url)])
+        page = context.new_page()
+        page.on("pageerror", lambda error: faults.append(str(error)))
+        page.on("console", lambda said: faults.append(said.text) if "Content Security" in said.text else None)
+        return page
+
+    yield open_page
+    for context in contexts:
+        context.close()
+    assert faults == []
+
+
+@pytest.fixture
+def page(page_for: Callable[..., "Page"]) -> "Page":
+    """A stranger's page, 1280 pixels wide."""
+    return page_for()
+
+
+def session_cookie(user: "User", url: str) -> Any:
+    """The cookie of someone who has just signed in."""
+    from django.conf import settings
+    from django.test import Client
+
+    client = Client()
+    client.force_login(user)
+    return {"name": settings.SESSION_COOKIE_NAME, "value": client.session.session_key, "url": url}
+
+
+@pytest.fixture(scope="session")
+def axe() -> Callable[["Page"], list[str]]:
+    """Check a page with axe-core: `assert axe(page) == []` (WCAG 2.2 A and AA, serious or worse)."""
+    source = (BASE_DIR / "node_modules/axe-core/axe.min.js").read_text()
+    rules = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]}
+
+    def find_violations(page: "Page") -> list[str]:
+        page.evaluate(source)
+        found = page.evaluate("rules => axe.run(document, rules)", rules)["violations"]
+        return [
+            f"{finding['id']}: {node['target']} {node['failureSummary']}"
+            for finding in found
+            if finding["impact"] in {"serious", "critical"}
+            for node in finding["nodes"]
+        ]
+
+    return find_violations
