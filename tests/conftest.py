@@ -36,7 +36,9 @@ TEST_DATABASE = f"test_{embedded.NAME}"
 CHROMIUM_ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 
 # Before Django reads its settings: nothing of the developer's own environment may reach the tests.
-for name in [key for key in os.environ if key.startswith("MAINSTAY_") or key in {"DATABASE_URL", "REDIS_URL"}]:
+for name in [
+    key for key in os.environ if key.startswith("MAINSTAY_") or key in {"DATABASE_URL", "REDIS_URL"}
+]:
     del os.environ[name]
 os.environ |= {
     "DJANGO_SETTINGS_MODULE": "retention.settings",
