@@ -2,13 +2,14 @@
 
 from retention.models.definitions import Definition, TierPolicy
 from retention.models.jobs import JobRun
-from retention.models.kpis import KpiValue
+from retention.models.kpis import KpiEvidence, KpiValue
 from retention.models.scores import FittedModel, Score, ScoreChunk, ScoreRun, Tier
 
 __all__ = [
     "Definition",
     "FittedModel",
     "JobRun",
+    "KpiEvidence",
     "KpiValue",
     "Score",
     "ScoreChunk",

@@ -37,3 +37,21 @@ class KpiValue(Stamped):
 
     def __str__(self) -> str:
         return f"{self.name} {self.period_start} to {self.period_end}"
+
+
+class KpiEvidence(models.Model):
+    """What every account added to a KPI when it was last recorded, as packed arrays (numpy .npz, no pickle), so that
+    the list behind a number adds up to it whatever has been imported since. The row named "book" holds the accounts
+    and their slices; the others say which of its rows count and with how much. See retention/kpis/evidence.py."""
+
+    name = models.CharField(max_length=40)
+    as_of = models.DateField()
+    payload = models.BinaryField()
+    labels = models.JSONField(default=dict, help_text="Names of the slices or parts that the arrays number.")
+
+    class Meta:
+        verbose_name_plural = "KPI evidence"
+        constraints = [models.UniqueConstraint(fields=["name"], name="kpi_evidence_once")]
+
+    def __str__(self) -> str:
+        return f"{self.name} as of {self.as_of}"

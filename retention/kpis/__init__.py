@@ -1,0 +1,1 @@
+"""The retention figures as plain formulas: arrays in, figures out. No Django, no clock."""
