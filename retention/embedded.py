@@ -74,38 +74,50 @@ def addresses(data_dir: Path) -> Addresses:
 @contextlib.contextmanager
 def servers(
     data_dir: Path, *, database: bool = True, broker: bool = True, durable: bool = True
-) -> Iterator[Addresses]:
+) -> Iterator["Servers"]:
     """Run the block with the servers of `data_dir` up; the last block to end, of any process, stops them.
 
     `durable=False` trades safety against a power cut for speed, for tests. Raises EmbeddedError.
     """
-    hold = _Hold(data_dir.absolute(), durable)
-    wanted: list[_Server] = [hold.postgres] * database + [hold.valkey] * broker
+    held = Servers(data_dir.absolute(), durable)
     try:
-        hold.acquire(wanted)
-        yield addresses(hold.data_dir)
+        held.acquire(database, broker)
+        yield held
     finally:
-        hold.release()
+        held.release()
 
 
-class _Hold:
+class Servers:
     """One program's share in the servers of a data directory."""
 
     def __init__(self, data_dir: Path, durable: bool) -> None:
         self.data_dir = data_dir
         self.postgres: _Server = _Postgres(data_dir, durable)
         self.valkey: _Server = _Valkey(data_dir)
+        self._wanted: list[_Server] = []
         self._users: int | None = None
 
-    def acquire(self, wanted: "list[_Server]") -> None:
+    def acquire(self, database: bool, broker: bool) -> None:
+        """Take a share and have the servers running."""
+        self._wanted = [self.postgres] * database + [self.valkey] * broker
         _make_data_dir(self.data_dir)
         with _locked(self.data_dir / "servers.lock"):
             self._users = _open_lock(self.data_dir / "servers.users")
             fcntl.flock(self._users, fcntl.LOCK_SH)
-            for server in wanted:
+            for server in self._wanted:
                 server.ensure_running()
 
+    def revive(self) -> list[str]:
+        """Start again what has died; returns the names of those servers."""
+        dead = [server for server in self._wanted if not server.is_alive()]
+        if dead:
+            with _locked(self.data_dir / "servers.lock"):
+                for server in dead:
+                    server.ensure_running()
+        return [server.label for server in dead]
+
     def release(self) -> None:
+        """Give the share back; the last one stops the servers."""
         if self._users is None:
             return
         with _undisturbed(), _locked(self.data_dir / "servers.lock"):
@@ -170,6 +182,12 @@ class _Server(abc.ABC):
                 f"{self.label} did not start ({_last_line(self.log)}); see {self.log}, or set {self.variable} "
                 "to a server of your own."
             )
+
+    def is_alive(self) -> bool:
+        """Whether its process is there."""
+        if self._child is not None:
+            self._child.poll()
+        return self._pid() is not None
 
     def stop(self) -> None:
         """Ask it to end, then insist; nothing happens when it does not run."""
