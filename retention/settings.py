@@ -178,13 +178,19 @@ TIME_ZONE = _time_zone()
 STATIC_URL = "static/"
 STATIC_ROOT = Path(env.str("MAINSTAY_STATIC_ROOT", default=str(DATA_DIR / "static")))
 NODE_MODULES = BASE_DIR / "node_modules"
-STATICFILES_DIRS = [
-    BASE_DIR / "static",
-    ("vendor/tabler", NODE_MODULES / "@tabler/core/dist/css"),
-    ("vendor/tabler-js", NODE_MODULES / "@tabler/core/dist/js"),
-    ("vendor/inter", NODE_MODULES / "@fontsource-variable/inter"),
-    ("vendor/chart", NODE_MODULES / "chart.js/dist"),
+STATICFILES_DIRS = [BASE_DIR / "static"]
+STATICFILES_FINDERS = [
+    "django.contrib.staticfiles.finders.FileSystemFinder",
+    "django.contrib.staticfiles.finders.AppDirectoriesFinder",
+    "retention.vendor.VendorFinder",
 ]
+# What the pages use of the npm packages, served below static/vendor/.
+VENDOR_FILES = {
+    "tabler": ("@tabler/core/dist/css", ("tabler.min.css", "tabler.min.css.map")),
+    "tabler-js": ("@tabler/core/dist/js", ("tabler.min.js", "tabler.min.js.map")),
+    "inter": ("@fontsource-variable/inter", ("wght.css", "files/*-wght-normal.woff2")),
+    "chart": ("chart.js/dist", ("chart.umd.min.js", "chart.umd.min.js.map")),
+}
 STORAGES = {
     "default": {
         "BACKEND": "django.core.files.storage.FileSystemStorage",
