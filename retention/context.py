@@ -1,10 +1,88 @@
-"""What the frame around every page shows."""
+"""What the frame around every page shows: the menu with its counts, how fresh the figures are, whose company it is."""
 
+from __future__ import annotations
+
+from functools import lru_cache
 from typing import Any
 
 from django.http import HttpRequest
+from django.urls import Resolver404, resolve
+from django.utils.functional import SimpleLazyObject
+
+from accounts.models import Role
+from accounts.permissions import ADMINISTRATORS, CARERS, LEADERS, has_role
+from accounts.selectors import get_company
+from retention.selectors.frame import frame_counts, freshness, has_sample, latest_run
+
+EVERYBODY = tuple(Role)
+# (group, ((label, path, icon, name of its count, who sees it), ...))
+MENU = (
+    (
+        "",
+        (
+            ("Today", "/", "sun", "", CARERS),
+            ("At risk", "/at-risk/", "alert-triangle", "risky", CARERS),
+            ("Accounts", "/accounts/", "building-store", "", EVERYBODY),
+            ("Pulse checks", "/pulse/", "heartbeat", "pulses", CARERS),
+            ("Handbacks", "/handbacks/", "arrow-back-up", "handbacks", CARERS),
+        ),
+    ),
+    ("Know", (("KPIs", "/kpis/", "chart-line", "", LEADERS),)),
+    (
+        "Company",
+        (
+            ("Imports", "/imports/", "database-import", "", LEADERS),
+            ("Settings", "/settings/", "settings", "", ADMINISTRATORS),
+            ("Status", "/status/", "activity", "", ADMINISTRATORS),
+        ),
+    ),
+)
 
 
 def shell(request: HttpRequest) -> dict[str, Any]:
-    """Name of the company; counts in the menu come with their pages."""
-    return {}
+    """Read only when a page with the frame asks for it."""
+    if getattr(request, "user", None) is None or not request.user.is_authenticated:
+        return {"shell": {"company": "", "nav": []}}
+    return {"shell": SimpleLazyObject(lambda: _shell(request))}
+
+
+def _shell(request: HttpRequest) -> dict[str, Any]:
+    run = latest_run()
+    counts = frame_counts(request.user, run)
+    return {
+        "company": get_company().name,
+        "counts": counts,
+        "nav": _menu(request, counts),
+        "freshness": freshness(run),
+        "sample": has_sample(),
+        "inbox_url": "/inbox/" if _exists("/inbox/") else "",
+    }
+
+
+def _menu(request: HttpRequest, counts: dict[str, int]) -> list[dict[str, Any]]:
+    groups = []
+    for label, entries in MENU:
+        items = [
+            {
+                "label": name,
+                "path": path,
+                "icon": icon,
+                "count": counts.get(count, 0),
+                "is_current": request.path == path or (path != "/" and request.path.startswith(path)),
+            }
+            for name, path, icon, count, roles in entries
+            if has_role(request.user, *roles) and _exists(path)
+        ]
+        if items:
+            groups.append({"label": label, "items": items})
+    return groups
+
+
+@lru_cache(maxsize=64)
+def _exists(path: str) -> bool:
+    """The menu names only pages that this release has."""
+    try:
+        resolve(path)
+    except Resolver404:
+        return False
+    return True

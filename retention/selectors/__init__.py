@@ -1,0 +1,1 @@
+"""Reads for pages and jobs, one module per family."""

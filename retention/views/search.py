@@ -1,0 +1,8 @@
+"""Search."""
+
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+
+
+def search(request: HttpRequest) -> HttpResponse:
+    return render(request, "retention/search.html")
