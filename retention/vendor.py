@@ -1,6 +1,6 @@
 """The front-end files of npm packages, one by one: of a package with hundreds of files the pages use two or three."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,21 +25,27 @@ class VendorFinder(BaseFinder):
 
     def list(self, ignore_patterns: Any) -> Iterator[tuple[str, Storage]]:
         for folder, (source, patterns) in settings.VENDOR_FILES.items():
-            storage = FileSystemStorage(location=settings.NODE_MODULES / source)
-            storage.prefix = f"vendor/{folder}"  # type: ignore[attr-defined] - collectstatic reads it
+            storage = _PackageStorage(settings.NODE_MODULES / source, f"vendor/{folder}")
             for name in _files(source, patterns):
                 yield name, storage
 
-    def find(self, path: str, **kwargs: Any) -> Any:
+    def find(self, path: str, find_all: bool = False, **kwargs: Any) -> Any:
         found = []
         for folder, (source, patterns) in settings.VENDOR_FILES.items():
             name = path.removeprefix(f"vendor/{folder}/")
             if name != path and name in _files(source, patterns):
                 found.append(str(settings.NODE_MODULES / source / name))
-        wants_all = kwargs.get("find_all") or kwargs.get("all")
-        return found if wants_all else (found[0] if found else [])
+        return found if find_all else next(iter(found), None)
 
 
-def _files(source: str, patterns: tuple[str, ...]) -> list[str]:
+class _PackageStorage(FileSystemStorage):
+    """One package's folder; collectstatic puts its files below the prefix."""
+
+    def __init__(self, location: Path, prefix: str) -> None:
+        super().__init__(location=location)
+        self.prefix = prefix
+
+
+def _files(source: str, patterns: tuple[str, ...]) -> Sequence[str]:
     root = Path(settings.NODE_MODULES / source)
     return sorted(str(path.relative_to(root)) for pattern in patterns for path in root.glob(pattern))
