@@ -12,6 +12,13 @@ from accounts.models import Role, User
 
 View = Callable[..., HttpResponseBase]
 
+
+class SignedIn(HttpRequest):
+    """A request behind LoginRequiredMiddleware: there is a person. For annotations of views."""
+
+    user: User  # type: ignore[assignment]
+
+
 CARERS = (Role.SALES_REP, Role.ACCOUNT_MANAGER, Role.MANAGER, Role.ADMINISTRATOR)
 LEADERS = (Role.MANAGER, Role.ADMINISTRATOR)
 ADMINISTRATORS = (Role.ADMINISTRATOR,)
@@ -27,7 +34,7 @@ def require_role(*roles: str) -> Callable[[View], View]:
 
     def decorate(view: View) -> View:
         @wraps(view)
-        def checked(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        def checked(request: SignedIn, *args: Any, **kwargs: Any) -> HttpResponseBase:
             if not has_role(request.user, *roles):
                 raise Http404
             return view(request, *args, **kwargs)
