@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from retention.kpis.terms import Bools, Floats, Ints, Terms, per_account, share
+from retention.kpis.terms import Floats, Ints, Terms, per_account, share
 
 
 def pulse_coverage(days_since_pulse: Floats, customer_days: Floats, every_days: Floats) -> Terms:
@@ -32,9 +32,7 @@ def promise_kept_rate(account_row: Ints, due: Ints, kept: Ints, t0: int, t1: int
     )
 
 
-def on_time_delivery_rate(
-    account_row: Ints, on_time: Floats, deliveries: Floats, accounts: int
-) -> Terms:
+def on_time_delivery_rate(account_row: Ints, on_time: Floats, deliveries: Floats, accounts: int) -> Terms:
     """Orders delivered by the day promised / orders promised for the period that were delivered or are overdue.
 
     Takes counts per account and stretch of time (several rows per account), as the database adds them up.

@@ -40,7 +40,9 @@ LOCKED = (
     "Customers who brought nothing before the window (new ones never flatter the figure). Cancelled and returned orders. "
     "A contract counts until its grace period is over."
 )
-SCORED = "Accounts that were not customers yet on the day of the score run; orders and contracts recorded later."
+SCORED = (
+    "Accounts that were not customers yet on the day of the score run; orders and contracts recorded later."
+)
 
 KPIS = (
     Kpi(
@@ -87,7 +89,8 @@ KPIS = (
         "full_loss_rate",
         "Erosion by full loss",
         "The part of erosion from customers who stopped altogether.",
-        "Sum of before, where after is 0 / sum of before. With the partial decline it makes the erosion. " + BEFORE_AFTER,
+        "Sum of before, where after is 0 / sum of before. With the partial decline it makes the erosion. "
+        + BEFORE_AFTER,
         YEAR,
         LOCKED,
         "share",

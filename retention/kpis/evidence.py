@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,8 +38,9 @@ class Evidence:
 
     def by_weight(self, lost_first: bool) -> Ints:
         """Positions by what weighs most: what is missing from the top (`lost_first`), else the top itself."""
-        missing = lost_first and self.denominator is not None
-        weight = self.denominator - self.numerator if missing else self.numerator
+        weight = self.numerator
+        if lost_first and self.denominator is not None:
+            weight = self.denominator - self.numerator
         return np.lexsort((self.rows, -weight))
 
 
@@ -50,21 +52,21 @@ def evidence_of(terms: Terms, part: Ints | None = None) -> Evidence:
     return Evidence(rows.astype(np.int64), terms.numerator[rows], bottom, parts)
 
 
-def pack(arrays: Mapping[str, NDArray]) -> bytes:
+def pack(arrays: Mapping[str, NDArray[Any]]) -> bytes:
     """Named arrays as .npz, compressed."""
     out = io.BytesIO()
-    np.savez_compressed(out, **arrays)
+    np.savez_compressed(out, allow_pickle=False, **dict(arrays))
     return out.getvalue()
 
 
-def unpack(payload: bytes) -> dict[str, NDArray]:
+def unpack(payload: bytes) -> dict[str, NDArray[Any]]:
     """What `pack` made; refuses pickled objects."""
     with np.load(io.BytesIO(payload), allow_pickle=False) as stored:
         return {name: stored[name] for name in stored.files}
 
 
 def pack_evidence(evidence: Evidence) -> bytes:
-    arrays = {
+    arrays: dict[str, NDArray[Any]] = {
         "rows": evidence.rows.astype(np.int32),
         "numerator": evidence.numerator,
         "part": evidence.part.astype(np.int16),

@@ -38,3 +38,16 @@ def period_ends(as_of: dt.date) -> list[dt.date]:
 def day_number(day: dt.date) -> int:
     """Days since 1970-01-01."""
     return (day - EPOCH).days
+
+
+def quarter_ends(as_of: dt.date, quarters: int) -> list[dt.date]:
+    """The day before the first of the `quarters` calendar quarters up to `as_of`, then the last day of each; the
+    running quarter ends at `as_of`."""
+    running = as_of.year * 4 + (as_of.month - 1) // 3
+    starts = [_quarter_start(running - back) for back in range(quarters - 1, -1, -1)]
+    return [*(start - dt.timedelta(days=1) for start in starts), as_of]
+
+
+def _quarter_start(index: int) -> dt.date:
+    year, quarter = divmod(index, 4)
+    return dt.date(year, quarter * 3 + 1, 1)

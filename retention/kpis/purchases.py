@@ -19,9 +19,7 @@ def repeat_purchase_rate(first_day: Ints, second_day: Ints, as_of: int, within_d
     return share(old_enough & (second_day - first_day <= within_days), old_enough)
 
 
-def inactive_after(
-    usual_gap: Floats, orders: Ints, *, floor: int, ceiling: int, window: float
-) -> Floats:
+def inactive_after(usual_gap: Floats, orders: Ints, *, floor: int, ceiling: int, window: float) -> Floats:
     """Days of silence after which a customer counts as inactive.
 
     clamp(2 x own median gap, floor, ceiling) with at least 3 orders, else the segment's `window` (clamped alike).
@@ -47,9 +45,7 @@ class Cohorts:
     revenue: Floats
 
 
-def cohort_retention(
-    cohort: Ints, account_row: Ints, period: Ints, revenue: Floats, periods: int
-) -> Cohorts:
+def cohort_retention(cohort: Ints, account_row: Ints, period: Ints, revenue: Floats, periods: int) -> Cohorts:
     """R_c(k) = customers of cohort c active in their k-th period / customers of c, and its twin in revenue.
 
     Parameters

@@ -13,9 +13,7 @@ def expected_loss(probability: Floats, expected_value: Floats) -> Terms:
     return amount(np.nan_to_num(probability) * np.nan_to_num(expected_value), scored)
 
 
-def revenue_at_risk(
-    probability: Floats, expected_value: Floats, is_lost: Bools, threshold: float
-) -> Terms:
+def revenue_at_risk(probability: Floats, expected_value: Floats, is_lost: Bools, threshold: float) -> Terms:
     """The same sum over the accounts whose probability is at or above the at-risk threshold and that are not lost."""
     risky = (np.nan_to_num(probability, nan=-1.0) >= threshold) & ~is_lost
     return amount(np.nan_to_num(probability) * np.nan_to_num(expected_value), risky)

@@ -8,7 +8,9 @@ import numpy as np
 
 from retention.kpis.terms import Bools, Floats, Ints, Terms, per_account, share
 
-SAVED_FROM = 0.8  # share of its prior revenue that an account must have kept for its episode to count as saved
+SAVED_FROM = (
+    0.8  # share of its prior revenue that an account must have kept for its episode to count as saved
+)
 
 
 @dataclass(frozen=True)

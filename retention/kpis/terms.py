@@ -73,7 +73,8 @@ def per_account(account_row: Ints, values: Floats | Bools, accounts: int) -> Flo
     account_row : (N,) position of each event's account, 0..accounts-1
     values : (N,) what each event adds
     """
-    return np.bincount(account_row, weights=np.asarray(values, dtype=np.float64), minlength=accounts)
+    weights = np.asarray(values, dtype=np.float64)
+    return np.bincount(account_row, weights=weights, minlength=accounts).astype(np.float64, copy=False)
 
 
 def _total(values: Floats, rows: Ints | None) -> float:
