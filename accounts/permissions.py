@@ -16,7 +16,7 @@ View = Callable[..., HttpResponseBase]
 class SignedIn(HttpRequest):
     """A request behind LoginRequiredMiddleware: there is a person. For annotations of views."""
 
-    user: User  # type: ignore[assignment]
+    user: User
 
 
 CARERS = (Role.SALES_REP, Role.ACCOUNT_MANAGER, Role.MANAGER, Role.ADMINISTRATOR)

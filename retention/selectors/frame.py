@@ -54,9 +54,7 @@ def frame_counts(user: User, run: ScoreRun | None) -> dict[str, int]:
 
 
 def _pulses_due(user: User, until: dt.date) -> int:
-    return Touchpoint.objects.filter(
-        assignee=user, state=TouchpointState.PLANNED, due_on__lte=until
-    ).count()
+    return Touchpoint.objects.filter(assignee=user, state=TouchpointState.PLANNED, due_on__lte=until).count()
 
 
 def _risky(user: User, run: ScoreRun | None) -> int:

@@ -79,7 +79,9 @@ def money_short(amount: Decimal | float | None, currency: str = "EUR") -> str:
     for size, letter in ((1e9, "bn"), (1e6, "M"), (1e3, "k")):
         if abs(value) >= size:
             scaled = value / size
-            return _signed(f"{scaled:.0f}{letter}" if abs(scaled) >= 10 else f"{scaled:.1f}{letter}", currency)
+            return _signed(
+                f"{scaled:.0f}{letter}" if abs(scaled) >= 10 else f"{scaled:.1f}{letter}", currency
+            )
     return _signed(f"{value:.0f}", currency)
 
 
@@ -220,7 +222,9 @@ def owner(user: User | None, duty: str = "Owner") -> SafeString:
     """One person as initials; a dashed question mark where nobody is."""
     if user is None:
         text = f"{duty}: nobody"
-        return format_html('<span class="owner missing" role="img" aria-label="{0}" title="{0}">?</span>', text)
+        return format_html(
+            '<span class="owner missing" role="img" aria-label="{0}" title="{0}">?</span>', text
+        )
     left = user.left_on is not None or not user.is_active
     text = f"{duty}: {user.name}{', has left' if left else ''}"
     return format_html(
@@ -322,7 +326,10 @@ def rhythm(
 
 def _band(kind: str, left: float, right: float) -> SafeString:
     return format_html(
-        '<rect class="{}" x="{}" y="6" width="{}" height="14"/>', kind, f"{left:.1f}", f"{max(right - left, 0):.1f}"
+        '<rect class="{}" x="{}" y="6" width="{}" height="14"/>',
+        kind,
+        f"{left:.1f}",
+        f"{max(right - left, 0):.1f}",
     )
 
 
@@ -331,7 +338,9 @@ def progress(done: float, total: float, label: str) -> SafeString:
     """How far something is; an unknown total shows a moving bar."""
     if total <= 0:
         return format_html('<progress aria-label="{}"></progress>', label)
-    return format_html('<progress max="{}" value="{}" aria-label="{}"></progress>', total, min(done, total), label)
+    return format_html(
+        '<progress max="{}" value="{}" aria-label="{}"></progress>', total, min(done, total), label
+    )
 
 
 @register.inclusion_tag("components/empty.html")
