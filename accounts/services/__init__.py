@@ -1,0 +1,1 @@
+"""Writes to staff and customer records, one module per kind."""
