@@ -62,7 +62,7 @@ MARGIN = Decimal("0.27")
 
 def make_products() -> list[ProductRecord]:
     """The catalogue at today's prices; cost is what the usual margin leaves."""
-    products = []
+    products: list[ProductRecord] = []
     for series, items in SERIES.items():
         for name, price in items:
             unit_price = Decimal(price)

@@ -31,8 +31,8 @@ from retention.sample.staff import SLOW, email_of
 from retention.sample.world import Ledger, World, add_days, add_working_days, office_hours, working_day
 
 FADE = 0.935  # of strain, per week
-BASE_HAZARD = 0.0015  # chance to start leaving in a week, without strain
-STEEPNESS = 1.35
+BASE_HAZARD = 0.0011  # chance to start leaving in a week, without strain
+STEEPNESS = 1.75
 MOST_STRAIN = 3.4
 EARLY_DAYS = 200
 CENT = Decimal("0.01")
@@ -109,6 +109,11 @@ class Life:
     @property
     def total_strain(self) -> float:
         return min(MOST_STRAIN, sum(self.strain.values()))
+
+    def _in_charge(self, day: dt.date) -> str:
+        """Who looks after the customer on a day of this week or the next."""
+        left_on = self.world.staff.person(self.manager).left_on
+        return self.manager if left_on is None or day < left_on else self.world.staff.successor(self.manager)
 
     def _staff_changes(self, week: dt.date) -> None:
         left_on = self.world.staff.person(self.manager).left_on
@@ -340,7 +345,7 @@ class Life:
         self.ledger.interactions.append(
             InteractionRecord(
                 self.ledger.next_key("T"), self.customer.key, office_hours(self.rng, day), kind, direction,
-                self._somebody(), user or self.manager, subject,
+                self._somebody(), user or self._in_charge(day), subject,
             )
         )  # fmt: skip
 
@@ -351,9 +356,8 @@ class Life:
             return
         received_at = office_hours(rng, day)
         hours = rng.lognormvariate(2.2, 1.1) if rng.random() < 0.9 else rng.uniform(60, 260)
-        responded_at = received_at + dt.timedelta(minutes=round(hours * 60))
-        if responded_at.date() > today:
-            responded_at = None
+        answer_at = received_at + dt.timedelta(minutes=round(hours * 60))
+        responded_at = answer_at if answer_at.date() <= today else None
         self.ledger.enquiries.append(
             EnquiryRecord(
                 self.ledger.next_key("Q"), self.customer.key, self._somebody(), received_at,
