@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from django.db import models
+from django.db.models.functions import Now
 
 from accounts.models.fields import Stamped
 
@@ -46,6 +47,7 @@ class KpiEvidence(models.Model):
 
     name = models.CharField(max_length=40)
     as_of = models.DateField()
+    recorded_at = models.DateTimeField(db_default=Now())
     payload = models.BinaryField()
     labels = models.JSONField(default=dict, help_text="Names of the slices or parts that the arrays number.")
 
