@@ -1,6 +1,7 @@
 """The company's own people, its customers, and everything recorded about them."""
 
 from accounts.models.account import Account, AccountMember, Contact
+from accounts.models.api import ApiToken, IdempotentCall
 from accounts.models.audit import AuditEntry
 from accounts.models.care import ChurnReason, Enquiry, Interaction, Issue, Promise
 from accounts.models.commerce import Contract, Order, OrderLine, Product
@@ -10,6 +11,7 @@ from accounts.models.staff import Company, ExchangeRate, Role, Team, User
 __all__ = [
     "Account",
     "AccountMember",
+    "ApiToken",
     "AuditEntry",
     "ChurnReason",
     "Company",
@@ -17,6 +19,7 @@ __all__ = [
     "Contract",
     "Enquiry",
     "ExchangeRate",
+    "IdempotentCall",
     "ImportChange",
     "ImportRun",
     "Interaction",

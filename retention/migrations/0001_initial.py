@@ -14,7 +14,7 @@ class Migration(migrations.Migration):
     initial = True
 
     dependencies = [
-        ('accounts', '0004_initial'),
+        ('accounts', '0004_api'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
