@@ -5,6 +5,8 @@ tables before `write`; until then everything is known, so a preview is the same 
 Identifiers in the SQL come from this file and the schema, never from a file or a person.
 """
 
+# ruff: noqa: S608 - the SQL is put together from names in the schema only; values are parameters
+
 from __future__ import annotations
 
 import io
@@ -319,10 +321,8 @@ class Merge:
         """Field -> what a known row gets, as SQL over r (resolved) and t (the row as it is)."""
         values: dict[str, str] = {}
         for column in self.columns:
-            if (
-                column.name in {self.kind.key, "parent"}
-                or self.kind.name == "order_lines"
-                and column.refers_to
+            if column.name in {self.kind.key, "parent"} or (
+                self.kind.name == "order_lines" and column.refers_to
             ):
                 continue
             name = field_of(column)
@@ -426,7 +426,7 @@ class Merge:
 
     def write(self, run_id: int) -> None:
         """Create and change the rows in the tables; what was there before is kept for the way back."""
-        parameters = {"source": self.source, "currency": self.currency, "run": run_id}
+        parameters: dict[str, str | int] = {"source": self.source, "currency": self.currency, "run": run_id}
         if self.create_accounts:
             self.cursor.execute(self._create_accounts_sql(), parameters)
             self.cursor.execute("ANALYZE accounts_account")

@@ -1,6 +1,6 @@
 """From the text of a cell to the canonical text that the database reads, or to the reason why not.
 
-Canonical: dates `YYYY-MM-DD`, moments ISO 8601 in UTC, numbers with a point and no grouping, `t`/`f`, codes in
+Canonical: dates `YYYY-MM-DD`, moments ISO 8601 with their offset from UTC, numbers with a point and no grouping, `t`/`f`, codes in
 their own case, text trimmed and in Unicode NFC, None for an empty cell. A reader remembers what it has read
 (cells repeat), up to a limit, so that memory does not grow with the file.
 """
@@ -314,6 +314,9 @@ _TIME = re.compile(
 )
 
 
+_PLAIN_MOMENT = re.compile(r"(\d{4}-\d\d-\d\d)[ T]((?:[01]\d|2[0-3]):[0-5]\d(?::[0-5]\d)?)")
+
+
 def split_time(text: str) -> tuple[str, re.Match[str] | None]:
     """The day part of `text` and the match of its time part, if it has one."""
     for found in _TIME.finditer(text):
@@ -402,7 +405,35 @@ class DateReader(CellReader):
 
 
 class TimeReader(DateReader):
-    """Moments, in UTC; a time without a zone is the company's, a day alone is its midnight there."""
+    """Moments; a time without a zone is the company's, a day alone is its midnight there."""
+
+    def __init__(self, column: Column, order: DateOrder | None, reading: Reading) -> None:
+        super().__init__(column, order, reading)
+        self.offsets: dict[str, str] = {}
+
+    def __missing__(self, text: str) -> Cell:
+        """Nearly every order has a moment of its own, but few days occur: what a day means is worked out once."""
+        if found := _PLAIN_MOMENT.fullmatch(text):
+            day, time = found.groups()
+            offset = self.offsets.get(day)
+            if offset is None:
+                offset = self.offsets[day] = self._offset_of(day)
+            if offset:
+                return f"{day} {time}{offset}"
+        return super().__missing__(text)
+
+    def _offset_of(self, text: str) -> str:
+        """The offset from UTC in the company's zone all through that day; empty when it changes that day, or when
+        the day is none that can be taken."""
+        try:
+            day = self.check(dt.date.fromisoformat(text))
+        except ValueError:
+            return ""
+        around = (
+            dt.datetime.combine(day, dt.time()) + dt.timedelta(hours=hour) for hour in (-3, 0, 12, 24, 27)
+        )
+        offsets = {moment.replace(tzinfo=self.zone).isoformat()[19:] for moment in around}
+        return offsets.pop() if len(offsets) == 1 else ""
 
     def parse(self, text: str) -> str:
         moment = self._quick(text) or self._slow(text)
