@@ -1,0 +1,337 @@
+"""Which model a book deserves: rules, rhythm or learned, chosen by what would have worked one horizon ago.
+
+Every choice is made out of time. The book is put back to `as_of` - H, each rung is fitted on what was known
+then, and judged on the horizon that has elapsed since. A rung is taken only if it beats the one below.
+"""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import expit
+
+from retention.scoring import calibration, metrics
+from retention.scoring.bgnbd import BgNbd, fit_bgnbd
+from retention.scoring.errors import ScoringError
+from retention.scoring.features import Basis, Matrix, RhythmState, features_at, rhythm_state, usual_gap
+from retention.scoring.history import History, Ints, Purchases, purchases_of
+from retention.scoring.horizon import check_horizon
+from retention.scoring.labels import MOST_CUTOFFS, churned, training_cutoffs
+from retention.scoring.models import FittedModel
+from retention.scoring.money import fit_gamma_gamma
+from retention.scoring.trees import AdditiveTrees, fit_trees
+
+Floats = NDArray[np.float64]
+
+RULES_CUSTOMERS, RULES_REPEAT_BUYERS = 60, 30  # fewer than these: rules
+RULES_PULL = 10.0  # prior customers, while there are few real ones
+SIGNAL = 0.005  # nats a model must gain over the base rate to be called a signal
+NEWER_WEIGHT = 0.9  # weight of a training cutoff, per step back
+TREE_WEIGHT = 2 / 3
+TREE_WEIGHTS = (0.5, 2 / 3, 0.8, 1.0)
+BGNBD_SAMPLE = 20_000
+TRAINING_ROWS = 80_000
+SEASON_CUSTOMERS = 1_000
+LEVEL_CUSTOMERS = 1_000.0  # with so many customers the learned level and BG/NBD's count alike
+YEAR = 365
+DRIFT_BELIEVED = 0.5
+
+
+def fit_model(history: History, as_of: int, horizon: int, seed: int = 0) -> FittedModel:
+    """Fit the highest rung this book supports, using nothing dated after `as_of`.
+
+    Parameters
+    ----------
+    history : orders of the whole book, or of a sample of its accounts
+    as_of : day number; the end of that day is the moment of the score
+    horizon : days ahead that count as leaving when nothing is bought
+
+    Raises
+    ------
+    ScoringError
+        The horizon is unusable, or nobody had bought by `as_of`.
+    """
+    check_horizon(horizon)
+    purchases = purchases_of(history.until(as_of))
+    if not len(purchases.customers(as_of)):
+        raise ScoringError(
+            "No account had bought anything by that day; choose a later date or import orders."
+        )
+    book = _Book(purchases, horizon, seed)
+    now = book.at(as_of)
+    if len(now.rows) < RULES_CUSTOMERS or int((now.state.x > 0).sum()) < RULES_REPEAT_BUYERS:
+        return _rhythm_model(book, now, "rules", {"customers": len(now.rows)})
+    return _best_rung(book, now)
+
+
+@dataclass(frozen=True)
+class _Moment:
+    """The book at the end of one day: features and P0 from the past alone."""
+
+    as_of: int
+    rows: Ints
+    state: RhythmState
+    basis: Basis
+    features: Matrix
+    p_silent: Floats
+
+
+class _Book:
+    """Moments of one book, each worked out once."""
+
+    def __init__(self, purchases: Purchases, horizon: int, seed: int) -> None:
+        self.purchases, self.horizon, self.seed = purchases, horizon, seed
+        starts = purchases.offsets[:-1][np.diff(purchases.offsets) > 0]
+        self.first_day = int(purchases.day[starts].min())
+        self.last_label_day = int(purchases.day.max())
+        self._moments: dict[int, _Moment] = {}
+        self._draw = _hashed(purchases.account_ids, seed)
+        self._previous: BgNbd | None = None
+
+    def at(self, as_of: int) -> _Moment:
+        if as_of not in self._moments:
+            self._moments[as_of] = self._moment(as_of)
+        return self._moments[as_of]
+
+    def _moment(self, as_of: int) -> _Moment:
+        everyone = self.purchases.customers(as_of)
+        basis = self._basis(as_of, self._drawn(everyone, BGNBD_SAMPLE))
+        rows = self._drawn(everyone, TRAINING_ROWS // MOST_CUTOFFS)
+        state = rhythm_state(self.purchases, as_of, rows)
+        features = features_at(self.purchases, as_of, rows, basis)
+        p_silent = basis.bgnbd.p_silent(state.x, state.t_x, state.age, self.horizon)
+        return _Moment(as_of, rows, state, basis, features, p_silent)
+
+    def _basis(self, as_of: int, rows: Ints) -> Basis:
+        state = rhythm_state(self.purchases, as_of, rows)
+        gap = usual_gap(state) or self.horizon / 3
+        few = len(rows) < RULES_CUSTOMERS or int((state.x > 0).sum()) < RULES_REPEAT_BUYERS
+        pull = RULES_PULL if few else 1.0
+        bgnbd = fit_bgnbd(state.x, state.t_x, state.age, unit=gap, pull=pull)
+        return Basis(bgnbd, gap, self.horizon)
+
+    def _drawn(self, rows: Ints, most: int) -> Ints:
+        """At most so many of the rows: always the same accounts, whatever order or chunk they come in."""
+        if len(rows) <= most:
+            return rows
+        limit = np.partition(self._draw[rows], most - 1)[most - 1]
+        return rows[self._draw[rows] <= limit]
+
+    def churned(self, moment: _Moment) -> NDArray[np.bool_]:
+        return churned(self.purchases, moment.as_of, self.horizon, moment.rows)
+
+    def cutoffs(self, as_of: int) -> list[int]:
+        return training_cutoffs(as_of, self.horizon, self.first_day)
+
+
+def _hashed(ids: Ints, seed: int) -> NDArray[np.uint64]:
+    """A fixed pseudo-random number per account id (the finaliser of splitmix64)."""
+    value = ids.astype(np.uint64) + np.uint64(seed) + np.uint64(0x9E3779B97F4A7C15)
+    value = (value ^ (value >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    value = (value ^ (value >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return value ^ (value >> np.uint64(31))
+
+
+def _rhythm_model(book: _Book, now: _Moment, stage: str, summary: dict[str, object]) -> FittedModel:
+    model = FittedModel(
+        stage=stage,
+        has_signal=True,
+        as_of=now.as_of,
+        basis=now.basis,
+        money=_money(book, now),
+        intercept=0.0,
+        rhythm_weight=1.0,
+        summary=summary,
+    )
+    return model.centred(now.features, now.state)
+
+
+def _money(book: _Book, now: _Moment):  # type: ignore[no-untyped-def]
+    purchases = book.purchases
+    start, end = purchases.offsets[now.rows], purchases.position(now.as_of, now.rows)
+    orders = (end - start).astype(float)
+    return fit_gamma_gamma(orders, (purchases.cents_sum[end] - purchases.cents_sum[start]) / 100 / orders)
+
+
+@dataclass(frozen=True)
+class _Trained:
+    """Trees from the cutoffs known at one moment, blended with P0."""
+
+    trees: AdditiveTrees
+    base_rate: float
+    tree_weight: float = TREE_WEIGHT
+    slope: float = 1.0
+    shift: float = 0.0
+
+    def blend(self, moment: _Moment) -> Floats:
+        rhythm = calibration.to_logit(moment.p_silent)
+        return self.tree_weight * self.trees.logit(moment.features) + (1 - self.tree_weight) * rhythm
+
+    def logit(self, moment: _Moment) -> Floats:
+        return self.shift + self.slope * self.blend(moment)
+
+    def placed(self, moment: _Moment) -> "_Trained":
+        """The same shape at its level: the slope turns about the mean, few customers lean on BG/NBD's level."""
+        blend = self.blend(moment)
+        own = float(expit(blend).mean())
+        toward_rhythm = calibration.level_shift(blend, float(moment.p_silent.mean()))
+        lean = LEVEL_CUSTOMERS / (len(blend) + LEVEL_CUSTOMERS)
+        keep_mean = calibration.level_shift(self.slope * blend, own)
+        return replace(self, shift=keep_mean + lean * toward_rhythm)
+
+
+def _train(book: _Book, as_of: int) -> _Trained | None:
+    """Trees on all elapsed cutoffs, newer ones heavier; None without cutoffs or with one outcome only."""
+    moments = [book.at(day) for day in book.cutoffs(as_of)]
+    if not moments:
+        return None
+    labels = [book.churned(moment) for moment in moments]
+    weights = [np.full(len(label), NEWER_WEIGHT**step) for step, label in enumerate(labels)]
+    label, weight = np.concatenate(labels), np.concatenate(weights)
+    if label.all() or not label.any():
+        return None
+    trees = fit_trees(np.concatenate([m.features for m in moments]), label, weight, book.seed)
+    return _Trained(trees, float(np.average(label, weights=weight)))
+
+
+def _best_rung(book: _Book, now: _Moment) -> FittedModel:
+    horizon_ago = now.as_of - book.horizon
+    if horizon_ago - book.first_day < book.horizon:
+        return _rhythm_model(
+            book, now, "rhythm", {"checked": False, "why": "less than two horizons of history"}
+        )
+    then = book.at(horizon_ago)
+    label = book.churned(then)
+    trained_then = _train(book, horizon_ago)
+    verdict = _judge(then, label, trained_then)
+    if not verdict["has_signal"]:
+        return _base_rate_model(book, now, verdict)
+    if not verdict["learned"] or trained_then is None:
+        return _rhythm_model(book, now, "rhythm", verdict)
+    trained = _train(book, now.as_of)
+    if trained is None:
+        return _rhythm_model(book, now, "rhythm", verdict)
+    trained = _tuned(trained, trained_then, then, label, verdict)
+    trained = _levelled(book, now, trained, trained_then, then, label, verdict)
+    return _learned_model(book, now, trained, verdict)
+
+
+def _level_free_loss(logit: Floats, label: NDArray[np.bool_]) -> Floats:
+    """(n,) log loss of each customer once the mean is put right: the quality of the shape alone."""
+    p = expit(logit + calibration.level_shift(logit, calibration.observed_rate(label)))
+    p = np.clip(p, 1e-6, 1 - 1e-6)
+    return np.where(label, -np.log(p), -np.log1p(-p))
+
+
+def _judge(then: _Moment, label: NDArray[np.bool_], trained: _Trained | None) -> dict[str, object]:
+    """Would the rungs have helped one horizon ago? Levels are judged apart: they drift with the season."""
+    rate = np.full(len(label), calibration.to_logit(np.array([calibration.observed_rate(label)]))[0])
+    base = _level_free_loss(rate, label)
+    rhythm = _level_free_loss(calibration.to_logit(then.p_silent), label)
+    gain_rhythm = float((base - rhythm).mean())
+    verdict: dict[str, object] = {
+        "checked": True,
+        "customers": len(label),
+        "rhythm": metrics.figures(label, then.p_silent).as_dict(),
+        "gain_of_rhythm": round(gain_rhythm, 5),
+    }
+    best, learned = gain_rhythm, False
+    if trained is not None:
+        logit = trained.blend(then)
+        ahead = rhythm - _level_free_loss(logit, label)
+        noise = float(ahead.std() / np.sqrt(len(ahead)))
+        learned = bool(ahead.mean() > 0.5 * noise)
+        best = max(best, float((base - rhythm + ahead).mean()))
+        verdict["blend"] = metrics.figures(label, expit(logit)).as_dict()
+        verdict["gain_of_learning"] = round(float(ahead.mean()), 5)
+    return verdict | {"has_signal": best >= SIGNAL, "learned": learned}
+
+
+def _tuned(
+    trained: _Trained,
+    trained_then: _Trained,
+    then: _Moment,
+    label: NDArray[np.bool_],
+    verdict: dict[str, object],
+) -> _Trained:
+    """Blend weight and slope as they would have been best one horizon ago, half believed."""
+
+    def loss(weight: float) -> float:
+        return float(_level_free_loss(replace(trained_then, tree_weight=weight).blend(then), label).mean())
+
+    weight = (TREE_WEIGHT + min(TREE_WEIGHTS, key=loss)) / 2
+    blend = replace(trained_then, tree_weight=weight).blend(then)
+    centred = blend + calibration.level_shift(blend, calibration.observed_rate(label))
+    slope = calibration.shrunk_slope(centred, label)
+    verdict |= {"tree_weight": round(weight, 4), "slope": round(slope, 4)}
+    return replace(trained, tree_weight=weight, slope=slope)
+
+
+def _levelled(
+    book: _Book, now: _Moment, trained: _Trained, trained_then: _Trained,
+    then: _Moment, label: NDArray[np.bool_], verdict: dict[str, object],
+) -> _Trained:  # fmt: skip
+    """Match the level of the same season last year, where that would have helped one horizon ago as well."""
+    before = _season_shift(book, trained_then, then.as_of)
+    if before is not None:
+        plain = calibration_loss(trained_then.placed(then).logit(then), label)
+        matched = calibration_loss(trained_then.blend(then) + before, label)
+        shift = _season_shift(book, trained, now.as_of) if matched < plain else None
+        verdict |= {"season_gain": round(plain - matched, 5), "season_shift": shift}
+        if shift is not None:
+            wanted = float(expit(trained.blend(now) + shift).mean())
+            return replace(trained, shift=calibration.level_shift(trained.slope * trained.blend(now), wanted))
+    return trained.placed(now)
+
+
+def calibration_loss(logit: Floats, label: NDArray[np.bool_]) -> float:
+    """Log loss of log odds as they stand."""
+    return metrics.log_loss(label.astype(float), np.clip(expit(logit), 1e-6, 1 - 1e-6))
+
+
+def _season_shift(book: _Book, trained: _Trained, as_of: int) -> float | None:
+    """How far the level was off a year before, plus half of how that has moved over the year; None if unknown."""
+    pairs = [as_of - YEAR, as_of - book.horizon, as_of - book.horizon - YEAR]
+    if min(pairs) < book.first_day + book.horizon / 2:
+        return None
+    off = []
+    for day in pairs:
+        moment = book.at(day)
+        if len(moment.rows) < SEASON_CUSTOMERS:
+            return None
+        rate = calibration.observed_rate(book.churned(moment))
+        off.append(calibration.level_shift(trained.blend(moment), rate))
+    shift = off[0] + DRIFT_BELIEVED * (off[1] - off[2])
+    return float(np.clip(shift, -calibration.CAP, calibration.CAP))
+
+
+def _base_rate_model(book: _Book, now: _Moment, verdict: dict[str, object]) -> FittedModel:
+    moments = [book.at(day) for day in book.cutoffs(now.as_of)]
+    rates = [calibration.observed_rate(book.churned(moment)) for moment in moments]
+    rate = float(np.average(rates, weights=[NEWER_WEIGHT**step for step in range(len(rates))]))
+    return FittedModel(
+        stage="rhythm",
+        has_signal=False,
+        as_of=now.as_of,
+        basis=now.basis,
+        money=_money(book, now),
+        intercept=float(calibration.to_logit(np.array([rate]))[0]),
+        rhythm_weight=0.0,
+        summary=verdict | {"base_rate": round(rate, 4)},
+    )
+
+
+def _learned_model(book: _Book, now: _Moment, trained: _Trained, verdict: dict[str, object]) -> FittedModel:
+    model = FittedModel(
+        stage="learned",
+        has_signal=True,
+        as_of=now.as_of,
+        basis=now.basis,
+        money=_money(book, now),
+        intercept=trained.shift,
+        rhythm_weight=trained.slope * (1 - trained.tree_weight),
+        tree_weight=trained.slope * trained.tree_weight,
+        trees=trained.trees,
+        summary=verdict,
+    )
+    return model.centred(now.features, now.state)
