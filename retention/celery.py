@@ -4,17 +4,24 @@ What has to be done is rows; a task is only a hint to look, and may be lost, rep
 below were each measured to matter with the Redis transport (docs/operations.md).
 """
 
+import logging
 import os
+import time
 from datetime import timedelta
+from typing import Any
 
 from celery import Celery
-from celery.signals import beat_init
+from celery.contrib.django.task import DjangoTask
+from celery.signals import after_task_publish, beat_init
 from kombu import Queue
+from kombu.exceptions import OperationalError
+from redis import Redis, RedisError
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "retention.settings")
 
-from django.conf import settings  # noqa: E402 - needs the variable above
+from django.conf import settings
 
+logger = logging.getLogger(__name__)
 LONGEST_TASK = timedelta(minutes=10)
 # A task not acknowledged in this time is given to another worker: ten times the longest, never shorter.
 VISIBILITY = {"visibility_timeout": int(LONGEST_TASK.total_seconds()) * 10}
@@ -25,7 +32,21 @@ def broker_url(redis_url: str) -> str:
     return redis_url.replace("unix://", "redis+socket://", 1)
 
 
-app = Celery("mainstay")
+class Doorbell(DjangoTask):
+    """A task nobody misses: what it points to is in the database, where the next tick finds it."""
+
+    def apply_async(self, *args: Any, **kwargs: Any) -> Any:
+        """Ring; with the broker down, say so in the log and let the person's request go on."""
+        try:
+            return super().apply_async(*args, **kwargs)
+        except OperationalError as failure:
+            logger.warning(
+                "The broker cannot be reached (%s); %s waits for the next tick.", failure, self.name
+            )
+            return None
+
+
+app = Celery("mainstay", task_cls=Doorbell)
 app.conf.update(
     broker_url=broker_url(settings.REDIS_URL),
     broker_transport_options=VISIBILITY | {"socket_timeout": 30, "socket_connect_timeout": 5},
@@ -71,8 +92,20 @@ app.conf.update(
 app.autodiscover_tasks()
 
 
+BEAT_KEY = "mainstay:last-beat"
+
+
 @beat_init.connect
 def ring_everything(**_: object) -> None:
     """Ring once as beat comes up: what was missed while it was away is caught up at once."""
+    after_task_publish.connect(note_beat)
     for entry in app.conf.beat_schedule.values():
         app.send_task(entry["task"])
+
+
+def note_beat(**_: object) -> None:
+    """Leave the time of the last ring in the broker, for the status page. Losing it loses nothing."""
+    try:
+        Redis.from_url(settings.REDIS_URL, socket_timeout=2).set(BEAT_KEY, time.time())
+    except RedisError as failure:
+        logger.warning("The time of this beat could not be noted (%s).", failure)
