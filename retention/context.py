@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import Any
+from typing import Any, cast
 
 from django.http import HttpRequest
 from django.urls import Resolver404, resolve
 from django.utils.functional import SimpleLazyObject
 
 from accounts.models import Role
-from accounts.permissions import ADMINISTRATORS, CARERS, LEADERS, has_role
+from accounts.permissions import ADMINISTRATORS, CARERS, LEADERS, SignedIn, has_role
 from accounts.selectors import get_company
 from retention.selectors.frame import frame_counts, freshness, has_sample, latest_run
 
@@ -27,7 +27,7 @@ MENU = (
             ("Handbacks", "/handbacks/", "arrow-back-up", "handbacks", CARERS),
         ),
     ),
-    ("Know", (("KPIs", "/kpis/", "chart-line", "", LEADERS),)),
+    ("Know", (("KPIs", "/kpis/", "chart-line", "", (*LEADERS, Role.MARKETING)),)),
     (
         "Company",
         (
@@ -43,10 +43,10 @@ def shell(request: HttpRequest) -> dict[str, Any]:
     """Read only when a page with the frame asks for it."""
     if getattr(request, "user", None) is None or not request.user.is_authenticated:
         return {"shell": {"company": "", "nav": []}}
-    return {"shell": SimpleLazyObject(lambda: _shell(request))}
+    return {"shell": SimpleLazyObject(lambda: _shell(cast(SignedIn, request)))}
 
 
-def _shell(request: HttpRequest) -> dict[str, Any]:
+def _shell(request: SignedIn) -> dict[str, Any]:
     run = latest_run()
     counts = frame_counts(request.user, run)
     return {
@@ -59,7 +59,7 @@ def _shell(request: HttpRequest) -> dict[str, Any]:
     }
 
 
-def _menu(request: HttpRequest, counts: dict[str, int]) -> list[dict[str, Any]]:
+def _menu(request: SignedIn, counts: dict[str, int]) -> list[dict[str, Any]]:
     groups = []
     for label, entries in MENU:
         items = [

@@ -3,7 +3,9 @@
 from django.contrib import admin
 from django.urls import URLPattern, URLResolver, include, path, re_path
 
-from retention.views import accounts, at_risk, search, today
+from retention.views import account, accounts, api_docs, at_risk, health, kpis, search, today
+
+handler500 = "retention.views.errors.server_error"
 
 pages: list[URLPattern | URLResolver] = [
     path("", today.today, name="today"),
@@ -11,13 +13,31 @@ pages: list[URLPattern | URLResolver] = [
     path("at-risk/act/", at_risk.act, name="at_risk_bulk"),
     re_path(r"^at-risk/export\.(?P<form>csv|xlsx)$", at_risk.export, name="at_risk_export"),
     path("accounts/", accounts.accounts, name="accounts"),
-    path("accounts/<int:pk>/", accounts.account, name="account"),
+    path("accounts/<int:pk>/", account.account, name="account"),
+    path("accounts/<int:pk>/interactions/", account.log_interaction, name="log_interaction"),
+    path("accounts/<int:pk>/promises/", account.make_promise, name="make_promise"),
+    path("accounts/<int:pk>/issues/", account.open_issue, name="open_issue"),
+    path("accounts/<int:pk>/hand-back/", at_risk.hand_back, name="hand_back"),
+    path("promises/<int:pk>/keep/", account.keep_promise, name="keep_promise"),
+    path("issues/<int:pk>/resolve/", account.resolve_issue, name="resolve_issue"),
+    path("contacts/<int:pk>/left/", account.contact_left, name="contact_left"),
+    path("contracts/<int:pk>/terms/", account.disclose_terms, name="disclose_terms"),
     re_path(r"^accounts/export\.(?P<form>csv|xlsx)$", accounts.export, name="accounts_export"),
     path("search/", search.search, name="search"),
+    path("kpis/", kpis.board, name="kpis"),
+    re_path(r"^kpis/export\.(?P<form>csv|xlsx)$", kpis.export, name="kpis_export"),
+    path("kpis/<slug:name>/", kpis.kpi, name="kpi"),
+    re_path(r"^kpis/(?P<name>\w+)/accounts\.(?P<form>csv|xlsx)$", kpis.export_accounts, name="kpi_export"),
+    path("api/docs/", api_docs.api_docs, name="api_docs"),
+    path("status/", health.status, name="status"),
+    path("healthz", health.healthz, name="healthz"),
+    path("readyz", health.readyz, name="readyz"),
 ]
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("", include((pages, "retention"))),
     path("", include("accounts.urls")),
+    path("", include("notifications.urls")),
+    path("api/v1/", include("retention.api_urls")),
     path("admin/", admin.site.urls),
 ]

@@ -146,7 +146,7 @@ class Totals:
 
 def why(score: Score, most: int = 2) -> str:
     """The strongest reasons for leaving, as sentences."""
-    speaking = [r["sentence"].rstrip(". ") for r in score.reasons if r.get("points", 0) > 0][:most]
+    speaking = [r["sentence"].rstrip(". ") for r in score.reasons if r.get("points", 0) >= 1][:most]
     return ". ".join(speaking) + "." if speaking else "No single reason stands out."
 
 

@@ -1,4 +1,4 @@
-"""All accounts, and one account with everything known about it."""
+"""The list of all accounts."""
 
 from __future__ import annotations
 
@@ -47,8 +47,3 @@ def export(request: SignedIn, form: str) -> HttpResponseBase:
     if run is None:
         raise Http404
     return export_scores(request, run, form, f"accounts-{run.as_of}", risky=False)
-
-
-@require_GET
-def account(request: SignedIn, pk: int) -> HttpResponse:
-    raise Http404

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from typing import Any
 
 from django.http import FileResponse, Http404, HttpResponse, HttpResponseBase, StreamingHttpResponse
 from django.shortcuts import render
@@ -25,7 +26,7 @@ def at_risk(request: SignedIn) -> HttpResponse:
     """The list, with what it adds up to."""
     run = latest_run()
     filters = book.Filters.from_query(request.GET.dict())
-    context = {"run": run, "filters": filters, "currency": get_company().currency}
+    context: dict[str, Any] = {"run": run, "filters": filters, "currency": get_company().currency}
     if run is None:
         return render(request, "retention/at_risk.html", context)
     scores = book.scores_of(run, filters, request.user, risky=True)
@@ -71,4 +72,10 @@ def export_scores(request: SignedIn, run: ScoreRun, form: str, name: str, *, ris
 @require_POST
 @require_role(*CARERS)
 def act(request: SignedIn) -> HttpResponse:
+    raise Http404
+
+
+@require_POST
+@require_role(*CARERS)
+def hand_back(request: SignedIn, pk: int) -> HttpResponse:
     raise Http404
