@@ -100,9 +100,7 @@ INSTALLED_APPS = [
     "template_partials",
     "django_filters",
     "rest_framework",
-    "rest_framework.authtoken",
     "drf_spectacular",
-    "drf_spectacular_sidecar",
     "axes",
 ]
 
@@ -207,21 +205,38 @@ CRISPY_ALLOWED_TEMPLATE_PACKS = CRISPY_TEMPLATE_PACK = "bootstrap5"
 
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": [
-        "rest_framework.authentication.TokenAuthentication",
+        "accounts.api.authentication.TokenAuthentication",
         "rest_framework.authentication.SessionAuthentication",
     ],
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
-    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
+    "DEFAULT_PAGINATION_CLASS": "accounts.api.paging.Pages",
+    "DEFAULT_SCHEMA_CLASS": "accounts.api.schema.Schema",
     "DEFAULT_FILTER_BACKENDS": ["django_filters.rest_framework.DjangoFilterBackend"],
+    "DEFAULT_THROTTLE_CLASSES": ["accounts.api.throttling.CallsPerMinute"],
+    "EXCEPTION_HANDLER": "accounts.api.problems.handle_problem",
     "COERCE_DECIMAL_TO_STRING": True,
+    "TEST_REQUEST_DEFAULT_FORMAT": "json",
 }
+# Counted in each web process.
+API_CALLS_PER_MINUTE = env.int("MAINSTAY_API_CALLS_PER_MINUTE", default=6000)
+API_ANONYMOUS_CALLS_PER_MINUTE = 60
 SPECTACULAR_SETTINGS = {
     "TITLE": "Mainstay API",
+    "DESCRIPTION": "Accounts, their orders, how likely each is to leave, and what is done about it.",
     "VERSION": "1",
     "SERVE_INCLUDE_SCHEMA": False,
-    "SWAGGER_UI_DIST": "SIDECAR",
-    "REDOC_DIST": "SIDECAR",
+    "SERVE_PERMISSIONS": ["rest_framework.permissions.IsAuthenticated"],
+    "SCHEMA_PATH_PREFIX": r"/api/v1",
+    "COMPONENT_SPLIT_REQUEST": True,
+    "ENUM_NAME_OVERRIDES": {
+        "Tier": "retention.models.Tier",
+        "Stage": "retention.models.scores.Stage",
+        "OrderStatus": "accounts.models.commerce.OrderStatus",
+        "ContactRole": "accounts.models.account.ContactRole",
+        "HandbackState": "pulsecheck.models.handbacks.HandbackState",
+    },
 }
 
 EMAIL_BACKEND = env.str("MAINSTAY_EMAIL_BACKEND", default="django.core.mail.backends.filebased.EmailBackend")

@@ -1,0 +1,88 @@
+"""One effect however often a call is repeated: the caller sends the same Idempotency-Key with each repetition."""
+
+from __future__ import annotations
+
+import datetime as dt
+import hashlib
+import json
+from collections.abc import Callable
+from functools import wraps
+from typing import Any
+
+from django.db import transaction
+from django.utils import timezone
+from drf_spectacular.utils import OpenApiParameter, extend_schema
+from rest_framework.exceptions import ValidationError
+from rest_framework.renderers import JSONRenderer
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from accounts.api.problems import KeyReused
+from accounts.models import IdempotentCall
+
+HEADER = "Idempotency-Key"
+KEPT = dt.timedelta(days=2)
+Action = Callable[..., Response]
+
+
+def idempotent(action: Action) -> Action:
+    """A writing action that answers a repetition with the first answer and does nothing.
+
+    Effect and answer are written in one transaction; a repetition that arrives meanwhile waits for it. A refused
+    call leaves nothing behind, so the same key may be used for the corrected one.
+    """
+
+    @wraps(action)
+    def answered(view: Any, request: Request, *args: Any, **kwargs: Any) -> Response:
+        key = request.headers.get(HEADER)
+        if key is None:
+            with transaction.atomic():
+                return action(view, request, *args, **kwargs)
+        _check(key)
+        with transaction.atomic():
+            call, is_new = _claim(request, key)
+            if not is_new:
+                return _repeat(call, request)
+            response = action(view, request, *args, **kwargs)
+            call.status = response.status_code
+            call.answer = (
+                json.loads(JSONRenderer().render(response.data)) if response.data is not None else None
+            )
+            call.save(update_fields=["status", "answer"])
+            return response
+
+    header = OpenApiParameter(
+        HEADER,
+        str,
+        OpenApiParameter.HEADER,
+        description="Makes a repetition of this call harmless: same key, one effect.",
+    )
+    return extend_schema(parameters=[header])(answered)
+
+
+def _check(key: str) -> None:
+    if not 1 <= len(key) <= 255 or not key.isprintable():
+        raise ValidationError({HEADER: "Use 1 to 255 printable characters."})
+
+
+def _claim(request: Request, key: str) -> tuple[IdempotentCall, bool]:
+    """The row of this key; waits while another transaction holds the same key."""
+    IdempotentCall.objects.filter(user=request.user, created_at__lt=timezone.now() - KEPT).delete()
+    fingerprint = _fingerprint(request)
+    IdempotentCall.objects.bulk_create(
+        [IdempotentCall(user=request.user, key=key, fingerprint=fingerprint)], ignore_conflicts=True
+    )
+    call = IdempotentCall.objects.get(user=request.user, key=key)
+    if call.fingerprint != fingerprint:
+        raise KeyReused
+    return call, call.status is None
+
+
+def _repeat(call: IdempotentCall, request: Request) -> Response:
+    assert call.status is not None
+    return Response(call.answer, status=call.status, headers={"Idempotency-Replayed": "true"})
+
+
+def _fingerprint(request: Request) -> str:
+    body = json.dumps(request.data, sort_keys=True, default=str)
+    return hashlib.sha256(f"{request.method} {request.get_full_path()} {body}".encode()).hexdigest()

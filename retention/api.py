@@ -1,0 +1,89 @@
+"""Scores, over the API: the newest of everybody, and the history of one account."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import django_filters
+from django.db.models import QuerySet
+from django.shortcuts import get_object_or_404
+from drf_spectacular.utils import extend_schema
+from rest_framework import mixins, serializers, viewsets
+
+from accounts.api.paging import Pages
+from accounts.api.resources import AccountColumn
+from accounts.models import Account
+from retention.models import Score, Tier
+
+
+class ReasonSerializer(serializers.Serializer[Any]):
+    factor = serializers.CharField()
+    sentence = serializers.CharField()
+    points = serializers.FloatField(help_text="Percentage points of probability.")
+
+
+class ScoreSerializer(serializers.ModelSerializer[Score]):
+    account = AccountColumn()
+    reasons = ReasonSerializer(
+        many=True, read_only=True, help_text="Strongest first; with the base they add up."
+    )
+
+    class Meta:
+        model = Score
+        fields = (
+            "account", "account_id", "as_of", "horizon_days", "churn_probability", "base_probability",
+            "previous_probability", "tier", "stage", "model_version", "revenue_at_risk", "currency",
+            "expected_value_12m", "days_since_last_order", "usual_gap_days", "main_factor", "reasons",
+        )  # fmt: skip
+
+
+class ScoreFilter(django_filters.FilterSet):  # type: ignore[misc]
+    account = django_filters.CharFilter("account__external_id", label="External id of the account.")
+    tier = django_filters.ChoiceFilter(choices=Tier.choices)
+    min_probability = django_filters.NumberFilter("churn_probability", "gte")
+    min_revenue_at_risk = django_filters.NumberFilter(
+        "revenue_at_risk_company", "gte", label="In the company's currency."
+    )
+
+
+class ScorePages(Pages):
+    """By account: each has one score in a run."""
+
+    ordering = "account_id"
+
+
+class HistoryPages(Pages):
+    ordering = "-as_of"
+
+
+@extend_schema(summary="List the newest scores")
+class ScoreViewSet(mixins.ListModelMixin, viewsets.GenericViewSet[Score]):
+    """Of the newest published run: how likely each account is to leave within the horizon, why, and the money."""
+
+    queryset = Score.objects.none()
+    serializer_class = ScoreSerializer
+    filterset_class = ScoreFilter
+    pagination_class = ScorePages
+
+    def get_queryset(self) -> QuerySet[Score]:
+        if getattr(self, "swagger_fake_view", False):
+            return Score.objects.none()
+        return Score.objects.visible_to(self.request.user).published().select_related("account").order_by()
+
+
+@extend_schema(summary="List the scores of an account, newest first")
+class AccountScoreViewSet(mixins.ListModelMixin, viewsets.GenericViewSet[Score]):
+    """How the risk of one account developed."""
+
+    queryset = Score.objects.none()
+    serializer_class = ScoreSerializer
+    pagination_class = HistoryPages
+    filter_backends = ()
+
+    def get_queryset(self) -> QuerySet[Score]:
+        if getattr(self, "swagger_fake_view", False):
+            return Score.objects.none()
+        account = get_object_or_404(
+            Account.objects.visible_to(self.request.user), pk=self.kwargs["account_id"]
+        )
+        return Score.objects.filter(account=account).select_related("account").order_by()

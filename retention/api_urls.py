@@ -1,0 +1,23 @@
+"""Addresses of API v1."""
+
+from django.urls import URLPattern, URLResolver, include, path
+from drf_spectacular.views import SpectacularJSONAPIView
+from rest_framework.routers import SimpleRouter
+
+from accounts.api import resources
+from retention import api
+
+app_name = "api"
+
+router = SimpleRouter()
+router.register("accounts", resources.AccountViewSet, "account")
+router.register("contacts", resources.ContactViewSet, "contact")
+router.register("orders", resources.OrderViewSet, "order")
+router.register("contracts", resources.ContractViewSet, "contract")
+router.register("scores", api.ScoreViewSet, "score")
+router.register(r"accounts/(?P<account_id>[0-9]+)/scores", api.AccountScoreViewSet, "account-score")
+
+urlpatterns: list[URLPattern | URLResolver] = [
+    path("schema/", SpectacularJSONAPIView.as_view(), name="schema"),
+    path("", include(router.urls)),
+]
