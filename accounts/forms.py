@@ -88,7 +88,9 @@ class ApiTokenForm(forms.Form):
     """A token for a program."""
 
     name = forms.CharField(
-        label="Which program is it for?", max_length=80, widget=forms.TextInput(attrs={"placeholder": "Our web shop"})
+        label="Which program is it for?",
+        max_length=80,
+        widget=forms.TextInput(attrs={"placeholder": "Our web shop"}),
     )
 
 
@@ -117,22 +119,35 @@ class ImportColumnsForm(forms.Form):
     dates = forms.ChoiceField(
         label="Dates such as 03/04/2024",
         required=False,
-        choices=[("", "Find out from the file"), ("day-first", "The day comes first"), ("month-first", "The month comes first")],
+        choices=[
+            ("", "Find out from the file"),
+            ("day-first", "The day comes first"),
+            ("month-first", "The month comes first"),
+        ],
     )
     numbers = forms.ChoiceField(
         label="Amounts such as 1.234",
         required=False,
-        choices=[("", "Find out from the file"), ("point", "Decimals follow a point"), ("comma", "Decimals follow a comma")],
+        choices=[
+            ("", "Find out from the file"),
+            ("point", "Decimals follow a point"),
+            ("comma", "Decimals follow a comma"),
+        ],
     )
     create_accounts = forms.BooleanField(
         label="Make an account for every customer nobody knows yet", required=False
     )
 
-    def __init__(self, *args: Any, header: list[str], record_kind: Kind, suggested: dict[str, str], **kwargs: Any) -> None:
+    def __init__(
+        self, *args: Any, header: list[str], record_kind: Kind, suggested: dict[str, str], **kwargs: Any
+    ) -> None:
         super().__init__(*args, **kwargs)
         self.header = header
         self.record_kind = record_kind
-        options = [("", "Leave out"), *((column.name, column_label(record_kind, column.name)) for column in record_kind.columns)]
+        options = [
+            ("", "Leave out"),
+            *((column.name, column_label(record_kind, column.name)) for column in record_kind.columns),
+        ]
         for index, theirs in enumerate(header):
             self.fields[f"column_{index}"] = forms.ChoiceField(
                 label=theirs or f"Column {index + 1}",
@@ -151,7 +166,10 @@ class ImportColumnsForm(forms.Form):
         for index, theirs in enumerate(self.header):
             ours = data.get(f"column_{index}", "")
             if ours and ours in taken:
-                self.add_error(f"column_{index}", f"Already filled by \u201c{taken[ours]}\u201d. Leave one of the two out.")
+                self.add_error(
+                    f"column_{index}",
+                    f"Already filled by \u201c{taken[ours]}\u201d. Leave one of the two out.",
+                )
             elif ours:
                 taken[ours] = theirs
         return data
@@ -159,7 +177,9 @@ class ImportColumnsForm(forms.Form):
     @property
     def mapping(self) -> dict[str, str]:
         """{their column: our column}, as chosen."""
-        chosen = ((theirs, self.cleaned_data.get(f"column_{index}", "")) for index, theirs in enumerate(self.header))
+        chosen = (
+            (theirs, self.cleaned_data.get(f"column_{index}", "")) for index, theirs in enumerate(self.header)
+        )
         return {theirs: ours for theirs, ours in chosen if ours}
 
 

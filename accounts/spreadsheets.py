@@ -16,8 +16,9 @@ FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n")
 
 
 def safe_text(value: str) -> str:
-    """Text that no spreadsheet program will calculate: a leading apostrophe where it would begin a formula."""
-    return "'" + value if value.startswith(FORMULA_STARTS) else value
+    """Text that no spreadsheet program will calculate: a leading apostrophe where it would begin a formula.
+    An import takes exactly that apostrophe away again, so text that has one of its own gets a second."""
+    return "'" + value if value.lstrip("'").startswith(FORMULA_STARTS) else value
 
 
 def _cell(value: Any) -> Any:

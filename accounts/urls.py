@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from accounts.views import sign_in, tokens
+from accounts.views import imports, sign_in, tokens
 
 app_name = "accounts"
 urlpatterns = [

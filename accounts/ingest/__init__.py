@@ -1,5 +1,5 @@
 """The one door for records: parse -> staging -> upsert -> report, whatever the source.
 
-Pure modules (no Django): errors, schema, cells, values, styles, headers, sniff, parse.
+Pure modules (no Django): errors, schema, values, styles, headers, sniff, parse.
 Database step: load (run an import), merge (SQL of one run), undo.
 """

@@ -50,11 +50,14 @@ def parse_mapping(text: str) -> dict[str, str]:
     return pairs
 
 
-def find_layout(batch: RawBatch, kind: Kind, mapping: Mapping[str, str], name: str) -> Layout:
+def find_layout(
+    batch: RawBatch, kind: Kind, mapping: Mapping[str, str], name: str, *, guess: bool = True
+) -> Layout:
     """The header among the first rows and what its columns are for `kind`.
 
     The first row in which every required column is found is the header (titles above it are skipped). Raises
-    IngestError that names the columns found and the ones wanted.
+    IngestError that names the columns found and the ones wanted. Without `guess`, `mapping` is all there is:
+    a column that a person left out stays out.
     """
     check_targets(mapping, kind)
     candidates = list(zip(batch.rows, batch.lines, strict=True))[:HEADER_WITHIN]
@@ -62,7 +65,7 @@ def find_layout(batch: RawBatch, kind: Kind, mapping: Mapping[str, str], name: s
         raise IngestError(f"{name} is empty.")
     layouts: list[Layout] = []
     for row, line in candidates:
-        layout = _match(row, line, kind, mapping, name)
+        layout = _match(row, line, kind, mapping, name, guess)
         if not missing(layout, kind) and not _unknown(layout, mapping):
             return layout
         layouts.append(layout)
@@ -95,12 +98,15 @@ def _unknown(layout: Layout, mapping: Mapping[str, str]) -> list[str]:
     return [theirs for theirs in mapping if plain_name(theirs) not in there]
 
 
-def _match(row: Sequence[str], line: int, kind: Kind, mapping: Mapping[str, str], name: str) -> Layout:
+def _match(
+    row: Sequence[str], line: int, kind: Kind, mapping: Mapping[str, str], name: str, guess: bool = True
+) -> Layout:
     header = tuple(" ".join(cell.strip("\ufeff\0").split())[:200] for cell in row)
     names = [plain_name(cell) for cell in header]
     positions = {ours: _only(names, plain_name(theirs), header, name) for theirs, ours in mapping.items()}
     positions = {ours: index for ours, index in positions.items() if index >= 0}
-    _guess_rest(positions, names, kind, header, name)
+    if guess:
+        _guess_rest(positions, names, kind, header, name)
     return Layout(header, line, positions)
 
 

@@ -30,6 +30,7 @@ from accounts.selectors import company_today, get_company, get_exchange_rates
 # Advisory locks: (RUN_LOCK, run id) is held while a run is worked on, SAVE_LOCK while rows are matched and saved.
 RUN_LOCK = 7301
 SAVE_LOCK = 7302
+LOCK_TIMEOUT = "55P03"
 REPORT_EVERY = 0.5
 ANALYZE_FROM = 5_000
 
@@ -37,9 +38,10 @@ ANALYZE_FROM = 5_000
 @dataclass(frozen=True, slots=True)
 class ImportOptions:
     """What a person chose for one import. Empty `dates` (day-first, month-first), `numbers` (point, comma) and
-    `encoding` mean: find out from the file."""
+    `encoding` mean: find out from the file; so do columns that `mapping` does not name, when `guess` is set."""
 
     mapping: Mapping[str, str] = field(default_factory=dict)
+    guess: bool = True
     dates: str = ""
     numbers: str = ""
     encoding: str = ""
@@ -56,6 +58,7 @@ class ImportOptions:
     def choices(self) -> Choices:
         return Choices(
             self.mapping,
+            self.guess,
             DateOrder(self.dates) if self.dates else None,
             NumberStyle(self.numbers) if self.numbers else None,
         )
@@ -143,6 +146,8 @@ def run_import(
             _begin(run, table)
             with Reporter(run, table, listener) as reporter, connection.cursor() as cursor:
                 Importer(run, table, cursor, reporter, wait_seconds).run()
+    except ImportBusy:
+        raise
     except ImportCancelled:
         _finish_badly(run, ImportState.CANCELLED, "Cancelled; nothing was imported.")
     except IngestError as problem:
@@ -151,16 +156,23 @@ def run_import(
     except DatabaseError as problem:
         sentence = _database_trouble(problem)
         _finish_badly(run, ImportState.FAILED, sentence)
-        raise IngestError(sentence) from problem
+        is_locked = getattr(problem.__cause__, "pgcode", None) == LOCK_TIMEOUT
+        raise (ImportBusy if is_locked else IngestError)(sentence) from problem
     run.refresh_from_db()
     return run
 
 
 def _hold(run: ImportRun) -> None:
+    """Nobody else works on this run until the transaction ends, and it has not been done already."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_try_advisory_xact_lock(%s, %s)", [RUN_LOCK, run.pk % 2**31])
         if not cursor.fetchone()[0]:
             raise ImportBusy("This import is running already.")
+    state = ImportRun.objects.values_list("state", flat=True).get(pk=run.pk)
+    if state == ImportState.CANCELLED:
+        raise ImportCancelled
+    if state not in {ImportState.QUEUED, ImportState.RUNNING}:
+        raise ImportBusy("This import has ended already.")
 
 
 def _begin(run: ImportRun, table: Table) -> None:
@@ -177,7 +189,9 @@ def _database_trouble(problem: DatabaseError) -> str:
     code = getattr(problem.__cause__, "pgcode", None) or ""
     if code == "53100":
         return "The disk of the database is full; nothing was imported. Make room and start the import again."
-    if code.startswith(("23", "40")) or code == "55P03":
+    if code == LOCK_TIMEOUT:
+        return "Another import is saving its rows; nothing was imported. Start it again in a minute."
+    if code.startswith(("23", "40")):
         return "Somebody changed the same records at the same moment; nothing was imported. Start it again."
     return (
         f"The database could not save the import, so nothing was kept: {str(problem).strip().splitlines()[0]}"

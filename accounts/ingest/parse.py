@@ -43,9 +43,10 @@ class Batch:
 
 @dataclass(frozen=True, slots=True)
 class Choices:
-    """What a person said about a file; empty means: find out."""
+    """What a person said about a file; empty means: find out. Without `guess`, unmapped columns stay out."""
 
     mapping: Mapping[str, str] = field(default_factory=dict)
+    guess: bool = True
     dates: DateOrder | None = None
     numbers: NumberStyle | None = None
 
@@ -63,7 +64,7 @@ class Parser:
             raise IngestError(
                 f"{table.name} cannot be read: line {first.broken[0].line} {first.broken[0].reason}."
             )
-        self.layout: Layout = find_layout(first, kind, choices.mapping, table.name)
+        self.layout: Layout = find_layout(first, kind, choices.mapping, table.name, guess=choices.guess)
         self.columns = columns_of(kind, list(self.layout.positions))
         self.styles = self._settle_styles(choices)
         self.readers = {

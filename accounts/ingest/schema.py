@@ -82,6 +82,15 @@ class Kind:
         return tuple(column.name for column in self.columns if column.required)
 
     @property
+    def label(self) -> str:
+        return self.name.replace("_", " ").capitalize()
+
+    @property
+    def needs(self) -> str:
+        """The columns a file must have, as people read them."""
+        return self.wants.replace("_", " ")
+
+    @property
     def wants(self) -> str:
         """The columns a file must have, in words."""
         either = " or ".join(self.one_of)

@@ -1,7 +1,7 @@
 """From the text of a cell to the canonical text that the database reads, or to the reason why not.
 
-Canonical: dates `YYYY-MM-DD`, moments ISO 8601 with their offset from UTC, numbers with a point and no grouping, `t`/`f`, codes in
-their own case, text trimmed and in Unicode NFC, None for an empty cell. A reader remembers what it has read
+Canonical: dates `YYYY-MM-DD`, moments ISO 8601 with their offset from UTC, numbers with a point and no grouping,
+`t`/`f`, codes in their own case, text trimmed and in Unicode NFC, None for an empty cell. A reader remembers what it has read
 (cells repeat), up to a limit, so that memory does not grow with the file.
 """
 
@@ -16,7 +16,6 @@ from decimal import ROUND_HALF_UP, Decimal, InvalidOperation
 from enum import Enum
 from zoneinfo import ZoneInfo
 
-from accounts.ingest.cells import unguard_cell
 from accounts.ingest.schema import Column, Type
 
 REMEMBERED = 50_000
@@ -99,6 +98,14 @@ class CellReader(dict[str, Cell]):
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
 _INVISIBLE = "\ufeff\u200b\u200e\u200f\u2060"
 _UNREADABLE = re.compile("[\ufffd\ud800-\udfff]")
+
+
+_GUARDED = re.compile(r"'+[=+\-@\t\r\n]")
+
+
+def unguard_cell(text: str) -> str:
+    """`text` without the apostrophe that our exports put before what a spreadsheet would calculate."""
+    return text[1:] if _GUARDED.match(text) else text
 
 
 def clean_text(text: str) -> str | Bad:

@@ -66,6 +66,15 @@ class ImportRun(Stamped):
     def __str__(self) -> str:
         return f"{self.kind} from {self.file_name or self.record_source}"
 
+    @property
+    def kind_label(self) -> str:
+        return self.kind.replace("_", " ").capitalize()
+
+    @property
+    def rows_written(self) -> int:
+        """Rows that are, or in a preview would be, new or changed."""
+        return self.rows_created + self.rows_changed
+
 
 class RejectedRow(models.Model):
     """A row that was refused, as it stood in the file."""

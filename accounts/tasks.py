@@ -1,0 +1,34 @@
+"""Imports in the background. The rows of ImportRun say what there is to do; a task is only the bell."""
+
+from __future__ import annotations
+
+import logging
+
+from celery import shared_task
+from kombu.exceptions import OperationalError
+
+from accounts.services import imports
+
+log = logging.getLogger(__name__)
+
+
+@shared_task
+def run_import(run_id: int) -> None:
+    """Do one queued import or preview."""
+    imports.run_queued_import(run_id)
+
+
+@shared_task
+def resume_imports() -> None:
+    """Take up imports whose bell was lost or whose worker was killed, and throw away files kept long enough."""
+    for run_id in imports.find_forgotten_imports():
+        run_import.delay(run_id)
+    imports.discard_old_uploads()
+
+
+def ring_import(run_id: int) -> None:
+    """Tell a worker that a run is waiting. Without a broker the run waits for `resume_imports`."""
+    try:
+        run_import.delay_on_commit(run_id)
+    except OperationalError as problem:
+        log.warning("The broker does not answer (%s); import %s waits for the next look.", problem, run_id)
