@@ -63,14 +63,22 @@ class Notification(Stamped):
     body = models.TextField(blank=True)
     path = models.CharField(max_length=300, blank=True)
     read_at = models.DateTimeField(null=True, blank=True)
+    dedupe_key = models.CharField(
+        max_length=200, blank=True, default="", help_text="Said once per person and key."
+    )
     is_sample = models.BooleanField(default=False, db_default=False)
 
     objects = NotificationQuerySet.as_manager()
 
     class Meta:
-        ordering = ["-created_at", "-pk"]
+        ordering = ["-pk"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["user", "dedupe_key"], condition=~Q(dedupe_key=""), name="notification_once_per_key"
+            )
+        ]
         indexes = [
-            models.Index(fields=["user", "-created_at"], name="notification_by_user"),
+            models.Index(fields=["user", "-id"], name="notification_by_user"),
             models.Index(fields=["user"], condition=Q(read_at__isnull=True), name="notification_unread"),
         ]
 

@@ -11,7 +11,8 @@ class MoneyField(models.DecimalField):
     """An amount in the currency that stands beside it: up to 16 digits before the point, 2 after."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **{"max_digits": 18, "decimal_places": 2} | kwargs)
+        defaults: dict[str, Any] = {"max_digits": 18, "decimal_places": 2}
+        super().__init__(*args, **defaults | kwargs)
 
 
 class CurrencyField(models.CharField):
@@ -19,7 +20,8 @@ class CurrencyField(models.CharField):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         checks = [RegexValidator(r"^[A-Z]{3}$", "Use the three-letter code of the currency, such as EUR.")]
-        super().__init__(*args, **{"max_length": 3, "validators": checks} | kwargs)
+        defaults: dict[str, Any] = {"max_length": 3, "validators": checks}
+        super().__init__(*args, **defaults | kwargs)
 
 
 class Stamped(models.Model):

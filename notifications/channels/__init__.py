@@ -1,0 +1,1 @@
+"""Ways a message leaves Mainstay; one module each."""

@@ -1,0 +1,41 @@
+"""What a person wants to be told, topic by topic."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from django import forms
+from django.forms import BoundField
+
+from accounts.models import User
+from notifications.models import Channel, Topic
+from notifications.selectors import get_preferences
+from notifications.topics import CHOICES
+
+
+class PreferenceForm(forms.Form):
+    """A box per topic and channel."""
+
+    def __init__(self, user: User, data: Any = None) -> None:
+        super().__init__(data)
+        for (topic, channel), wanted in get_preferences(user).items():
+            label = f"{Topic(topic).label}: {Channel(channel).label}"
+            self.fields[_name(topic, channel)] = forms.BooleanField(
+                required=False, initial=wanted, label=label
+            )
+
+    @property
+    def wanted(self) -> dict[tuple[str, str], bool]:
+        """What was ticked; only after `is_valid()`."""
+        return {choice: self.cleaned_data[_name(*choice)] for choice in CHOICES}
+
+    def rows(self) -> Iterator[tuple[str, list[BoundField | None]]]:
+        """(topic in words, its box per channel or None where there is no choice)."""
+        for topic in Topic:
+            names = [_name(topic, channel) for channel in Channel.values]
+            yield topic.label, [self[name] if name in self.fields else None for name in names]
+
+
+def _name(topic: str, channel: str) -> str:
+    return f"{topic}-{channel}"
