@@ -24,6 +24,7 @@ pages: list[URLPattern | URLResolver] = [
     path("contracts/<int:pk>/terms/", account.disclose_terms, name="disclose_terms"),
     re_path(r"^accounts/export\.(?P<form>csv|xlsx)$", accounts.export, name="accounts_export"),
     path("search/", search.search, name="search"),
+    path("search/suggest/", search.suggest, name="suggest"),
     path("kpis/", kpis.board, name="kpis"),
     re_path(r"^kpis/export\.(?P<form>csv|xlsx)$", kpis.export, name="kpis_export"),
     path("kpis/<slug:name>/", kpis.kpi, name="kpi"),
