@@ -60,22 +60,27 @@ def _shell(request: SignedIn) -> dict[str, Any]:
 
 
 def _menu(request: SignedIn, counts: dict[str, int]) -> list[dict[str, Any]]:
-    groups = []
-    for label, entries in MENU:
-        items = [
-            {
-                "label": name,
-                "path": path,
-                "icon": icon,
-                "count": counts.get(count, 0),
-                "is_current": request.path == path or (path != "/" and request.path.startswith(path)),
-            }
-            for name, path, icon, count, roles in entries
-            if has_role(request.user, *roles) and _exists(path)
-        ]
-        if items:
-            groups.append({"label": label, "items": items})
-    return groups
+    groups: dict[str, list[dict[str, Any]]] = {}
+    for entry in menu_entries(request):
+        groups.setdefault(entry["group"], []).append(entry | {"count": counts.get(entry["count"], 0)})
+    return [{"label": label, "items": items} for label, items in groups.items()]
+
+
+def menu_entries(request: SignedIn) -> list[dict[str, Any]]:
+    """The pages of the menu that the person may open."""
+    return [
+        {
+            "group": group,
+            "label": label,
+            "path": path,
+            "icon": icon,
+            "count": count,
+            "is_current": request.path == path or (path != "/" and request.path.startswith(path)),
+        }
+        for group, entries in MENU
+        for label, path, icon, count, roles in entries
+        if has_role(request.user, *roles) and _exists(path)
+    ]
 
 
 @lru_cache(maxsize=64)
