@@ -122,6 +122,9 @@ class HandbackAttempt(Stamped):
     kind = models.CharField(max_length=10, choices=AttemptKind.choices)
     has_reached = models.BooleanField(default=False, help_text="Spoke with somebody there.")
     note = models.CharField(max_length=500, blank=True)
+    submission = models.UUIDField(
+        null=True, unique=True, editable=False, help_text="Of the form, so that sending it twice counts once."
+    )
 
     class Meta:
         ordering = ["happened_at", "pk"]

@@ -63,6 +63,9 @@ class PulseCheck(Stamped):
     next_step_owner = models.ForeignKey(User, on_delete=models.PROTECT, related_name="next_steps")
     next_step_due_on = models.DateField()
     next_step_done_at = models.DateTimeField(null=True, blank=True)
+    submission = models.UUIDField(
+        null=True, unique=True, editable=False, help_text="Of the form, so that sending it twice counts once."
+    )
     is_sample = models.BooleanField(default=False, db_default=False)
 
     objects = AccountRelatedQuerySet.as_manager()

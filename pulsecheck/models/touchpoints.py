@@ -49,6 +49,9 @@ class Touchpoint(Stamped):
     reason = models.CharField(max_length=300, help_text="Why it is due then, in words.")
     state = models.CharField(max_length=10, choices=TouchpointState.choices, default=TouchpointState.PLANNED)
     snoozed_from = models.DateField(null=True, blank=True)
+    finished_on = models.DateField(
+        null=True, blank=True, help_text="The day it was done, skipped or replaced."
+    )
     note = models.CharField(max_length=300, blank=True, help_text="Why it was skipped or put off.")
     is_sample = models.BooleanField(default=False, db_default=False)
 
