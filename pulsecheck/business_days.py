@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Container
 from functools import lru_cache
 
 import holidays
@@ -16,8 +17,9 @@ class BusinessCalendar:
 
     def __init__(self, country: str = "") -> None:
         known = country in holidays.list_supported_countries(include_aliases=False)
-        self._holidays = holidays.country_holidays(country) if known else {}
-        self._weekend = frozenset(self._holidays.weekend) if known else WEEKEND
+        found = holidays.country_holidays(country) if known else None
+        self._holidays: Container[dt.date] = found if found is not None else ()
+        self._weekend: Container[int] = found.weekend if found is not None else WEEKEND
         self._known: dict[dt.date, bool] = {}
 
     def is_business_day(self, day: dt.date) -> bool:

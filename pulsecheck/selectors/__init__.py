@@ -1,0 +1,1 @@
+"""Reads over planned contacts, pulse checks and handbacks."""
