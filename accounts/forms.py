@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import datetime as dt
+import re
+from decimal import Decimal
 from typing import Any
+from zoneinfo import available_timezones
 
 from django import forms
 from django.contrib.auth.forms import AuthenticationForm
+from django.contrib.auth.password_validation import validate_password
+from holidays.registry import COUNTRIES
 
 from accounts.ingest.schema import KINDS, Kind
-from accounts.models import Account, Contact
+from accounts.models import Account, ChurnReason, Company, Contact, ExchangeRate, Team, User
 from accounts.models.care import InteractionKind, Severity
-from accounts.selectors import company_today
+from accounts.selectors import company_today, get_company, successors
 
 
 class SignInForm(AuthenticationForm):
@@ -189,3 +194,172 @@ KIND_CHOICES = [(kind.name, kind.name.replace("_", " ").capitalize()) for kind i
 def column_label(kind: Kind, name: str) -> str:
     """One of our columns as people read it: "ordered at *", the star for needed."""
     return name.replace("_", " ").capitalize() + (" *" if name in kind.required else "")
+
+
+# -- settings ---------------------------------------------------------------
+def _zone_choices(empty: str = "") -> list[tuple[str, str]]:
+    zones = sorted(name for name in available_timezones() if "/" in name and not name.startswith("Etc/"))
+    choices = [("UTC", "UTC"), *((name, name.replace("_", " ")) for name in zones)]
+    return [("", empty), *choices] if empty else choices
+
+
+def _country_choices() -> list[tuple[str, str]]:
+    """Countries whose public holidays are known."""
+    named = (
+        (row[1], re.sub(r"(?<=[a-z])(?=[A-Z])", " ", row[0]))
+        for row in COUNTRIES.values()
+        if len(row[1]) == 2
+    )
+    return [("", "None: only weekends are free"), *sorted(named, key=lambda choice: choice[1])]
+
+
+def _currency_code(code: str) -> str:
+    code = code.strip().upper()
+    if not re.fullmatch(r"[A-Z]{3}", code):
+        raise forms.ValidationError("Use the three-letter code of the currency, such as EUR.")
+    return code
+
+
+class PersonForm(forms.ModelForm[User]):
+    """One of ours."""
+
+    time_zone = forms.ChoiceField(label="Time zone", required=False)
+
+    class Meta:
+        model = User
+        fields = ["name", "email", "role", "team", "calls_per_day", "time_zone"]
+        labels = {"email": "E-mail", "calls_per_day": "Calls a day"}
+        help_texts = {"calls_per_day": "So many calls this person can make; Today shows no more than that."}
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["team"].empty_label = "No team"  # type: ignore[attr-defined]
+        zone = get_company().time_zone
+        self.fields["time_zone"].choices = _zone_choices(f"The company's ({zone})")  # type: ignore[attr-defined]
+
+    def clean_email(self) -> str:
+        email = str(self.cleaned_data["email"]).lower()
+        if User.objects.filter(email__iexact=email).exclude(pk=self.instance.pk).exists():
+            raise forms.ValidationError("Somebody with this e-mail is here already.")
+        return email
+
+
+class NewPersonForm(PersonForm):
+    """One of ours who is not here yet."""
+
+    password = forms.CharField(
+        label="First password",
+        required=False,
+        strip=False,
+        widget=forms.PasswordInput(attrs={"autocomplete": "new-password"}),
+        help_text="Leave it empty to get a link with which they choose one themselves.",
+    )
+
+    def clean_password(self) -> str:
+        password: str = self.cleaned_data["password"]
+        if password:
+            validate_password(password)
+        return password
+
+
+class DepartureForm(forms.Form):
+    """Somebody has left the company."""
+
+    left_on = forms.DateField(label="Last day", widget=forms.DateInput(attrs={"type": "date"}))
+    heir = forms.ModelChoiceField(
+        User.objects.none(),
+        label="Who takes over",
+        required=False,
+        empty_label="Nobody yet",
+        help_text="Looks after the accounts from now on, and gets the open issues and enquiries.",
+    )
+
+    def __init__(self, *args: Any, user: User, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["heir"].queryset = successors(user)  # type: ignore[attr-defined]
+        self.fields["left_on"].initial = company_today()
+
+    def clean_left_on(self) -> dt.date:
+        day: dt.date = self.cleaned_data["left_on"]
+        if day > company_today():
+            raise forms.ValidationError("This day is still to come. Record it when they have left.")
+        return day
+
+
+class TeamForm(forms.ModelForm[Team]):
+    """People who share a manager."""
+
+    class Meta:
+        model = Team
+        fields = ["name", "manager"]
+        help_texts = {"manager": "Sees the accounts of the team, and gets handbacks nobody else can take."}
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        manager = self.fields["manager"]
+        manager.queryset = User.objects.filter(is_active=True, role="manager")  # type: ignore[attr-defined]
+        manager.empty_label = "Nobody"  # type: ignore[attr-defined]
+
+
+class CompanyForm(forms.ModelForm[Company]):
+    """The company that uses Mainstay."""
+
+    time_zone = forms.ChoiceField(label="Time zone", help_text="Decides when a day ends.")
+    country = forms.ChoiceField(
+        label="Public holidays", required=False, help_text="Due days fall on business days of this country."
+    )
+
+    class Meta:
+        model = Company
+        fields = ["name", "currency", "time_zone", "country"]
+        help_texts = {"currency": "All totals are in it. Changing it turns the exchange rates round."}
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["time_zone"].choices = _zone_choices()  # type: ignore[attr-defined]
+        self.fields["country"].choices = _country_choices()  # type: ignore[attr-defined]
+
+    def clean_currency(self) -> str:
+        return _currency_code(self.cleaned_data["currency"])
+
+
+class ExchangeRateForm(forms.Form):
+    """What one unit of a currency is worth in the company's."""
+
+    currency = forms.CharField(label="Currency", max_length=10)
+    rate = forms.DecimalField(label="Rate", max_digits=18, decimal_places=8)
+
+    def __init__(self, *args: Any, row: ExchangeRate | None = None, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.own = get_company().currency
+        self.fields["rate"].label = f"Worth in {self.own}"
+        self.fields["currency"].widget.attrs |= {"placeholder": "USD", "autocapitalize": "characters"}
+        if row is not None:
+            self.fields["currency"].disabled = True
+            self.initial |= {"currency": row.currency, "rate": row.rate.normalize()}
+
+    def clean_currency(self) -> str:
+        code = _currency_code(self.cleaned_data["currency"])
+        if code == self.own:
+            raise forms.ValidationError(f"{code} is the company's own currency; its rate is 1.")
+        return code
+
+    def clean_rate(self) -> Decimal:
+        rate: Decimal = self.cleaned_data["rate"]
+        if rate <= 0:
+            raise forms.ValidationError("A rate is above 0.")
+        return rate
+
+
+class ChurnReasonForm(forms.ModelForm[ChurnReason]):
+    """Why customers leave."""
+
+    class Meta:
+        model = ChurnReason
+        fields = ["name", "side", "is_controllable", "position", "is_active"]
+        labels = {
+            "side": "On whose side it lies",
+            "is_controllable": "We could have done something about it",
+            "position": "Place in the list",
+            "is_active": "Can be chosen",
+        }

@@ -7,9 +7,21 @@ from decimal import Decimal
 
 from django.conf import settings
 from django.core.cache import cache
+from django.db.models import Count, Q, QuerySet
 from django.utils import timezone
 
-from accounts.models import Company, ExchangeRate
+from accounts.models import (
+    Account,
+    Company,
+    Contract,
+    ExchangeRate,
+    ImportRun,
+    Order,
+    RejectedRow,
+    Role,
+    Team,
+    User,
+)
 
 COMPANY_KEY = "company"
 
@@ -32,3 +44,49 @@ def get_exchange_rates() -> dict[str, Decimal]:
     """Known currencies: code -> value of one unit in the company's currency (its own is 1)."""
     rates = {rate.currency: rate.rate for rate in ExchangeRate.objects.all()}
     return rates | {get_company().currency: Decimal(1)}
+
+
+def currencies_in_use() -> set[str]:
+    """Currencies of records other than the company's own."""
+    found: set[str] = set()
+    for model in (Account, Contract, Order):
+        found.update(model.objects.order_by().values_list("currency", flat=True).distinct())
+    return found - {get_company().currency}
+
+
+def unknown_currencies() -> set[str]:
+    """Currencies that records or refused rows of imports are in, and that have no exchange rate."""
+    refused = (
+        RejectedRow.objects.filter(column="currency", run__in=ImportRun.objects.order_by("-pk")[:20])
+        .order_by()
+        .values_list("value", flat=True)
+        .distinct()[:50]
+    )
+    codes = {value.strip().upper() for value in refused}
+    return (currencies_in_use() | {code for code in codes if len(code) == 3 and code.isalpha()}) - set(
+        get_exchange_rates()
+    )
+
+
+def people(text: str = "", *, with_former: bool = True) -> QuerySet[User]:
+    """Everybody of ours with the number of accounts they won and look after, those who sign in first."""
+    staff = User.objects.select_related("team").annotate(
+        won=Count("accounts_won", distinct=True), cares_for=Count("accounts_managed", distinct=True)
+    )
+    if not with_former:
+        staff = staff.filter(is_active=True)
+    if text:
+        staff = staff.filter(Q(name__icontains=text) | Q(email__icontains=text))
+    return staff.order_by("-is_active", "name", "pk")
+
+
+def successors(user: User) -> QuerySet[User]:
+    """Who can take over accounts from `user`."""
+    carers = [Role.SALES_REP, Role.ACCOUNT_MANAGER, Role.MANAGER, Role.ADMINISTRATOR]
+    return User.objects.filter(is_active=True, left_on=None, role__in=carers).exclude(pk=user.pk)
+
+
+def teams() -> QuerySet[Team]:
+    """Teams with their manager and how many people of each may sign in."""
+    active = Q(members__is_active=True)
+    return Team.objects.select_related("manager").annotate(people=Count("members", filter=active))
