@@ -128,10 +128,11 @@ class _Patterns:
     total: float
 
 
-def _patterns(x: Floats, t_x: Floats, age: Floats) -> _Patterns:
-    distinct, weight = np.unique(np.column_stack([x, t_x, age]), axis=0, return_counts=True)
+def _patterns(repeats: Floats, last: Floats, now: Floats) -> _Patterns:
+    distinct, weight = np.unique(np.column_stack([repeats, last, now]), axis=0, return_counts=True)
     count, where = np.unique(distinct[:, 0], return_inverse=True)
-    return _Patterns(*distinct.T, weight.astype(float), count, where, float(weight.sum()))
+    x, t_x, age = distinct.T
+    return _Patterns(x, t_x, age, weight.astype(float), count, where, float(weight.sum()))
 
 
 def _loss(theta: Floats, p: _Patterns) -> tuple[float, Floats]:

@@ -193,7 +193,7 @@ def _activity(
     year_start = purchases.position(as_of - YEAR, rows)
     year_stop = purchases.position(as_of - YEAR + horizon, rows)
     was_customer = purchases.day[start] <= as_of - YEAR
-    ewma = sum((end - at) / (2.0**k) for k, at in enumerate(first_within.values()))
+    ewma = np.sum([(end - at) / 2.0**k for k, at in enumerate(first_within.values())], axis=0)
     return {
         "count_quarter": end - first_within[0.25],
         "count_1": recent,

@@ -72,6 +72,36 @@ class History:
             None if delivered is None else delivered[kept],
         )
 
+    def between(self, first_id: int, last_id: int) -> "History":
+        """The accounts with ids from `first_id` to `last_id`, both included."""
+        begin, stop = np.searchsorted(self.account_ids, [first_id, last_id + 1])
+        low, high = int(self.offsets[begin]), int(self.offsets[stop])
+        return History(
+            self.account_ids[begin:stop],
+            self.offsets[begin : stop + 1] - low,
+            self.day[low:high],
+            self.cents[low:high],
+            None if self.promised is None else self.promised[low:high],
+            None if self.delivered is None else self.delivered[low:high],
+        )
+
+    def only(self, account_ids: Ints) -> "History":
+        """These of the covered accounts; the ids must be ascending."""
+        rows = np.searchsorted(self.account_ids, account_ids)
+        if len(rows) == self.accounts:
+            return self
+        length = np.diff(self.offsets)[rows]
+        offsets = np.concatenate(([0], np.cumsum(length)))
+        at = np.arange(offsets[-1]) - np.repeat(offsets[:-1] - self.offsets[rows], length)
+        return History(
+            account_ids,
+            offsets,
+            self.day[at],
+            self.cents[at],
+            None if self.promised is None else self.promised[at],
+            None if self.delivered is None else self.delivered[at],
+        )
+
 
 def history_from_rows(
     account: NDArray[np.integer],

@@ -59,7 +59,7 @@ def fit_trees(
     """Fit to labelled rows; `churned` must contain both outcomes."""
     # Loading scikit-learn takes a second; whoever only applies a fitted model does not need it.
     from sklearn.ensemble import HistGradientBoostingClassifier
-    from threadpoolctl import threadpool_limits
+    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
     edges = np.stack([_edges_of(column) for column in features.T])
     codes = np.column_stack([_codes_of(features[:, j], edges[j]) for j in range(len(edges))])

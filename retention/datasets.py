@@ -1,0 +1,130 @@
+"""The only bridge from tables to arrays: orders as a `History`, by binary COPY straight into numpy.
+
+Every reader takes `as_of` and returns nothing dated after the end of that day in the company's time zone.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import io
+import struct
+
+import numpy as np
+from django.db import connection
+from numpy.typing import NDArray
+
+from accounts.models import ExchangeRate
+from accounts.selectors import get_company
+from retention.scoring.history import UNKNOWN_DAY, History, Ints, history_from_rows
+
+EPOCH = dt.date(1970, 1, 1)
+LAST_ID = 2**62
+
+_HEADER_BYTES = 19  # signature, flags, length of the extension area
+_COUNT_BYTES, _LENGTH_BYTES = 2, 4
+
+
+def day_number(day: dt.date) -> int:
+    """Days since 1970-01-01, as the scoring engine counts."""
+    return (day - EPOCH).days
+
+
+def date_of(number: int) -> dt.date:
+    """The date of a day number."""
+    return EPOCH + dt.timedelta(days=int(number))
+
+
+def copy_to_array(query: str, columns: dict[str, str]) -> NDArray[np.void]:
+    """Result of `query` as a structured array, through `COPY (FORMAT BINARY)`.
+
+    Parameters
+    ----------
+    query : SQL that selects exactly `columns`, none of them NULL; it must not contain untrusted text
+    columns : name -> numpy type of the wire format, big-endian (">i8", ">i4", ">f8")
+    """
+    fields: list[tuple[str, str]] = [("fields", ">i2")]
+    for name, kind in columns.items():
+        fields += [(f"{name}_length", ">i4"), (name, kind)]
+    row = np.dtype(fields)
+    sink = io.BytesIO()
+    with connection.cursor() as cursor:
+        cursor.copy_expert(f"COPY ({query}) TO STDOUT (FORMAT BINARY)", sink)
+    data = sink.getbuffer()
+    count, odd = divmod(len(data) - _HEADER_BYTES - _COUNT_BYTES, row.itemsize)
+    if odd or struct.unpack("!h", data[-2:])[0] != -1:
+        raise ValueError("A column was NULL or of another width than stated.")
+    return np.frombuffer(data, dtype=row, count=count, offset=_HEADER_BYTES)
+
+
+def load_account_ids(first_id: int = 0, last_id: int = LAST_ID) -> Ints:
+    """Ids of all accounts in a range, ascending."""
+    within = f"id BETWEEN {int(first_id)} AND {int(last_id)}"
+    query = f"SELECT id FROM accounts_account WHERE {within} ORDER BY id"  # noqa: S608 - whole numbers
+    return copy_to_array(query, {"id": ">i8"})["id"].astype(np.int64)
+
+
+def load_history(
+    as_of: dt.date, first_id: int = 0, last_id: int = LAST_ID, only: Ints | None = None
+) -> History:
+    """Orders up to the end of `as_of` of the accounts in a range of ids, or of `only` these.
+
+    Cancelled orders are left out; amounts are in the company's currency at its fixed rates.
+    """
+    ids = load_account_ids(first_id, last_id) if only is None else only
+    amount, join = _in_company_currency()
+    restriction = f"o.account_id BETWEEN {int(first_id)} AND {int(last_id)}"
+    if only is not None:
+        restriction = f"o.account_id = ANY('{{{','.join(map(str, ids.tolist()))}}}'::bigint[])"
+    elif first_id == 0 and last_id == LAST_ID:
+        restriction = "TRUE"
+    after = int(
+        (dt.datetime.combine(as_of, dt.time(), get_company().zone) + dt.timedelta(days=1)).timestamp()
+    )
+    query = f"""
+        SELECT o.account_id, {_local_day("o.ordered_at")}, ({amount})::float8,
+            COALESCE(o.promised_on - DATE '1970-01-01', {UNKNOWN_DAY}),
+            COALESCE(o.delivered_on - DATE '1970-01-01', {UNKNOWN_DAY})
+        FROM accounts_order o {join}
+        WHERE o.status <> 'cancelled' AND o.ordered_at < to_timestamp({after}) AND {restriction}
+        """  # noqa: S608 - whole numbers, and words of this module
+    rows = copy_to_array(
+        query,
+        {"account": ">i8", "day": ">i4", "amount": ">f8", "promised": ">i4", "delivered": ">i4"},
+    )
+    return history_from_rows(
+        rows["account"].astype(np.int64),
+        rows["day"].astype(np.int32),
+        rows["amount"].astype(np.float64),
+        account_ids=ids,
+        promised=rows["promised"].astype(np.int32),
+        delivered=rows["delivered"].astype(np.int32),
+    )
+
+
+def _local_day(column: str) -> str:
+    """SQL for the day number of a moment in the company's time zone."""
+    zone = get_company().time_zone.replace("'", "")
+    return f"({column} AT TIME ZONE '{zone}')::date - DATE '1970-01-01'"
+
+
+def _in_company_currency() -> tuple[str, str]:
+    """SQL for an order's amount in the company's currency, and the join it needs, if any."""
+    if not ExchangeRate.objects.exists():
+        return "o.amount", ""
+    return (
+        "o.amount * COALESCE(rate.rate, 1)",
+        "LEFT JOIN accounts_exchangerate rate ON rate.currency = o.currency",
+    )
+
+
+def order_days() -> tuple[dt.date, dt.date] | None:
+    """Local days of the first and the last order that is not cancelled; None without orders."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT min(ordered_at), max(ordered_at) FROM accounts_order WHERE status <> 'cancelled'"
+        )
+        first, last = cursor.fetchone()
+    if first is None:
+        return None
+    company = get_company()
+    return company.local_date(first), company.local_date(last)

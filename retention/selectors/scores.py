@@ -1,0 +1,33 @@
+"""Scores as rows for a file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from accounts.spreadsheets import safe_text
+from retention.models import Score, ScoreRun
+
+EXPORT_COLUMNS = (
+    "account", "name", "as_of", "horizon_days", "churn_probability", "tier", "revenue_at_risk", "currency",
+    "expected_value_12m", "days_since_last_order", "stage", "model_version", "reason_1", "reason_2", "reason_3",
+)  # fmt: skip
+
+
+def export_rows(run: ScoreRun) -> Iterator[tuple[object, ...]]:
+    """One row per score of a run in the order of `EXPORT_COLUMNS`, most money at risk first.
+
+    Text that a spreadsheet would take for a formula is made harmless.
+    """
+    scores = (
+        Score.objects.filter(as_of=run.as_of)
+        .order_by("-revenue_at_risk_company", "account_id")
+        .values_list(
+            "account__external_id", "account__name", "as_of", "horizon_days", "churn_probability", "tier",
+            "revenue_at_risk", "currency", "expected_value_12m", "days_since_last_order", "stage",
+            "model_version", "reasons",
+        )
+    )  # fmt: skip
+    for account, name, *values, reasons in scores.iterator(chunk_size=5000):
+        values[2] = f"{values[2]:.6f}"
+        sentences = [reason["sentence"] for reason in reasons[:3]]
+        yield safe_text(account), safe_text(name), *values, *sentences, *[""] * (3 - len(sentences))

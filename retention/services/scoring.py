@@ -1,0 +1,439 @@
+"""Scoring runs: PostgreSQL owns the work, any number of workers do it, one transaction per chunk.
+
+A run is a row per date; its chunks are rows too. A worker claims a chunk, and holds the row's lock while it
+scores, so a chunk whose worker died is free again as soon as its short lease is over, and one whose worker
+merely is slow is not given away.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import io
+import json
+import os
+import socket
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from django.db import connection, transaction
+from django.db.models import F, Q
+from django.db.models.functions import Now
+from django.utils import timezone
+
+from accounts.models import User
+from accounts.models.account import BillingMode
+from accounts.selectors import company_today, get_company
+from retention.datasets import (
+    LAST_ID,
+    day_number,
+    load_account_ids,
+    load_history,
+    order_days,
+)
+from retention.models import FittedModel, ScoreChunk, ScoreRun, Tier
+from retention.models.scores import ChunkState, RunState
+from retention.scoring import models as engine
+from retention.scoring.errors import ScoringError
+from retention.scoring.history import History, purchases_of
+from retention.scoring.horizon import check_horizon, default_horizon
+from retention.scoring.ladder import fit_model, fit_sample
+from retention.scoring.scores import Scores, score_accounts
+from retention.scoring.tiers import TierRules
+from retention.selectors.definitions import definition_for, definitions_in_force, tier_policy_in_force
+
+CHUNK_ACCOUNTS = 25_000
+LEASE = dt.timedelta(seconds=15)
+MOST_ATTEMPTS = 5
+FIT_LEASE = dt.timedelta(minutes=11)
+STALE = dt.timedelta(days=30)  # a book without orders for so long is history, not a quiet month
+MONTH_BEFORE = dt.timedelta(days=28)
+
+Clock = Callable[[str, int, int], None]  # what is being done, how far, of how many
+
+
+def prepare_run(
+    as_of: dt.date,
+    horizon: int | None = None,
+    *,
+    takes_action: bool = True,
+    started_by: User | None = None,
+    starts_now: bool = True,
+) -> ScoreRun:
+    """Make (or make anew) the run of a date, without model and chunks yet.
+
+    With `starts_now` the caller fits it; without, any worker may (task `score_run`).
+
+    Raises
+    ------
+    ScoringError
+        The horizon or the date cannot be used, or there is nothing to score; one plain sentence.
+    """
+    if horizon is not None:
+        check_horizon(horizon)
+    _check_date(as_of)
+    with transaction.atomic():
+        run, _ = ScoreRun.objects.select_for_update().get_or_create(
+            as_of=as_of, defaults={"horizon_days": horizon or 0}
+        )
+        run.chunks.all().delete()
+        run.horizon_days = horizon or 0
+        run.state = RunState.PREPARING
+        run.model = None
+        run.takes_action, run.started_by = takes_action, started_by
+        run.started_at = timezone.now() if starts_now else None
+        run.published_at = run.acted_at = None
+        run.message = ""
+        run.save()
+    return run
+
+
+def _check_date(as_of: dt.date) -> None:
+    days = order_days()
+    if days is None:
+        raise ScoringError("There are no orders yet: import an orders file first.")
+    if as_of < days[0]:
+        raise ScoringError(
+            f"The first order is of {days[0]}: choose that day or a later one instead of {as_of}."
+        )
+    if as_of > company_today():
+        raise ScoringError(f"{as_of} has not come yet: choose today or an earlier day.")
+
+
+def fit_run(run: ScoreRun, history: History | None = None) -> ScoreRun:
+    """Fit the model of a run, store it, and cut the book into chunks for any worker to score.
+
+    `history` may be given where the whole book is in memory anyway; the model is the same either way.
+    """
+    as_of = run.as_of
+    ids = load_account_ids()
+    sample = fit_sample(ids)
+    orders = load_history(as_of, only=sample) if history is None else history.only(sample)
+    horizon = run.horizon_days or _horizon_of_book(orders, as_of)
+    fitted = fit_model(orders, day_number(as_of), horizon)
+    with transaction.atomic():
+        run = ScoreRun.objects.select_for_update().get(pk=run.pk)
+        run.model = _stored(fitted, as_of)
+        run.horizon_days = horizon
+        run.state = RunState.SCORING
+        run.save()
+        run.chunks.all().delete()
+        ScoreChunk.objects.bulk_create(_chunks(run, ids))
+    return run
+
+
+def _horizon_of_book(orders: History, as_of: dt.date) -> int:
+    """The company's own definition where it states one, else what the buying rhythm says."""
+    stated = definition_for(definitions_in_force(), "", BillingMode.REPEAT).horizon_days
+    return stated or default_horizon(purchases_of(orders), day_number(as_of))
+
+
+def _stored(fitted: engine.FittedModel, as_of: dt.date) -> FittedModel:
+    model, _ = FittedModel.objects.get_or_create(
+        version=fitted.version,
+        defaults={
+            "as_of": as_of,
+            "horizon_days": fitted.basis.horizon,
+            "stage": fitted.stage,
+            "has_signal": fitted.has_signal,
+            "summary": fitted.summary,
+            "payload": fitted.to_bytes(),
+        },
+    )
+    return model
+
+
+def _chunks(run: ScoreRun, ids: np.ndarray) -> list[ScoreChunk]:
+    """Ranges of ids that together cover every id there could be."""
+    starts = [0, *ids[CHUNK_ACCOUNTS::CHUNK_ACCOUNTS].tolist()]
+    ends = [start - 1 for start in starts[1:]] + [LAST_ID]
+    return [
+        ScoreChunk(run=run, number=number, first_id=first, last_id=last)
+        for number, (first, last) in enumerate(zip(starts, ends, strict=True))
+    ]
+
+
+def claim_chunk(run_id: int | None = None) -> ScoreChunk | None:
+    """Take a chunk that waits, or whose worker is gone; None when there is none to take now."""
+    free = Q(state=ChunkState.WAITING) | Q(state=ChunkState.CLAIMED, lease_until__lt=Now())
+    with transaction.atomic():
+        chunks = ScoreChunk.objects.filter(free, run__state=RunState.SCORING)
+        if run_id is not None:
+            chunks = chunks.filter(run_id=run_id)
+        chunk = chunks.order_by("run_id", "number").select_for_update(skip_locked=True, of=["self"]).first()
+        if chunk is None:
+            return None
+        chunk.attempts += 1
+        if chunk.attempts > MOST_ATTEMPTS:
+            _give_up(chunk)
+            return None
+        chunk.state, chunk.lease_until = ChunkState.CLAIMED, timezone.now() + LEASE
+        chunk.claimed_by = f"{socket.gethostname()}:{os.getpid()}"
+        chunk.save()
+    return chunk
+
+
+def _give_up(chunk: ScoreChunk) -> None:
+    chunk.state = ChunkState.FAILED
+    chunk.message = f"Given up after {MOST_ATTEMPTS} attempts; the last was by {chunk.claimed_by}."
+    chunk.save()
+    ScoreRun.objects.filter(pk=chunk.run_id).update(state=RunState.FAILED, message=chunk.message)
+
+
+def score_chunk(chunk: ScoreChunk, history: History | None = None) -> int:
+    """Score one claimed chunk in one transaction; returns the number of accounts scored.
+
+    A claim that was lost meanwhile (the run was started anew, or another worker took over) writes nothing.
+    """
+    with transaction.atomic():
+        held = (
+            ScoreChunk.objects.select_for_update(skip_locked=True)
+            .filter(pk=chunk.pk, state=ChunkState.CLAIMED, attempts=chunk.attempts)
+            .first()
+        )
+        if held is None:
+            return 0
+        run = ScoreRun.objects.select_related("model").get(pk=chunk.run_id)
+        assert run.model is not None, "a run has its model before it has chunks"
+        if history is None:
+            orders = load_history(run.as_of, chunk.first_id, chunk.last_id)
+        else:
+            orders = history.between(chunk.first_id, chunk.last_id)
+        fitted = engine.model_from_bytes(bytes(run.model.payload))
+        scores = score_accounts(orders, day_number(run.as_of), fitted, tier_rules())
+        _write(run, chunk, scores)
+        held.state, held.accounts, held.finished_at = ChunkState.DONE, len(scores), timezone.now()
+        held.save()
+    return len(scores)
+
+
+def tier_rules() -> TierRules:
+    """The thresholds in force, in the engine's words."""
+    policy = tier_policy_in_force()
+    return TierRules(
+        at_risk_from=policy.at_risk_from,
+        watch_from=policy.watch_from,
+        thriving_below=policy.thriving_below,
+        lost_from=policy.lost_from,
+        quiet_after_gaps=policy.quiet_after_gaps,
+        minimum_value=float(policy.minimum_value),
+    )
+
+
+_STAGING = """
+CREATE TEMP TABLE score_staging (account_id bigint, probability float8, tier text, at_risk numeric,
+    expected numeric, silence int, gap float8, factor text, reasons text) ON COMMIT DROP
+"""
+_FORGET = """
+DELETE FROM retention_score s WHERE s.as_of = %(as_of)s AND s.account_id BETWEEN %(first)s AND %(last)s
+    AND NOT EXISTS (SELECT 1 FROM score_staging n WHERE n.account_id = s.account_id)
+"""
+_COLUMNS = (
+    "run_id", "horizon_days", "churn_probability", "base_probability", "tier", "stage", "model_version",
+    "revenue_at_risk", "currency", "revenue_at_risk_company", "expected_value_12m", "days_since_last_order",
+    "usual_gap_days", "main_factor", "reasons", "previous_probability",
+)  # fmt: skip
+_UPSERT = f"""
+INSERT INTO retention_score AS old (account_id, as_of, {", ".join(_COLUMNS)})
+SELECT n.account_id, %(as_of)s, %(run)s, %(horizon)s, n.probability, %(base)s, n.tier, %(stage)s, %(version)s,
+    round(n.at_risk / COALESCE(rate.rate, 1), 2), a.currency, n.at_risk,
+    round(n.expected / COALESCE(rate.rate, 1), 2), n.silence, n.gap, n.factor, n.reasons::jsonb,
+    before.churn_probability
+FROM score_staging n
+JOIN accounts_account a ON a.id = n.account_id
+LEFT JOIN accounts_exchangerate rate ON rate.currency = a.currency
+LEFT JOIN retention_score before ON before.account_id = n.account_id AND before.as_of = %(before)s
+ON CONFLICT (account_id, as_of) DO UPDATE SET
+    {", ".join(f"{name} = EXCLUDED.{name}" for name in _COLUMNS)}
+WHERE ({", ".join(f"old.{name}" for name in _COLUMNS)})
+    IS DISTINCT FROM ({", ".join(f"EXCLUDED.{name}" for name in _COLUMNS)})
+"""  # noqa: S608 - names of our own columns
+
+
+def _write(run: ScoreRun, chunk: ScoreChunk, scores: Scores) -> None:
+    """COPY into a staging table, forget scores that no longer hold, insert new ones, update changed ones."""
+    before = (
+        ScoreRun.objects.filter(state=RunState.PUBLISHED, as_of__lte=run.as_of - MONTH_BEFORE)
+        .order_by("-as_of")
+        .values_list("as_of", flat=True)
+        .first()
+    )
+    assert run.model is not None, "a run has its model before it has chunks"
+    values: dict[str, dt.date | int | float | str | None] = {
+        "as_of": run.as_of, "first": chunk.first_id, "last": chunk.last_id, "run": run.pk,
+        "horizon": run.horizon_days, "base": scores.base_probability, "stage": run.model.stage,
+        "version": run.model.version, "before": before,
+    }  # fmt: skip
+    with connection.cursor() as cursor:
+        cursor.execute(_STAGING)
+        cursor.copy_expert("COPY score_staging FROM STDIN", io.StringIO(_staging_text(scores)))
+        cursor.execute("ANALYZE score_staging")
+        cursor.execute(_FORGET, values)
+        cursor.execute(_UPSERT, values)
+
+
+def _staging_text(scores: Scores) -> str:
+    """Rows in PostgreSQL's text format; JSON escapes as backslashes are doubled."""
+    known_gap = ~np.isnan(scores.gap)
+    gaps = np.where(known_gap, scores.gap, 0.0).tolist()
+    rows = zip(
+        scores.account_ids.tolist(), scores.probability.tolist(), scores.tier.tolist(),
+        scores.revenue_at_risk.tolist(), scores.expected_value.tolist(),
+        scores.silence.astype(int).tolist(), known_gap.tolist(), gaps, scores.reasons, strict=True,
+    )  # fmt: skip
+    encode = json.JSONEncoder(separators=(",", ":")).encode
+    return "".join(
+        f"{account}\t{p!r}\t{tier}\t{at_risk:.2f}\t{value:.2f}\t{silence}\t{repr(gap) if known else chr(92) + 'N'}"
+        f"\t{reasons[0]['factor']}\t{encode(reasons)}\n"
+        for account, p, tier, at_risk, value, silence, known, gap, reasons in rows
+    )
+
+
+def publish_run(run_id: int) -> ScoreRun | None:
+    """Show the scores of a run once its last chunk is done; None while it is not, or when somebody else did."""
+    with transaction.atomic():
+        run = ScoreRun.objects.select_for_update().get(pk=run_id)
+        if run.state != RunState.SCORING or run.chunks.exclude(state=ChunkState.DONE).exists():
+            return None
+        run.summary = _summary_of(run)
+        run.accounts = run.summary["accounts"]
+        run.state, run.published_at = RunState.PUBLISHED, timezone.now()
+        run.save()
+    return run
+
+
+def _summary_of(run: ScoreRun) -> dict[str, object]:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT tier, count(*), sum(revenue_at_risk_company)::float8 FROM retention_score"
+            " WHERE as_of = %s GROUP BY tier ORDER BY tier",
+            [run.as_of],
+        )
+        rows = cursor.fetchall()
+    assert run.model is not None, "a run has its model before it is published"
+    risky = {Tier.AT_RISK, Tier.QUIET}
+    return {
+        "accounts": sum(count for _, count, _ in rows),
+        "tiers": {tier: count for tier, count, _ in rows},
+        "revenue_at_risk": round(sum(money for tier, _, money in rows if tier in risky), 2),
+        "currency": get_company().currency,
+        "stage": run.model.stage,
+        "has_signal": run.model.has_signal,
+        "model": run.model.summary,
+    }
+
+
+def score_book(
+    as_of: dt.date, horizon: int | None = None, *, takes_action: bool = True, clock: Clock = lambda *_: None
+) -> ScoreRun:
+    """A whole run in this process, reading the orders once: what the command does.
+
+    Workers may take chunks of it meanwhile; the result is the same.
+    """
+    run = prepare_run(as_of, horizon, takes_action=takes_action)
+    clock("reading orders", 0, 1)
+    history = load_history(as_of)
+    clock("fitting", 0, 1)
+    run = _fitted(run, history)
+    total = run.chunks.count()
+    clock("scoring", 0, total)
+    while (chunk := claim_chunk(run.pk)) is not None:
+        score_chunk(chunk, history)
+        clock("scoring", run.chunks.filter(state=ChunkState.DONE).count(), total)
+    return _await_publication(run)
+
+
+def _await_publication(run: ScoreRun) -> ScoreRun:
+    """Publish, once workers that took chunks of the run have finished or lost them."""
+    while publish_run(run.pk) is None:
+        run.refresh_from_db()
+        if run.state == RunState.PUBLISHED:
+            break
+        if run.state == RunState.FAILED:
+            raise ScoringError(run.message)
+        if (chunk := claim_chunk(run.pk)) is not None:
+            score_chunk(chunk)
+        else:
+            time.sleep(0.2)
+    return ScoreRun.objects.select_related("model").get(pk=run.pk)
+
+
+def fail_run(run: ScoreRun, message: str) -> None:
+    """Record why a run cannot be finished."""
+    ScoreRun.objects.filter(pk=run.pk).update(state=RunState.FAILED, message=message)
+
+
+def start_night(local_date: dt.date) -> ScoreRun:
+    """The run of the night before `local_date`, fitted and ready to be scored; kept when it is there already."""
+    wanted = local_date - dt.timedelta(days=1)
+    as_of = min(wanted, default_as_of())
+    run = ScoreRun.objects.filter(as_of=as_of).exclude(state=RunState.FAILED).first()
+    if run is not None and run.state in {RunState.SCORING, RunState.PUBLISHED}:
+        return run
+    newest = not ScoreRun.objects.filter(state=RunState.PUBLISHED, as_of__gt=as_of).exists()
+    return _fitted(prepare_run(as_of, takes_action=newest))
+
+
+def resume_run(run_id: int) -> ScoreRun | None:
+    """Fit a run that was prepared and has no model yet; None when somebody does or did that."""
+    with transaction.atomic():
+        run = ScoreRun.objects.select_for_update(skip_locked=True).filter(pk=run_id).first()
+        if run is None or run.state != RunState.PREPARING or not _lies_idle(run):
+            return None
+        run.started_at = timezone.now()
+        run.save()
+    return _fitted(run)
+
+
+def _lies_idle(run: ScoreRun) -> bool:
+    """Nobody has begun to fit it, or whoever did has had more time than that takes."""
+    return run.started_at is None or timezone.now() - run.started_at > FIT_LEASE
+
+
+def _fitted(run: ScoreRun, history: History | None = None) -> ScoreRun:
+    try:
+        return fit_run(run, history)
+    except ScoringError as problem:
+        fail_run(run, str(problem))
+        raise
+
+
+@dataclass(frozen=True)
+class Unfinished:
+    """Runs that wait for somebody, and seconds until the last lease is over (None when nobody holds one)."""
+
+    to_fit: list[int]
+    to_score: list[int]
+    to_publish: list[int]
+    to_act_on: list[int]
+    next_lease: float | None
+
+
+def find_unfinished() -> Unfinished:
+    """What the reaper rings for: free chunks, finished runs that nobody published."""
+    now = timezone.now()
+    open_chunks = ScoreChunk.objects.filter(run__state=RunState.SCORING).exclude(state=ChunkState.DONE)
+    free = open_chunks.filter(Q(state=ChunkState.WAITING) | Q(lease_until__lt=now))
+    to_publish = ScoreRun.objects.filter(state=RunState.SCORING).exclude(pk__in=open_chunks.values("run_id"))
+    held = open_chunks.filter(lease_until__gte=now).order_by(F("lease_until").desc()).first()
+    left = (held.lease_until - now).total_seconds() if held and held.lease_until else None
+    to_fit = [run.pk for run in ScoreRun.objects.filter(state=RunState.PREPARING) if _lies_idle(run)]
+    to_act_on = ScoreRun.objects.filter(state=RunState.PUBLISHED, takes_action=True, acted_at__isnull=True)
+    return Unfinished(
+        to_fit,
+        list(free.order_by("run_id").values_list("run_id", flat=True).distinct()),
+        list(to_publish.values_list("pk", flat=True)),
+        list(to_act_on.values_list("pk", flat=True)),
+        left,
+    )
+
+
+def default_as_of() -> dt.date:
+    """The day a run is for when nobody says: yesterday, or the last day of a book that ended longer ago."""
+    days = order_days()
+    if days is None:
+        raise ScoringError("There are no orders yet: import an orders file first.")
+    first, last = days
+    yesterday = company_today() - dt.timedelta(days=1)
+    return max(first, last if yesterday - last > STALE else yesterday)

@@ -1,0 +1,102 @@
+"""Doorbells: each task looks in the database for work, does it by one service, and may be rung too often.
+
+`tick` finds nights that are due, `score_night` prepares one, `score_chunks` works on whatever chunks are free,
+`reap` rings again for work whose worker died.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from celery import shared_task
+from celery.signals import worker_ready
+from django.utils import timezone
+
+from retention.models import ScoreRun
+from retention.scoring.errors import ScoringError
+from retention.services import jobs, scoring
+from retention.services.actions import act_on_run
+
+BELLS = 16  # more workers than these at once find their work through the reaper
+LONGEST_STRETCH = 240.0  # seconds after which a worker rings for a successor
+
+
+@shared_task(name="retention.tasks.tick")
+def tick() -> None:
+    """Add the nights that are due, and ring for those nobody works on."""
+    jobs.add_due_jobs(timezone.now())
+    for job_id in jobs.find_due_jobs():
+        score_night.delay(job_id)
+
+
+@shared_task(name="retention.tasks.score_night", queue="batch")
+def score_night(job_id: int) -> None:
+    """Prepare the run of one night and ring for workers to score it."""
+    job = jobs.claim_job(job_id)
+    if job is None:
+        return
+    try:
+        run = scoring.start_night(job.local_date)
+    except ScoringError as problem:
+        jobs.finish_job(job, str(problem), failed=True)
+        return
+    jobs.finish_job(job)
+    _ring(run)
+
+
+@shared_task(name="retention.tasks.score_run", queue="batch")
+def score_run(run_id: int) -> None:
+    """Fit a run that somebody asked for, and ring for workers to score it."""
+    run = scoring.resume_run(run_id)
+    if run is not None:
+        _ring(run)
+
+
+def _ring(run: ScoreRun) -> None:
+    for _ in range(min(BELLS, run.chunks.count())):
+        score_chunks.delay()
+
+
+@shared_task(name="retention.tasks.score_chunks", queue="batch")
+def score_chunks() -> None:
+    """Score free chunks until there are none; whoever finishes a run publishes it."""
+    began = time.monotonic()
+    while (chunk := scoring.claim_chunk()) is not None:
+        scoring.score_chunk(chunk)
+        if (run := scoring.publish_run(chunk.run_id)) is not None:
+            act.delay(run.pk)
+        if time.monotonic() - began > LONGEST_STRETCH:
+            score_chunks.delay()
+            return
+
+
+@shared_task(name="retention.tasks.act")
+def act(run_id: int) -> None:
+    """Figures, handbacks and touchpoints of a published run."""
+    act_on_run(ScoreRun.objects.get(pk=run_id))
+
+
+@shared_task(name="retention.tasks.reap")
+def reap(follow: bool = False) -> None:
+    """Ring for what lies idle. With `follow` also once the leases of the moment are over."""
+    unfinished = scoring.find_unfinished()
+    for job_id in jobs.find_due_jobs():
+        score_night.delay(job_id)
+    for run_id in unfinished.to_fit:
+        score_run.delay(run_id)
+    for run_id in unfinished.to_publish:
+        if (run := scoring.publish_run(run_id)) is not None:
+            act.delay(run.pk)
+    for run_id in unfinished.to_act_on:
+        act.delay(run_id)
+    if unfinished.to_score:
+        score_chunks.delay()
+    if follow and unfinished.next_lease is not None:
+        reap.apply_async((True,), countdown=unfinished.next_lease + 1)
+
+
+@worker_ready.connect
+def look_for_work(sender: Any, **_: object) -> None:
+    """A worker that has just come up takes over what an earlier one left."""
+    reap.delay(follow=True)
