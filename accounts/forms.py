@@ -220,7 +220,7 @@ def _currency_code(code: str) -> str:
     return code
 
 
-class PersonForm(forms.ModelForm[User]):
+class PersonForm(forms.ModelForm):
     """One of ours."""
 
     time_zone = forms.ChoiceField(label="Time zone", required=False)
@@ -286,7 +286,7 @@ class DepartureForm(forms.Form):
         return day
 
 
-class TeamForm(forms.ModelForm[Team]):
+class TeamForm(forms.ModelForm):
     """People who share a manager."""
 
     class Meta:
@@ -301,7 +301,7 @@ class TeamForm(forms.ModelForm[Team]):
         manager.empty_label = "Nobody"  # type: ignore[attr-defined]
 
 
-class CompanyForm(forms.ModelForm[Company]):
+class CompanyForm(forms.ModelForm):
     """The company that uses Mainstay."""
 
     time_zone = forms.ChoiceField(label="Time zone", help_text="Decides when a day ends.")
@@ -351,7 +351,7 @@ class ExchangeRateForm(forms.Form):
         return rate
 
 
-class ChurnReasonForm(forms.ModelForm[ChurnReason]):
+class ChurnReasonForm(forms.ModelForm):
     """Why customers leave."""
 
     class Meta:
