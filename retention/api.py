@@ -14,6 +14,7 @@ from accounts.api.paging import Pages
 from accounts.api.resources import AccountColumn
 from accounts.models import Account
 from retention.models import Score, Tier
+from retention.models.scores import RunState
 
 
 class ReasonSerializer(serializers.Serializer[Any]):
@@ -86,4 +87,5 @@ class AccountScoreViewSet(mixins.ListModelMixin, viewsets.GenericViewSet[Score])
         account = get_object_or_404(
             Account.objects.visible_to(self.request.user), pk=self.kwargs["account_id"]
         )
-        return Score.objects.filter(account=account).select_related("account").order_by()
+        published = Score.objects.filter(account=account, run__state=RunState.PUBLISHED)
+        return published.select_related("account").order_by()

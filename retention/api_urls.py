@@ -5,6 +5,7 @@ from drf_spectacular.views import SpectacularJSONAPIView
 from rest_framework.routers import SimpleRouter
 
 from accounts.api import resources
+from pulsecheck.api import HandbackViewSet, PulseViewSet
 from retention import api
 
 app_name = "api"
@@ -14,6 +15,8 @@ router.register("accounts", resources.AccountViewSet, "account")
 router.register("contacts", resources.ContactViewSet, "contact")
 router.register("orders", resources.OrderViewSet, "order")
 router.register("contracts", resources.ContractViewSet, "contract")
+router.register("handbacks", HandbackViewSet, "handback")
+router.register("pulse-checks", PulseViewSet, "pulse-check")
 router.register("scores", api.ScoreViewSet, "score")
 router.register(r"accounts/(?P<account_id>[0-9]+)/scores", api.AccountScoreViewSet, "account-score")
 

@@ -139,12 +139,14 @@ class Visible(viewsets.ReadOnlyModelViewSet[Any]):
 
     pagination_class = Pages
     related: tuple[str, ...] = ()
+    prefetched: tuple[str, ...] = ()
 
     def get_queryset(self) -> QuerySet[Any]:
         model = self.queryset.model  # type: ignore[union-attr]
         if getattr(self, "swagger_fake_view", False):
             return model._default_manager.none()
-        return model._default_manager.visible_to(self.request.user).select_related(*self.related).order_by()
+        seen = model._default_manager.visible_to(self.request.user)
+        return seen.select_related(*self.related).prefetch_related(*self.prefetched).order_by()
 
 
 @extend_schema_view(
