@@ -35,6 +35,7 @@ from retention.datasets import (
 from retention.models import FittedModel, ScoreChunk, ScoreRun, Tier
 from retention.models.scores import ChunkState, RunState
 from retention.scoring import models as engine
+from retention.scoring.backtest import Cutoff, backtest
 from retention.scoring.errors import ScoringError
 from retention.scoring.history import History, purchases_of
 from retention.scoring.horizon import check_horizon, default_horizon
@@ -427,6 +428,16 @@ def find_unfinished() -> Unfinished:
         list(to_act_on.values_list("pk", flat=True)),
         left,
     )
+
+
+def backtest_book(horizon: int | None, cutoffs: int) -> list[Cutoff]:
+    """What the score would have said on earlier days, up to the last day with an order."""
+    days = order_days()
+    if days is None:
+        raise ScoringError("There are no orders yet: import an orders file first.")
+    history = load_history(days[1])
+    horizon = _horizon_of_book(history, days[1]) if horizon is None else horizon
+    return backtest(history, day_number(days[1]), horizon, cutoffs)
 
 
 def default_as_of() -> dt.date:
