@@ -30,7 +30,7 @@ def tick() -> None:
         score_night.delay(job_id)
 
 
-@shared_task(name="retention.tasks.score_night", queue="batch")
+@shared_task(name="retention.tasks.score_night")
 def score_night(job_id: int) -> None:
     """Prepare the run of one night and ring for workers to score it."""
     job = jobs.claim_job(job_id)
@@ -45,7 +45,7 @@ def score_night(job_id: int) -> None:
     _ring(run)
 
 
-@shared_task(name="retention.tasks.score_run", queue="batch")
+@shared_task(name="retention.tasks.score_run")
 def score_run(run_id: int) -> None:
     """Fit a run that somebody asked for, and ring for workers to score it."""
     run = scoring.resume_run(run_id)
@@ -58,7 +58,7 @@ def _ring(run: ScoreRun) -> None:
         score_chunks.delay()
 
 
-@shared_task(name="retention.tasks.score_chunks", queue="batch")
+@shared_task(name="retention.tasks.score_chunks")
 def score_chunks() -> None:
     """Score free chunks until there are none; whoever finishes a run publishes it."""
     began = time.monotonic()
