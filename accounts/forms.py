@@ -160,6 +160,7 @@ class ImportColumnsForm(forms.Form):
                 required=False,
                 initial=suggested.get(theirs, ""),
                 disabled=not theirs,
+                widget=forms.Select(attrs={"class": "form-select"}),
             )
         if "account" not in record_kind.names:
             del self.fields["create_accounts"]

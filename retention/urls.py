@@ -3,7 +3,7 @@
 from django.contrib import admin
 from django.urls import URLPattern, URLResolver, include, path, re_path
 
-from retention.views import account, accounts, api_docs, at_risk, health, kpis, search, today
+from retention.views import account, accounts, api_docs, at_risk, health, kpis, search, settings, today
 
 handler500 = "retention.views.errors.server_error"
 
@@ -30,6 +30,11 @@ pages: list[URLPattern | URLResolver] = [
     path("kpis/<slug:name>/", kpis.kpi, name="kpi"),
     re_path(r"^kpis/(?P<name>\w+)/accounts\.(?P<form>csv|xlsx)$", kpis.export_accounts, name="kpi_export"),
     path("api/docs/", api_docs.api_docs, name="api_docs"),
+    path("settings/", settings.index, name="settings"),
+    path("settings/definitions/", settings.definitions, name="definitions"),
+    path("settings/definitions/new/", settings.definition, name="definition"),
+    path("settings/tiers/", settings.tiers, name="tiers"),
+    path("settings/cadence/", settings.cadence, name="cadence"),
     path("status/", health.status, name="status"),
     path("healthz", health.healthz, name="healthz"),
     path("readyz", health.readyz, name="readyz"),

@@ -1,0 +1,190 @@
+"""Forms about what leaving means, where tiers begin and how often we look in."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+
+from django import forms
+
+from accounts.models.account import BillingMode
+from pulsecheck.models import CadencePolicy
+from retention.models import Definition, Tier, TierPolicy
+from retention.selectors.thresholds import segments_in_use
+
+LONGEST_CADENCE = 365
+
+
+class DefinitionForm(forms.ModelForm):
+    """When customers of a segment count as having left."""
+
+    class Meta:
+        model = Definition
+        fields = ["horizon_days", "inactive_floor_days", "inactive_ceiling_days", "grace_days"]
+        labels = {
+            "horizon_days": "Days without a purchase that count as leaving",
+            "inactive_floor_days": "Never before",
+            "inactive_ceiling_days": "At the latest after",
+            "grace_days": "Grace period of contracts, days",
+        }
+        help_texts = {
+            "horizon_days": "Empty: worked out from the book's own buying rhythm.",
+            "inactive_floor_days": "Days; a customer who buys every few days is not gone after a week's holiday.",
+            "inactive_ceiling_days": "Days; in between, twice the customer's own usual gap decides.",
+            "grace_days": "A contract renewed this late still counts as renewed.",
+        }
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if self.instance.billing_mode == BillingMode.CONTRACT:
+            for name in ("horizon_days", "inactive_floor_days", "inactive_ceiling_days"):
+                del self.fields[name]
+        else:
+            del self.fields["grace_days"]
+        for field in self.fields.values():
+            field.widget.attrs |= {"inputmode": "numeric"}
+
+    def clean_horizon_days(self) -> int | None:
+        days: int | None = self.cleaned_data["horizon_days"]
+        if days is not None and not 7 <= days <= 730:
+            raise forms.ValidationError("Use 7 to 730 days, or leave it empty.")
+        return days
+
+    def clean_grace_days(self) -> int:
+        days: int = self.cleaned_data["grace_days"]
+        if days > LONGEST_CADENCE:
+            raise forms.ValidationError("A grace period of more than a year is another contract.")
+        return days
+
+    def clean(self) -> dict[str, Any]:
+        data = super().clean() or {}
+        floor, ceiling = data.get("inactive_floor_days"), data.get("inactive_ceiling_days")
+        if floor is not None and ceiling is not None and floor > ceiling:
+            self.add_error("inactive_ceiling_days", f"This has to be at least the {floor} days above.")
+        return data
+
+
+class PercentField(forms.DecimalField):
+    """A share, typed in percent."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(min_value=0, max_value=100, max_digits=5, decimal_places=2, **kwargs)
+        self.widget.attrs |= {"step": "any"}
+
+    def prepare_value(self, value: Any) -> Any:
+        return f"{value * 100:.4g}" if isinstance(value, float) else value
+
+    def clean(self, value: Any) -> float | None:  # type: ignore[override]
+        percent = super().clean(value)
+        return None if percent is None else float(percent / Decimal(100))
+
+
+class TierForm(forms.ModelForm):
+    """Where the tiers begin."""
+
+    at_risk_from = PercentField(label="At risk from, %", help_text="Churn probability within the horizon.")
+    watch_from = PercentField(label="Watched from, %", help_text="Below the one above.")
+    thriving_below = PercentField(label="Thriving below, %")
+    lost_from = PercentField(
+        label="Lost from, %", help_text="Together with a silence far beyond the customer's own rhythm."
+    )
+
+    class Meta:
+        model = TierPolicy
+        fields = [
+            "at_risk_from",
+            "watch_from",
+            "thriving_below",
+            "lost_from",
+            "quiet_after_gaps",
+            "minimum_value",
+        ]
+        labels = {
+            "quiet_after_gaps": "Quiet after so many usual gaps",
+            "minimum_value": "Smallest value a year",
+        }
+        help_texts = {
+            "quiet_after_gaps": "Silent for this many of its own usual gaps, whatever the probability says.",
+            "minimum_value": "Accounts expected to bring less a year are at most watched.",
+        }
+
+    RISING = (
+        ("thriving_below", "watch_from", "where watching begins"),
+        ("watch_from", "at_risk_from", "where at risk begins"),
+        ("at_risk_from", "lost_from", "where lost begins"),
+    )
+
+    def clean(self) -> dict[str, Any]:
+        data = super().clean() or {}
+        for lower, upper, words in self.RISING:
+            low, high = data.get(lower), data.get(upper)
+            if low is not None and high is not None and low >= high:
+                self.add_error(lower, f"This has to be below {high * 100:.4g} %, {words}.")
+        if data.get("thriving_below") == 0:
+            self.add_error("thriving_below", "This has to be above 0 %.")
+        if (data.get("lost_from") or 0) >= 1:
+            self.add_error("lost_from", "This has to be below 100 %; nobody is certain to leave.")
+        return data
+
+    def clean_quiet_after_gaps(self) -> float:
+        gaps: float = self.cleaned_data["quiet_after_gaps"]
+        if not 1 <= gaps <= 20:
+            raise forms.ValidationError("Use 1 to 20 usual gaps.")
+        return gaps
+
+    def clean_minimum_value(self) -> Decimal:
+        value: Decimal = self.cleaned_data["minimum_value"]
+        if value < 0:
+            raise forms.ValidationError("A value is not negative.")
+        return value
+
+
+class CadenceForm(forms.Form):
+    """Days between pulse checks per tier, and for segments that differ."""
+
+    new_tier = forms.ChoiceField(label="Tier", required=False, choices=[("", "Tier"), *Tier.choices])
+    new_segment = forms.ChoiceField(label="Segment", required=False)
+    new_days = forms.IntegerField(label="Days", required=False, min_value=1, max_value=LONGEST_CADENCE)
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["new_segment"].choices = [  # type: ignore[attr-defined]
+            ("", "Segment"),
+            *((name, name) for name in segments_in_use()),
+        ]
+        stored = {
+            (row.tier, row.segment): row.every_days for row in CadencePolicy.objects.filter(is_active=True)
+        }
+        general = [(tier, "") for tier in Tier.values]
+        special = sorted(key for key in stored if key[1])
+        self.keys = {f"days_{number}": key for number, key in enumerate([*general, *special])}
+        for name, (tier, segment) in self.keys.items():
+            label = f"{Tier(tier).label}, {segment}" if segment else Tier(tier).label
+            self.fields[name] = forms.IntegerField(
+                label=label,
+                required=not segment,
+                initial=stored.get((tier, segment), LONGEST_CADENCE),
+                min_value=1,
+                max_value=LONGEST_CADENCE,
+                help_text="Empty = as all segments." if segment else "",
+                error_messages={
+                    "min_value": "At least 1 day.",
+                    "max_value": "At least once a year: 365 days or fewer.",
+                },
+            )
+
+    def clean(self) -> dict[str, Any]:
+        data = super().clean() or {}
+        new = [data.get(name) for name in ("new_tier", "new_segment", "new_days")]
+        if any(new) and not all(new):
+            self.add_error("new_days", "Choose tier, segment and days together, or leave all three empty.")
+        return data
+
+    @property
+    def days(self) -> dict[tuple[str, str], int]:
+        """(tier, segment) -> days, as typed."""
+        data = self.cleaned_data
+        chosen = {key: data[name] for name, key in self.keys.items() if data.get(name)}
+        if data.get("new_days"):
+            chosen[data["new_tier"], data["new_segment"]] = data["new_days"]
+        return chosen

@@ -1,0 +1,109 @@
+"""What the settings page says of each part: how it stands, and whether it needs a look."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from accounts.models import ChurnReason, ExchangeRate, Team, User
+from accounts.selectors import get_company, unknown_currencies
+from pulsecheck.models import CadencePolicy
+from retention.models import Definition
+from retention.selectors.definitions import tier_policy_in_force
+
+
+@dataclass(frozen=True)
+class Section:
+    """One part of the settings; `warning` says what is missing."""
+
+    label: str
+    path: str
+    icon: str
+    about: str
+    now: str
+    warning: str = ""
+
+
+def settings_overview() -> list[tuple[str, list[Section]]]:
+    """The sections in groups."""
+    return [
+        ("Who", [_people(), _teams()]),
+        ("The company", [_company(), _rates()]),
+        ("Retention", [_definitions(), _tiers(), _cadence(), _reasons()]),
+        ("Programs", [_tokens()]),
+    ]
+
+
+def _people() -> Section:
+    active = User.objects.filter(is_active=True).count()
+    return Section(
+        "People",
+        "/settings/people/",
+        "users",
+        "Who may sign in, in which role and team.",
+        f"{active} may sign in",
+    )
+
+
+def _teams() -> Section:
+    unled = Team.objects.filter(manager=None).count()
+    warning = f"{unled} without a manager: nobody gets their overdue handbacks." if unled else ""
+    return Section(
+        "Teams",
+        "/settings/teams/",
+        "users-group",
+        "People who share a manager.",
+        f"{Team.objects.count()} teams",
+        warning,
+    )
+
+
+def _company() -> Section:
+    company = get_company()
+    now = f"{company.name}, {company.currency}, {company.time_zone.replace('_', ' ')}"
+    warning = "" if company.country else "No country: due days take no notice of public holidays."
+    about = "Name, currency, time zone, public holidays."
+    return Section("Company", "/settings/company/", "building", about, now, warning)
+
+
+def _rates() -> Section:
+    missing = sorted(unknown_currencies())
+    warning = f"No rate for {', '.join(missing)}." if missing else ""
+    count = ExchangeRate.objects.count()
+    now = f"{count} rates" if count else "One currency"
+    about = "What other currencies are worth in yours."
+    return Section("Exchange rates", "/settings/rates/", "currency", about, now, warning)
+
+
+def _definitions() -> Section:
+    newest = Definition.objects.order_by("-created_at").first()
+    now = f"Changed {newest.created_at.day} {newest.created_at:%b %Y}" if newest else "As shipped"
+    about = "When a customer counts as having left, per segment and kind of billing."
+    return Section("Definition of leaving", "/settings/definitions/", "book-2", about, now)
+
+
+def _tiers() -> Section:
+    policy = tier_policy_in_force()
+    now = f"At risk from {policy.at_risk_from:.0%}, watched from {policy.watch_from:.0%}"
+    return Section(
+        "Tiers", "/settings/tiers/", "stairs", "Where at risk, quiet and the other tiers begin.", now
+    )
+
+
+def _cadence() -> Section:
+    days = dict(CadencePolicy.objects.filter(is_active=True, segment="").values_list("tier", "every_days"))
+    now = f"At risk every {days['at_risk']} days" if "at_risk" in days else "None"
+    return Section("Cadence", "/settings/cadence/", "calendar-repeat", "How often we look in on whom.", now)
+
+
+def _reasons() -> Section:
+    active = ChurnReason.objects.filter(is_active=True).count()
+    about = "What can be chosen when a customer is lost."
+    return Section(
+        "Churn reasons", "/settings/churn-reasons/", "message-question", about, f"{active} to choose from"
+    )
+
+
+def _tokens() -> Section:
+    return Section(
+        "API tokens", "/settings/tokens/", "api", "Keys for programs that read or write records.", ""
+    )

@@ -1,0 +1,212 @@
+"""What other thresholds would change: the newest scores put through other tiers, definitions or cadences."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from accounts.models import Account, User
+from accounts.models.account import BillingMode
+from accounts.selectors import get_exchange_rates
+from pulsecheck.models import CadencePolicy
+from retention.datasets import load_history
+from retention.kpis.purchases import inactive_after
+from retention.kpis.terms import Bools, Floats, Ints
+from retention.models import Definition, Score, ScoreRun, Tier, TierPolicy
+from retention.scoring.history import purchases_of
+from retention.scoring.tiers import TierRules, tiers_of
+from retention.selectors.definitions import definition_for, definitions_in_force
+from retention.selectors.frame import latest_run
+
+WEEK = 7
+
+
+def tier_rules(policy: TierPolicy) -> TierRules:
+    """Thresholds as the scoring engine takes them."""
+    return TierRules(
+        at_risk_from=policy.at_risk_from,
+        watch_from=policy.watch_from,
+        thriving_below=policy.thriving_below,
+        lost_from=policy.lost_from,
+        quiet_after_gaps=policy.quiet_after_gaps,
+        minimum_value=float(policy.minimum_value),
+    )
+
+
+@dataclass(frozen=True)
+class Change:
+    """One group of accounts before and after: how many, and the money at risk with them (company currency)."""
+
+    key: str
+    label: str
+    before: int
+    after: int
+    money_before: float
+    money_after: float
+
+
+class ScoredBook:
+    """The newest published scores as arrays (S,), with how often each account bought."""
+
+    def __init__(self, run: ScoreRun) -> None:
+        self.run = run
+        rows = Score.objects.filter(as_of=run.as_of).order_by("account_id")
+        fields = (
+            "account_id", "churn_probability", "tier", "revenue_at_risk_company", "expected_value_12m", "currency",
+            "days_since_last_order", "usual_gap_days", "account__segment", "account__billing_mode",
+        )  # fmt: skip
+        columns = list(zip(*rows.values_list(*fields), strict=True)) or [()] * len(fields)
+        rates = get_exchange_rates()
+        self.account_ids: Ints = np.array(columns[0], dtype=np.int64)
+        self.probability: Floats = np.array(columns[1], dtype=np.float64)
+        self.tier: NDArray[np.str_] = np.array(columns[2], dtype="U10")
+        self.at_risk: Floats = np.array(columns[3], dtype=np.float64)
+        worth = [float(rates.get(code, 1)) for code in columns[5]]
+        self.value: Floats = np.array(columns[4], dtype=np.float64) * np.array(worth, dtype=np.float64)
+        self.silence: Floats = np.array(columns[6], dtype=np.float64)
+        self.gap: Floats = np.array(columns[7], dtype=np.float64)
+        self.segment: NDArray[np.str_] = np.array(columns[8], dtype=str)
+        self.mode: NDArray[np.str_] = np.array(columns[9], dtype=str)
+
+    @cached_property
+    def purchases(self) -> Ints:
+        """(S,) number of days with a purchase."""
+        bought = purchases_of(load_history(self.run.as_of))
+        found = np.searchsorted(bought.account_ids, self.account_ids)
+        return np.diff(bought.offsets)[found].astype(np.int64)
+
+    def tiers(self, policy: TierPolicy) -> NDArray[np.str_]:
+        """(S,) tiers under `policy`; under the one the run was made with, those of the run."""
+        return tiers_of(
+            self.probability,
+            self.value,
+            self.silence,
+            self.gap,
+            self.purchases,
+            self.run.horizon_days,
+            tier_rules(policy),
+            self.run.model is None or self.run.model.has_signal,
+        )
+
+    def changes(
+        self, before: NDArray[np.str_], after: NDArray[np.str_], labels: Mapping[str, str]
+    ) -> list[Change]:
+        """Accounts and money per group under both."""
+        return [
+            Change(
+                key,
+                label,
+                int((before == key).sum()),
+                int((after == key).sum()),
+                float(self.at_risk[before == key].sum()),
+                float(self.at_risk[after == key].sum()),
+            )
+            for key, label in labels.items()
+        ]
+
+    def inactive(self, definition: Definition) -> Bools:
+        """(S,) silent for longer than the definition allows. With two purchases or more the own gap is known."""
+        after = inactive_after(
+            self.gap,
+            np.where(np.isfinite(self.gap), self.purchases, 0),
+            floor=definition.inactive_floor_days,
+            ceiling=definition.inactive_ceiling_days,
+            window=definition.horizon_days or self.run.horizon_days,
+        )
+        return self.silence > after
+
+    def governed_by(self, definition: Definition) -> Bools:
+        """(S,) accounts for which a definition of this segment and mode would be in force."""
+        modes = [definition.billing_mode, BillingMode.BOTH.value]
+        alike = np.isin(self.mode, modes)
+        if definition.segment:
+            return alike & (self.segment == definition.segment)
+        own = [
+            segment for segment, mode in definitions_in_force() if segment and mode == definition.billing_mode
+        ]
+        return alike & ~np.isin(self.segment, own)
+
+
+def scored_book() -> ScoredBook | None:
+    """The newest published scores; None before the first run."""
+    run = latest_run()
+    return ScoredBook(ScoreRun.objects.select_related("model").get(pk=run.pk)) if run else None
+
+
+def preview_tiers(policy: TierPolicy) -> list[Change]:
+    """The newest scores by tier as they stand and under `policy`; empty before the first run."""
+    book = scored_book()
+    return book.changes(book.tier, book.tiers(policy), dict(Tier.choices)) if book else []
+
+
+def preview_definition(definition: Definition) -> list[Change]:
+    """Customers of the definition's segment and mode counted as active and inactive, now and under `definition`."""
+    book = scored_book()
+    if book is None or definition.billing_mode == BillingMode.CONTRACT:
+        return []
+    now = definition_for(definitions_in_force(), definition.segment, definition.billing_mode)
+    governed = book.governed_by(definition)
+    before = np.where(governed, np.where(book.inactive(now), "inactive", "active"), "")
+    after = np.where(governed, np.where(book.inactive(definition), "inactive", "active"), "")
+    return book.changes(before, after, {"active": "Active", "inactive": "Counted as having left"})
+
+
+@dataclass(frozen=True)
+class Load:
+    """Pulse checks a week that one cadence asks for, now and with other days."""
+
+    label: str
+    accounts: int
+    before: float
+    after: float
+
+
+def cadence_load(days: Mapping[tuple[str, str], int]) -> list[Load]:
+    """Pulse checks a week per (tier, segment) policy, for the accounts of the newest scores each governs."""
+    run = latest_run()
+    if run is None:
+        return []
+    counted: dict[tuple[str, str], int] = {}
+    for tier, segment in Score.objects.filter(as_of=run.as_of).values_list("tier", "account__segment"):
+        counted[tier, segment] = counted.get((tier, segment), 0) + 1
+    now = {(row.tier, row.segment): row.every_days for row in CadencePolicy.objects.filter(is_active=True)}
+    before, after = _weekly(counted, now), _weekly(counted, days)
+    keys = sorted(set(now) | set(days), key=lambda key: (list(Tier.values).index(key[0]), key[1]))
+    return [
+        Load(
+            f"{Tier(tier).label}, {segment}" if segment else Tier(tier).label,
+            after.get((tier, segment), before.get((tier, segment), (0, 0.0)))[0],
+            before.get((tier, segment), (0, 0.0))[1],
+            after.get((tier, segment), (0, 0.0))[1],
+        )
+        for tier, segment in keys
+    ]
+
+
+def _weekly(
+    counted: Mapping[tuple[str, str], int], days: Mapping[tuple[str, str], int]
+) -> dict[tuple[str, str], tuple[int, float]]:
+    """(accounts, checks a week) per policy; the most particular one governs."""
+    result: dict[tuple[str, str], tuple[int, float]] = {}
+    for (tier, segment), accounts in counted.items():
+        key = (tier, segment) if segment and (tier, segment) in days else (tier, "")
+        if key in days:
+            before = result.get(key, (0, 0.0))
+            result[key] = (before[0] + accounts, before[1] + accounts * WEEK / days[key])
+    return result
+
+
+def pulse_takers() -> int:
+    """How many people look after accounts and may sign in."""
+    carers = Account.objects.exclude(account_manager=None).order_by().values("account_manager").distinct()
+    return User.objects.filter(pk__in=carers, is_active=True).count()
+
+
+def segments_in_use() -> list[str]:
+    """Names of the segments accounts are in."""
+    named = Account.objects.exclude(segment="").order_by("segment")
+    return list(named.values_list("segment", flat=True).distinct()[:200])

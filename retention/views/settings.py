@@ -1,0 +1,114 @@
+"""Settings: what leaving means, where the tiers begin, how often we look in; and the way to all other settings."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import messages
+from django.http import Http404, HttpResponse
+from django.shortcuts import redirect, render
+from django.views.decorators.http import require_GET, require_http_methods
+
+from accounts.models.account import BillingMode
+from accounts.permissions import ADMINISTRATORS, SignedIn, require_role
+from accounts.selectors import get_company
+from retention.forms import CadenceForm, DefinitionForm, TierForm
+from retention.models import Definition, TierPolicy
+from retention.selectors import thresholds
+from retention.selectors.definitions import definition_for, definitions_in_force, tier_policy_in_force
+from retention.selectors.settings import settings_overview
+from retention.services.definitions import save_definition
+from retention.services.tiers import save_cadence, save_tier_policy
+
+MODES = {BillingMode.REPEAT.value: "Repeat purchase", BillingMode.CONTRACT.value: "Contract"}
+
+
+@require_GET
+@require_role(*ADMINISTRATORS)
+def index(request: SignedIn) -> HttpResponse:
+    """Everything that can be set, and what needs a look."""
+    return render(request, "retention/settings/index.html", {"sections": settings_overview()})
+
+
+@require_GET
+@require_role(*ADMINISTRATORS)
+def definitions(request: SignedIn) -> HttpResponse:
+    """What is in force, what could be said apart, and every version there was."""
+    in_force = definitions_in_force()
+    context = {
+        "in_force": sorted(in_force.values(), key=lambda row: (row.segment, row.billing_mode)),
+        "history": Definition.objects.select_related("created_by").order_by("-created_at", "-pk")[:100],
+        "segments": thresholds.segments_in_use(),
+        "modes": MODES,
+    }
+    return render(request, "retention/settings/definitions.html", context)
+
+
+@require_http_methods(["GET", "POST"])
+@require_role(*ADMINISTRATORS)
+def definition(request: SignedIn) -> HttpResponse:
+    """A new version for ?segment= and ?mode=, with what it would change before it is saved."""
+    segment, mode = request.GET.get("segment", ""), request.GET.get("mode", BillingMode.REPEAT.value)
+    if mode not in MODES or (segment and segment not in thresholds.segments_in_use()):
+        raise Http404
+    now = definition_for(definitions_in_force(), segment, mode)
+    draft = Definition(segment=segment, billing_mode=mode)
+    for name in ("horizon_days", "inactive_floor_days", "inactive_ceiling_days", "grace_days"):
+        setattr(draft, name, getattr(now, name))
+    form = DefinitionForm(request.POST or None, instance=draft)
+    if request.method == "POST" and form.is_valid() and request.POST.get("action") == "save":
+        saved = save_definition(request.user, form.save(commit=False))
+        messages.success(request, f"Version {saved.version} is in force from the next score run.")
+        return redirect("retention:definitions")
+    changes = [] if form.errors else thresholds.preview_definition(form.instance)
+    title = f"{segment or 'All segments'}, {MODES[mode].lower()}"
+    return _with_preview(request, form, "definition", changes, {"title": title, "now": now})
+
+
+@require_http_methods(["GET", "POST"])
+@require_role(*ADMINISTRATORS)
+def tiers(request: SignedIn) -> HttpResponse:
+    """The thresholds, with the book by tier before and after, before anything is saved."""
+    now = tier_policy_in_force()
+    draft = TierPolicy(**{name: getattr(now, name) for name in TierForm.Meta.fields})
+    form = TierForm(request.POST or None, instance=draft)
+    if request.method == "POST" and form.is_valid() and request.POST.get("action") == "save":
+        changed = save_tier_policy(request.user, form.save(commit=False))
+        messages.success(request, f"Saved. {changed:,} accounts changed their tier.")
+        return redirect("retention:tiers")
+    changes = [] if form.errors else thresholds.preview_tiers(form.instance)
+    history = TierPolicy.objects.select_related("created_by").order_by("-pk")[:20]
+    return _with_preview(request, form, "tiers", changes, {"history": history})
+
+
+@require_http_methods(["GET", "POST"])
+@require_role(*ADMINISTRATORS)
+def cadence(request: SignedIn) -> HttpResponse:
+    """Days between pulse checks per tier, with the work a week they make."""
+    form = CadenceForm(request.POST or None)
+    is_valid = request.method == "POST" and form.is_valid()
+    if is_valid and request.POST.get("action") == "save":
+        save_cadence(request.user, form.days)
+        messages.success(request, "Saved. Touchpoints follow with the next score run.")
+        return redirect("retention:cadence")
+    now = {key: form.fields[name].initial for name, key in form.keys.items()}
+    load = [] if form.errors else thresholds.cadence_load(form.days if is_valid else now)
+    context = {
+        "load": load,
+        "total_before": sum(row.before for row in load),
+        "total_after": sum(row.after for row in load),
+        "people": thresholds.pulse_takers(),
+        "tier_fields": [form[name] for name, key in form.keys.items() if not key[1]],
+        "segment_fields": [form[name] for name, key in form.keys.items() if key[1]],
+        "form": form,
+    }
+    return render(request, "retention/settings/cadence.html", context, status=422 if form.errors else 200)
+
+
+def _with_preview(
+    request: SignedIn, form: Any, page: str, changes: list[thresholds.Change], context: dict[str, Any]
+) -> HttpResponse:
+    moved = sum(abs(row.after - row.before) for row in changes) // 2
+    context |= {"form": form, "changes": changes, "moved": moved, "currency": get_company().currency}
+    context["previewed"] = request.method == "POST"
+    return render(request, f"retention/settings/{page}.html", context, status=422 if form.errors else 200)
