@@ -4,25 +4,36 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('pulsecheck', '0002_defaults'),
+        ("pulsecheck", "0002_defaults"),
     ]
 
     operations = [
         migrations.AddField(
-            model_name='handbackattempt',
-            name='submission',
-            field=models.UUIDField(editable=False, help_text='Of the form, so that sending it twice counts once.', null=True, unique=True),
+            model_name="handbackattempt",
+            name="submission",
+            field=models.UUIDField(
+                editable=False,
+                help_text="Of the form, so that sending it twice counts once.",
+                null=True,
+                unique=True,
+            ),
         ),
         migrations.AddField(
-            model_name='pulsecheck',
-            name='submission',
-            field=models.UUIDField(editable=False, help_text='Of the form, so that sending it twice counts once.', null=True, unique=True),
+            model_name="pulsecheck",
+            name="submission",
+            field=models.UUIDField(
+                editable=False,
+                help_text="Of the form, so that sending it twice counts once.",
+                null=True,
+                unique=True,
+            ),
         ),
         migrations.AddField(
-            model_name='touchpoint',
-            name='finished_on',
-            field=models.DateField(blank=True, help_text='The day it was done, skipped or replaced.', null=True),
+            model_name="touchpoint",
+            name="finished_on",
+            field=models.DateField(
+                blank=True, help_text="The day it was done, skipped or replaced.", null=True
+            ),
         ),
     ]
