@@ -1,0 +1,150 @@
+"""Writing down how a customer feels about us, and what follows from it."""
+
+from __future__ import annotations
+
+import datetime as dt
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+from django.db import transaction
+from django.utils import timezone
+
+from accounts.models import Account, Contact, Issue, User
+from accounts.selectors import company_today
+from accounts.services.audit import write_audit
+from accounts.services.care import open_issue
+from notifications.models import Topic
+from notifications.services import notify
+from pulsecheck.errors import CareError
+from pulsecheck.models import PulseCheck, PulseTheme, Touchpoint
+from pulsecheck.models.handbacks import HandbackTrigger
+from pulsecheck.models.pulses import PulseScore
+from pulsecheck.models.touchpoints import TouchpointState
+from pulsecheck.risk import RiskSnapshot, latest_risks
+from pulsecheck.services.opening import open_handback
+from pulsecheck.services.touchpoints import plan_next
+
+MOST_THEMES = 3
+# A score at or below this opens a handback.
+POOR = PulseScore.UNHAPPY
+
+
+@dataclass(frozen=True)
+class Grievance:
+    """What the customer complained of; it becomes an issue that `owner` settles by `due_on`."""
+
+    description: str
+    owner: User
+    due_on: dt.date | None = None
+
+
+@dataclass(frozen=True)
+class PulseEntry:
+    """What was learned: `score` 1 to 6, at most three themes, and the step that follows, with owner and date."""
+
+    score: int
+    next_step: str
+    next_step_owner: User
+    next_step_due_on: dt.date
+    themes: Sequence[PulseTheme] = field(default_factory=tuple)
+    note: str = ""
+    contact: Contact | None = None
+    grievance: Grievance | None = None
+    insight_shared: str = ""
+    opportunity: str = ""
+    submission: uuid.UUID | None = None
+
+
+@transaction.atomic
+def log_pulse_check(account: Account, taken_by: User, entry: PulseEntry) -> PulseCheck:
+    """Write a pulse check down: it completes the planned contact, plans the next one, opens an issue for a grievance, and
+    a handback for a poor score. The same `submission` (of a form sent twice) counts once."""
+    Account.objects.select_for_update(no_key=True).get(pk=account.pk)
+    if entry.submission and (known := PulseCheck.objects.filter(submission=entry.submission).first()):
+        return known
+    if len(entry.themes) > MOST_THEMES:
+        raise CareError(f"Choose at most {MOST_THEMES} themes: what mattered most.")
+    today = company_today()
+    pulse = _save(account, taken_by, entry, _complete_planned(account, today))
+    plan_next(account, today)
+    write_audit(taken_by, "log_pulse_check", pulse, account=account.pk, score=entry.score)
+    if entry.score <= POOR:
+        open_handback(account, risk_of_pulse(account, pulse), HandbackTrigger.PULSE, taken_by)
+    _tell_owners(pulse, taken_by)
+    return pulse
+
+
+def _complete_planned(account: Account, today: dt.date) -> Touchpoint | None:
+    planned = Touchpoint.objects.filter(account=account, state=TouchpointState.PLANNED).first()
+    if planned is not None:
+        planned.state, planned.finished_on = TouchpointState.DONE, today
+        planned.save(update_fields=["state", "finished_on", "updated_at"])
+    return planned
+
+
+def _save(account: Account, taken_by: User, entry: PulseEntry, planned: Touchpoint | None) -> PulseCheck:
+    pulse = PulseCheck.objects.create(
+        account=account,
+        touchpoint=planned,
+        taken_by=taken_by,
+        taken_at=timezone.now(),
+        contact=entry.contact,
+        score=entry.score,
+        note=entry.note,
+        issue=_open_issue(account, taken_by, entry),
+        insight_shared=entry.insight_shared,
+        opportunity=entry.opportunity,
+        next_step=entry.next_step,
+        next_step_owner=entry.next_step_owner,
+        next_step_due_on=entry.next_step_due_on,
+        submission=entry.submission,
+        is_sample=account.is_sample,
+    )
+    pulse.themes.set(entry.themes)
+    return pulse
+
+
+def _open_issue(account: Account, taken_by: User, entry: PulseEntry) -> Issue | None:
+    grievance = entry.grievance
+    if grievance is None:
+        return None
+    return open_issue(
+        account,
+        taken_by,
+        description=grievance.description,
+        theme=entry.themes[0].code if entry.themes else "",
+        owner=grievance.owner,
+        due_on=grievance.due_on,
+    )
+
+
+def risk_of_pulse(account: Account, pulse: PulseCheck) -> RiskSnapshot:
+    """What the last run knew, led by what the customer said just now."""
+    known = latest_risks([account.pk]).get(account.pk) or RiskSnapshot(currency=account.currency)
+    said = f"Pulse check {pulse.score} of 6: {PulseScore(pulse.score).label.lower()}"
+    spoken = {"factor": "pulse", "sentence": said, "points": 0}
+    return replace(known, reasons=[spoken, *known.reasons])
+
+
+def _tell_owners(pulse: PulseCheck, taken_by: User) -> None:
+    """Whoever has something to do because of it, and did not write it down, hears of it."""
+    account, issue = pulse.account, pulse.issue
+    if issue is not None and issue.owner is not None and issue.owner != taken_by:
+        title, path = f"{account.name}: an issue is yours", f"/accounts/{account.pk}/#issues"
+        notify(issue.owner, Topic.ISSUE, title, account=account, body=issue.description, path=path)
+    if pulse.next_step_owner != taken_by:
+        title, path = f"{account.name}: a next step is yours", f"/accounts/{account.pk}/#pulses"
+        body = f"{pulse.next_step}, by {pulse.next_step_due_on:%A}, {pulse.next_step_due_on.day} {pulse.next_step_due_on:%B}."
+        notify(pulse.next_step_owner, Topic.PULSE_DUE, title, account=account, body=body, path=path)
+
+
+@transaction.atomic
+def complete_next_step(pulse: PulseCheck, user: User) -> PulseCheck:
+    """The step that followed from a pulse check is done. A second time changes nothing."""
+    pulse = PulseCheck.objects.select_for_update(of=("self",)).get(pk=pulse.pk)
+    if pulse.next_step_done_at is None:
+        pulse.next_step_done_at = timezone.now()
+        pulse.save(update_fields=["next_step_done_at", "updated_at"])
+        write_audit(user, "complete_next_step", pulse)
+    return pulse

@@ -1,0 +1,168 @@
+"""Planning contacts, leaving one out, putting one off."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from django.db import connection, transaction
+from django.utils import timezone
+
+from accounts.models import Account, User
+from accounts.models.account import LifecycleStage
+from accounts.selectors import company_today, get_company
+from accounts.services.audit import write_audit
+from pulsecheck.business_days import business_calendar
+from pulsecheck.cadence import YEAR, Change, day_words, floor_day, plan
+from pulsecheck.errors import CareError
+from pulsecheck.handback import Staff
+from pulsecheck.models import Touchpoint
+from pulsecheck.models.touchpoints import TouchpointState
+from pulsecheck.risk import latest_risks, latest_tiers
+from pulsecheck.selectors.plan import get_policies, read_customers
+from pulsecheck.selectors.staff import get_staff
+
+PLANNING = 7_212_001  # number of the advisory lock: one planner at a time
+
+
+@dataclass(frozen=True)
+class PlanResult:
+    """Contacts newly planned, moved, and taken away because the account is no customer any more."""
+
+    planned: int
+    moved: int
+    cancelled: int
+
+
+@transaction.atomic
+def plan_touchpoints(today: dt.date | None = None) -> PlanResult:
+    """Bring the plan of the whole book up to date; a second time changes nothing."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_xact_lock(%s)", [PLANNING])
+    today, staff = today or company_today(), get_staff()
+    customers = read_customers(latest_tiers(), staff)
+    calendar = business_calendar(get_company().country)
+    changes = plan(customers, get_policies(), calendar, _capacity(staff), today)
+    return PlanResult(
+        _add([change for change in changes if change.is_new]),
+        _move([change for change in changes if not change.is_new]),
+        _cancel_former(today),
+    )
+
+
+def _capacity(staff: Staff) -> dict[int, int]:
+    return {person.id: person.calls_per_day for person in staff.people.values()}
+
+
+def _add(changes: Sequence[Change]) -> int:
+    samples = set(Account.objects.filter(is_sample=True).values_list("pk", flat=True))
+    Touchpoint.objects.bulk_create(
+        (
+            Touchpoint(
+                account_id=change.account_id,
+                assignee_id=change.assignee_id,
+                due_on=change.due_on,
+                reason=change.reason,
+                is_sample=change.account_id in samples,
+            )
+            for change in changes
+        ),
+        batch_size=2000,
+        ignore_conflicts=True,
+    )
+    return len(changes)
+
+
+def _move(changes: Sequence[Change]) -> int:
+    by_account = {change.account_id: change for change in changes}
+    for begin in range(0, len(changes), 2000):
+        ids = [change.account_id for change in changes[begin : begin + 2000]]
+        rows = list(Touchpoint.objects.filter(account__in=ids, state=TouchpointState.PLANNED))
+        for row in rows:
+            change = by_account[row.account_id]
+            row.due_on, row.assignee_id, row.reason = change.due_on, change.assignee_id, change.reason
+            row.snoozed_from, row.note = None, ""
+        Touchpoint.objects.bulk_update(rows, ["due_on", "assignee", "reason", "snoozed_from", "note"])
+    return len(changes)
+
+
+def _cancel_former(today: dt.date) -> int:
+    former = Touchpoint.objects.filter(state=TouchpointState.PLANNED).exclude(
+        account__lifecycle_stage=LifecycleStage.CUSTOMER
+    )
+    return former.update(
+        state=TouchpointState.REPLACED,
+        finished_on=today,
+        note="No customer any more.",
+        updated_at=timezone.now(),
+    )
+
+
+def plan_next(account: Account, today: dt.date) -> Touchpoint | None:
+    """Plan the next contact of one account by the cadence in force. One more in a day does not hurt; levelling is
+    for the whole book."""
+    staff = get_staff()
+    risks = latest_risks([account.pk])
+    tiers = {pk: risk.tier for pk, risk in risks.items()}
+    customers = read_customers(tiers, staff, Account.objects.filter(pk=account.pk))
+    calendar = business_calendar(get_company().country)
+    changes = plan(customers, get_policies(), calendar, {}, today)
+    _add([change for change in changes if change.is_new])
+    _move([change for change in changes if not change.is_new])
+    return Touchpoint.objects.filter(account=account, state=TouchpointState.PLANNED).first()
+
+
+@transaction.atomic
+def skip_touchpoint(touchpoint: Touchpoint, user: User, reason: str) -> Touchpoint:
+    """Leave this contact out, with the reason, and plan the next one. A second time changes nothing."""
+    touchpoint = _locked(touchpoint)
+    if touchpoint.state != TouchpointState.PLANNED:
+        return touchpoint
+    today = company_today()
+    touchpoint.state, touchpoint.note, touchpoint.finished_on = TouchpointState.SKIPPED, reason[:300], today
+    touchpoint.save()
+    write_audit(user, "skip_touchpoint", touchpoint, reason=reason)
+    plan_next(touchpoint.account, today)
+    return touchpoint
+
+
+@transaction.atomic
+def snooze_touchpoint(touchpoint: Touchpoint, user: User, until: dt.date, reason: str) -> Touchpoint:
+    """Put this contact off to the working day on or after `until`: after today, and at most a year after the last
+    pulse check."""
+    touchpoint = _locked(touchpoint)
+    today = company_today()
+    if touchpoint.state != TouchpointState.PLANNED or touchpoint.due_on == until:
+        return touchpoint
+    latest = _latest_day(touchpoint, today)
+    if not today < until <= latest:
+        raise CareError(
+            f"Choose a day after today and no later than {day_words(latest)}, so that a year is kept."
+        )
+    touchpoint.snoozed_from = touchpoint.snoozed_from or touchpoint.due_on
+    touchpoint.due_on = business_calendar(get_company().country).on_or_after(until)
+    touchpoint.note = reason[:300]
+    touchpoint.save()
+    write_audit(user, "snooze_touchpoint", touchpoint, until=touchpoint.due_on, reason=reason)
+    return touchpoint
+
+
+def _latest_day(touchpoint: Touchpoint, today: dt.date) -> dt.date:
+    customers = read_customers({}, get_staff(), Account.objects.filter(pk=touchpoint.account_id))
+    return floor_day(customers[0], today) if customers else today + dt.timedelta(days=YEAR)
+
+
+@transaction.atomic
+def unsnooze_touchpoint(touchpoint: Touchpoint, user: User) -> Touchpoint:
+    """Take a putting-off back."""
+    touchpoint = _locked(touchpoint)
+    if touchpoint.state == TouchpointState.PLANNED and touchpoint.snoozed_from:
+        touchpoint.due_on, touchpoint.snoozed_from, touchpoint.note = touchpoint.snoozed_from, None, ""
+        touchpoint.save()
+        write_audit(user, "unsnooze_touchpoint", touchpoint)
+    return touchpoint
+
+
+def _locked(touchpoint: Touchpoint) -> Touchpoint:
+    return Touchpoint.objects.select_for_update(of=("self",)).select_related("account").get(pk=touchpoint.pk)
