@@ -153,5 +153,6 @@ def _loss(theta: Floats, p: _Patterns) -> tuple[float, Floats]:
     both = digamma(a + b) - digamma(a + b + p.count)
     d_a = both[p.where] + share / a
     d_b = (both + digamma(b + p.count) - digamma(b))[p.where] - share / (b + later)
-    gradient = np.array([p.weight @ d for d in (d_r * r, d_alpha * alpha, d_a * a, d_b * b)])
-    return -float(p.weight @ (constant[p.where] + mixed)) / p.total, -gradient / p.total
+    # Sums, not dot products: BLAS would spread these short vectors over threads and wait for them.
+    gradient = np.array([(p.weight * d).sum() for d in (d_r * r, d_alpha * alpha, d_a * a, d_b * b)])
+    return -float((p.weight * (constant[p.where] + mixed)).sum()) / p.total, -gradient / p.total

@@ -1,8 +1,8 @@
 """Why an account has the probability it has: factors that add up, in sentences with numbers people know."""
 
-from collections.abc import Sequence
+import json
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from math import expm1, isnan
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,15 +12,14 @@ from retention.scoring.features import NAMES, RECENT, Matrix
 from retention.scoring.models import FACTORS, FittedModel
 
 Floats = NDArray[np.float64]
-Reason = dict[str, str | float]
+Whole = NDArray[np.int64]
 
 SHOWN = 4  # named factors per account; the rest is summed up as "other"
 LEAST_POINTS = 0.05  # percentage points below which a factor is not worth a sentence
+UNKNOWN = -(10**9)  # stands for a value nobody knows, where sentences are made from whole numbers
 
-_WANTED = (
-    "recency", "tenure", "purchases", "gap_median", "share_gaps_longer", "count_1", "count_2",
-    "spend_change", "spend_mean", "returns_4", "same_window_last_year", "late_share",
-)  # fmt: skip
+OTHER = "Everything else together."
+NO_SIGNAL = "No usable signal: past orders do not tell who buys again, so everyone has the same probability."
 
 
 @dataclass(frozen=True)
@@ -44,157 +43,194 @@ def points_of(parts: Floats, logit: Floats, model: FittedModel) -> Floats:
     return 100.0 * (parts - model.centre) * slope[:, None]
 
 
-def reasons_of(features: Matrix, points: Floats, has_signal: bool, book: Book) -> list[list[Reason]]:
-    """For every account its reasons: first those that lead to where it stands, strongest first."""
-    columns = [features[:, NAMES.index(name)].tolist() for name in _WANTED]
+def reasons_of(features: Matrix, points: Floats, has_signal: bool, book: Book) -> list[str]:
+    """For every account its reasons as JSON: a list of {"factor", "sentence", "points"}.
+
+    First come those that lead to where the account stands, strongest first; the points of a list sum to
+    the account's distance from the average one. Made as text at once: a million accounts are a million lists.
+    """
+    facts = _Facts(features, book)
     if not has_signal:
-        return [_without_signal(Facts(*values), book) for values in zip(*columns, strict=True)]
+        head = f"[{_opening('no_signal', NO_SIGNAL)}0.0}},"
+        return [f"{head}{pattern}0.0}}]" for pattern in facts.openings("pattern", np.arange(len(features)))]
+    rounded = np.round(points, 2)
     totals = points.sum(axis=1)
-    direction = np.where(totals >= 0, 1.0, -1.0)
-    order = np.argsort(-points * direction[:, None], axis=1, kind="stable")
     strongest = np.argsort(-np.abs(points), axis=1, kind="stable")[:, :SHOWN]
-    shown = np.zeros(points.shape, dtype=bool)
-    np.put_along_axis(shown, strongest, True, axis=1)
-    shown &= np.abs(points) >= LEAST_POINTS
-    rows = zip(points.tolist(), order.tolist(), shown.tolist(), totals.tolist(), *columns, strict=True)
-    return [_reasons(row[0], row[1], row[2], row[3], Facts(*row[4:]), book) for row in rows]
+    size = np.take_along_axis(rounded, strongest, axis=1)
+    worth = np.abs(size) >= LEAST_POINTS
+    worth[:, 0] = True
+    leading = np.where(worth, size * np.where(totals >= 0, 1.0, -1.0)[:, None], -np.inf)
+    order = np.argsort(-leading, axis=1, kind="stable")
+    chosen = np.take_along_axis(strongest, order, axis=1)
+    shown = np.take_along_axis(worth, order, axis=1)
+    size = np.where(shown, np.take_along_axis(size, order, axis=1), 0.0)
+    left = np.round(totals - size.sum(axis=1), 2)
+    return _joined(_texts(facts, chosen, shown), size, left)
 
 
-@dataclass(frozen=True, slots=True)
-class Facts:
-    """Plain numbers of one account, NaN where unknown; see `features.NAMES`."""
-
-    recency: float
-    tenure: float
-    purchases: float
-    gap_median: float
-    share_gaps_longer: float
-    count_1: float
-    count_2: float
-    spend_change: float
-    spend_mean: float
-    returns_4: float
-    same_window_last_year: float
-    late_share: float
+def _texts(facts: "_Facts", chosen: Whole, shown: NDArray[np.bool_]) -> list[list[str]]:
+    """Per rank, the beginning of each account's JSON object; empty where nothing is shown."""
+    texts = np.full(chosen.shape, "", dtype=object)
+    for number, name in enumerate(FACTORS):
+        rows, ranks = np.nonzero((chosen == number) & shown)
+        texts[rows, ranks] = facts.openings(name, rows)
+    return [column.tolist() for column in texts.T]
 
 
-def _reasons(
-    points: Sequence[float],
-    order: Sequence[int],
-    shown: Sequence[bool],
-    total: float,
-    facts: Facts,
-    book: Book,
-) -> list[Reason]:
-    reasons: list[Reason] = []
-    left = total
-    for factor in order:
-        if shown[factor]:
-            rounded = round(points[factor], 2)
-            left -= rounded
-            name = FACTORS[factor]
-            reasons.append({"factor": name, "sentence": SENTENCES[name](facts, book), "points": rounded})
-    if not reasons:
-        reasons.append({"factor": "pattern", "sentence": _pattern(facts, book), "points": 0.0})
-    left = round(left, 2)
-    if left:
-        reasons.append({"factor": "other", "sentence": "Everything else together.", "points": left})
-    return reasons
+def _joined(texts: list[list[str]], size: Floats, left: Floats) -> list[str]:
+    other = _opening("other", OTHER)
+    rest = [f",{other}{value!r}}}]" if value else "]" for value in left.tolist()]
+    first, *more = zip(texts, size.T.tolist(), strict=True)
+    out = [f"[{text}{value!r}}}" for text, value in zip(*first, strict=True)]
+    for column, values in more:
+        out = [
+            f"{done},{text}{value!r}}}" if text else done
+            for done, text, value in zip(out, column, values, strict=True)
+        ]
+    return [done + end for done, end in zip(out, rest, strict=True)]
 
 
-def _without_signal(facts: Facts, book: Book) -> list[Reason]:
-    return [
-        {
-            "factor": "no_signal",
-            "sentence": "No usable signal: past orders do not tell who buys again, so everyone has the same probability.",
-            "points": 0.0,
-        },
-        {"factor": "pattern", "sentence": _pattern(facts, book), "points": 0.0},
-    ]
+def _opening(factor: str, sentence: str) -> str:
+    return f'{{"factor":"{factor}","sentence":{json.dumps(sentence)},"points":'
 
 
-def _days_ago(days: float) -> str:
-    whole = round(days)
-    return "today" if whole == 0 else "1 day ago" if whole == 1 else f"{whole:,} days ago"
+class _Facts:
+    """Whole numbers about each account, and the sentences made from them, each distinct one once."""
+
+    def __init__(self, features: Matrix, book: Book) -> None:
+        self.features, self.book = features, book
+
+    def openings(self, factor: str, rows: Iterable[int] | Whole) -> list[str]:
+        """JSON up to the points, for these accounts."""
+        sentence, columns = SENTENCES[factor]
+        made: dict[tuple[int, ...], str] = {}
+        out = []
+        for key in zip(*(column.tolist() for column in columns(self, np.asarray(rows))), strict=True):
+            text = made.get(key)
+            if text is None:
+                text = made[key] = _opening(factor, sentence(self.book.horizon, *key))
+            out.append(text)
+        return out
+
+    def whole(self, name: str, rows: Whole, scale: float = 1.0) -> Whole:
+        return _whole(self.features[rows, NAMES.index(name)] * scale)
+
+    def raw(self, name: str, rows: Whole) -> NDArray[np.float32]:
+        return self.features[rows, NAMES.index(name)]
 
 
-def _pattern(facts: Facts, book: Book) -> str:
-    if facts.purchases < 2:
-        return f"First and only order {_days_ago(facts.recency)}."
-    gap = max(1, round(facts.gap_median))
-    return f"Last order {_days_ago(facts.recency)}; usually every {'day' if gap == 1 else f'{gap:,} days'}."
+def _whole(values: NDArray[np.floating]) -> Whole:
+    return np.where(np.isnan(values), UNKNOWN, np.round(np.clip(values, -1e9, 1e9))).astype(np.int64)
 
 
-def _rhythm(facts: Facts, book: Book) -> str:
-    if facts.purchases < 2:
+def _pattern_facts(facts: _Facts, rows: Whole) -> tuple[Whole, ...]:
+    return facts.whole("recency", rows), facts.whole("gap_median", rows)
+
+
+def _pattern(horizon: int, silence: int, gap: int) -> str:
+    ago = "today" if silence == 0 else "1 day ago" if silence == 1 else f"{silence:,} days ago"
+    if gap == UNKNOWN:
+        return f"First and only order {ago}."
+    return f"Last order {ago}; usually every {'day' if gap <= 1 else f'{gap:,} days'}."
+
+
+def _rhythm_facts(facts: _Facts, rows: Whole) -> tuple[Whole, ...]:
+    gaps = np.minimum(facts.whole("purchases", rows) - 1, RECENT)
+    return gaps, _whole(facts.raw("share_gaps_longer", rows) * gaps)
+
+
+def _rhythm(horizon: int, gaps: int, longer: int) -> str:
+    if gaps == 0:
         return "No second order yet, so no rhythm of its own."
-    gaps = min(round(facts.purchases) - 1, RECENT)
-    longer = round(facts.share_gaps_longer * gaps)
     if gaps == 1:
         return f"Its only gap so far was {'longer' if longer else 'shorter'} than the present silence."
     if longer == 0:
         return f"None of its last {gaps} gaps was longer than the present silence."
-    share = "Only " if longer * 2 < gaps else ""
-    return f"{share}{longer} of its last {gaps} gaps {'was' if longer == 1 else 'were'} longer than the present silence."
+    only = "Only " if longer * 2 < gaps else ""
+    was = "was" if longer == 1 else "were"
+    return f"{only}{longer} of its last {gaps} gaps {was} longer than the present silence."
 
 
-def _frequency(facts: Facts, book: Book) -> str:
-    if facts.purchases < 2:
-        return f"1 order in {max(1, round(facts.tenure)):,} days."
-    now, before = round(facts.count_1), round(facts.count_2 - facts.count_1)
-    orders = "order" if now == 1 else "orders"
+def _frequency_facts(facts: _Facts, rows: Whole) -> tuple[Whole, ...]:
+    now, both = facts.whole("count_1", rows), facts.whole("count_2", rows)
+    silent = both == 0
+    # Only a silent customer's sentence tells orders and tenure; leaving them out keeps sentences few.
+    orders = np.where(silent, facts.whole("purchases", rows), 0)
+    return now, both - now, orders, np.where(silent, facts.whole("tenure", rows), 0)
+
+
+def _frequency(horizon: int, now: int, before: int, orders: int, tenure: int) -> str:
     if now or before:
-        return f"{now} {orders} in the last {book.horizon} days, {before} in the {book.horizon} days before."
-    return f"{round(facts.purchases)} orders in {max(1, round(facts.tenure)):,} days, none in the last {2 * book.horizon}."
+        said = "1 order" if now == 1 else f"{now:,} orders"
+        return f"{said} in the last {horizon} days, {before:,} in the {horizon} days before."
+    if orders == 1:
+        return f"1 order in {max(1, tenure):,} days."
+    return f"{orders:,} orders in {max(1, tenure):,} days, none in the last {2 * horizon}."
 
 
-def _spend(facts: Facts, book: Book) -> str:
-    if facts.count_2 > facts.count_1 > 0 and abs(facts.spend_change) > 0.1:
-        percent = abs(round(100 * expm1(facts.spend_change)))
-        way = "above" if facts.spend_change > 0 else "below"
-        if percent < 1000:
-            return (
-                f"Spend of the last {book.horizon} days is {percent} % {way} the {book.horizon} days before."
-            )
-    times = facts.spend_mean / book.usual_value if book.usual_value > 0 else 1.0
-    if times >= 1.15:
-        return f"Its orders are {times:,.1f} times the usual size."
-    if times <= 0.85:
-        return f"Its orders are {max(1, round(100 * times))} % of the usual size."
+def _spend_facts(facts: _Facts, rows: Whole) -> tuple[Whole, ...]:
+    active = facts.raw("count_2", rows) > facts.raw("count_1", rows)
+    active &= facts.raw("count_1", rows) > 0
+    with np.errstate(over="ignore"):
+        change = 100.0 * np.expm1(facts.raw("spend_change", rows).astype(float))
+        times = 100.0 * facts.raw("spend_mean", rows).astype(float) / max(facts.book.usual_value, 1e-9)
+    change = np.where(active & (np.abs(change) >= 10) & (change < 1000), change, np.nan)
+    # Sizes to two figures: nobody needs "3.17 times", and there are fewer sentences to make.
+    times = np.where(np.isnan(change), np.where(times >= 115, np.round(times, -1), times), 0.0)
+    return _whole(change), _whole(times)
+
+
+def _spend(horizon: int, change: int, times: int) -> str:
+    if change != UNKNOWN:
+        way = "above" if change > 0 else "below"
+        return f"Spend of the last {horizon} days is {abs(change)} % {way} the {horizon} days before."
+    if times >= 115:
+        return f"Its orders are {times / 100:,.1f} times the usual size."
+    if times <= 85:
+        return f"Its orders are {max(1, times)} % of the usual size."
     return "Its orders are of the usual size."
 
 
-def _returns(facts: Facts, book: Book) -> str:
-    window = 4 * book.horizon
-    if isnan(facts.returns_4) or facts.returns_4 < 1:
-        return f"Nothing returned in the last {window} days."
-    count = round(facts.returns_4)
-    return f"{count} {'return' if count == 1 else 'returns'} in the last {window} days."
+def _returns_facts(facts: _Facts, rows: Whole) -> tuple[Whole, ...]:
+    return (facts.whole("returns_4", rows),)
 
 
-def _season(facts: Facts, book: Book) -> str:
-    if isnan(facts.same_window_last_year):
+def _returns(horizon: int, count: int) -> str:
+    if count < 1:
+        return f"Nothing returned in the last {4 * horizon} days."
+    return f"{count:,} {'return' if count == 1 else 'returns'} in the last {4 * horizon} days."
+
+
+def _season_facts(facts: _Facts, rows: Whole) -> tuple[Whole, ...]:
+    return (facts.whole("same_window_last_year", rows),)
+
+
+def _season(horizon: int, count: int) -> str:
+    if count == UNKNOWN:
         return "Was not yet a customer at this time last year."
-    count = round(facts.same_window_last_year)
     if not count:
-        return f"Bought nothing in the same {book.horizon} days last year."
-    return f"Ordered {'once' if count == 1 else f'{count} times'} in the same {book.horizon} days last year."
+        return f"Bought nothing in the same {horizon} days last year."
+    return f"Ordered {'once' if count == 1 else f'{count:,} times'} in the same {horizon} days last year."
 
 
-def _delivery(facts: Facts, book: Book) -> str:
-    if isnan(facts.late_share):
+def _delivery_facts(facts: _Facts, rows: Whole) -> tuple[Whole, ...]:
+    return (facts.whole("late_share", rows, 100.0),)
+
+
+def _delivery(horizon: int, late: int) -> str:
+    if late == UNKNOWN:
         return "No deliveries with a promised day lately."
-    if not facts.late_share:
+    if not late:
         return "All its recent deliveries came on time."
-    return f"{max(1, round(100 * facts.late_share))} % of its recent deliveries came late."
+    return f"{late} % of its recent deliveries came late."
 
 
-SENTENCES = {
-    "pattern": _pattern,
-    "rhythm": _rhythm,
-    "frequency": _frequency,
-    "spend": _spend,
-    "returns": _returns,
-    "season": _season,
-    "delivery": _delivery,
+SENTENCES: dict[str, tuple[Callable[..., str], Callable[[_Facts, Whole], tuple[Whole, ...]]]] = {
+    "pattern": (_pattern, _pattern_facts),
+    "rhythm": (_rhythm, _rhythm_facts),
+    "frequency": (_frequency, _frequency_facts),
+    "spend": (_spend, _spend_facts),
+    "returns": (_returns, _returns_facts),
+    "season": (_season, _season_facts),
+    "delivery": (_delivery, _delivery_facts),
 }

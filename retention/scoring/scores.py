@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from scipy.special import expit
 
 from retention.scoring.errors import ScoringError
-from retention.scoring.explain import Book, Reason, points_of, reasons_of
+from retention.scoring.explain import Book, points_of, reasons_of
 from retention.scoring.features import NAMES, Matrix, RhythmState, features_at, rhythm_state
 from retention.scoring.history import History, Ints, Purchases, purchases_of
 from retention.scoring.models import FittedModel
@@ -26,7 +26,7 @@ class Scores:
     """One entry per account that had bought by `as_of`, in ascending order of account id.
 
     `expected_value` and `revenue_at_risk` are money per year; `silence` days since the last order; `gap` the
-    account's usual gap in days, NaN with fewer than two purchases.
+    account's usual gap in days, NaN with fewer than two purchases. `reasons` are JSON, see `explain.reasons_of`.
     """
 
     account_ids: Ints
@@ -37,7 +37,7 @@ class Scores:
     tier: NDArray[np.str_]
     silence: Floats
     gap: Floats
-    reasons: list[list[Reason]]
+    reasons: list[str]
 
     def __len__(self) -> int:
         return len(self.account_ids)
@@ -99,7 +99,7 @@ def expected_value(
     return np.clip(orders * model.money.mean_value(count, mean), 0.0, LARGEST_MONEY)
 
 
-def _reasons(features: Matrix, state: RhythmState, logit: Floats, model: FittedModel) -> list[list[Reason]]:
+def _reasons(features: Matrix, state: RhythmState, logit: Floats, model: FittedModel) -> list[str]:
     points = points_of(model.factor_parts(features, state), logit, model)
     usual = float(model.money.mean_value(np.zeros(1), np.zeros(1))[0])
     return reasons_of(features, points, model.has_signal, Book(model.basis.horizon, usual))

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import datetime as dt
 import io
-import json
 import os
 import socket
 import time
@@ -224,7 +223,7 @@ def tier_rules() -> TierRules:
 
 _STAGING = """
 CREATE TEMP TABLE score_staging (account_id bigint, probability float8, tier text, at_risk numeric,
-    expected numeric, silence int, gap float8, factor text, reasons text) ON COMMIT DROP
+    expected numeric, silence int, gap float8, reasons text) ON COMMIT DROP
 """
 _FORGET = """
 DELETE FROM retention_score s WHERE s.as_of = %(as_of)s AND s.account_id BETWEEN %(first)s AND %(last)s
@@ -239,7 +238,7 @@ _UPSERT = f"""
 INSERT INTO retention_score AS old (account_id, as_of, {", ".join(_COLUMNS)})
 SELECT n.account_id, %(as_of)s, %(run)s, %(horizon)s, n.probability, %(base)s, n.tier, %(stage)s, %(version)s,
     round(n.at_risk / COALESCE(rate.rate, 1), 2), a.currency, n.at_risk,
-    round(n.expected / COALESCE(rate.rate, 1), 2), n.silence, n.gap, n.factor, n.reasons::jsonb,
+    round(n.expected / COALESCE(rate.rate, 1), 2), n.silence, n.gap, n.reasons::jsonb -> 0 ->> 'factor', n.reasons::jsonb,
     before.churn_probability
 FROM score_staging n
 JOIN accounts_account a ON a.id = n.account_id
@@ -275,7 +274,7 @@ def _write(run: ScoreRun, chunk: ScoreChunk, scores: Scores) -> None:
 
 
 def _staging_text(scores: Scores) -> str:
-    """Rows in PostgreSQL's text format; JSON escapes as backslashes are doubled."""
+    """Rows in PostgreSQL's text format. The sentences are our own: they hold no tab, line end or backslash."""
     known_gap = ~np.isnan(scores.gap)
     gaps = np.where(known_gap, scores.gap, 0.0).tolist()
     rows = zip(
@@ -283,10 +282,10 @@ def _staging_text(scores: Scores) -> str:
         scores.revenue_at_risk.tolist(), scores.expected_value.tolist(),
         scores.silence.astype(int).tolist(), known_gap.tolist(), gaps, scores.reasons, strict=True,
     )  # fmt: skip
-    encode = json.JSONEncoder(separators=(",", ":")).encode
+    nothing = "\\N"
     return "".join(
-        f"{account}\t{p!r}\t{tier}\t{at_risk:.2f}\t{value:.2f}\t{silence}\t{repr(gap) if known else chr(92) + 'N'}"
-        f"\t{reasons[0]['factor']}\t{encode(reasons)}\n"
+        f"{account}\t{p!r}\t{tier}\t{at_risk:.2f}\t{value:.2f}\t{silence}\t{repr(gap) if known else nothing}"
+        f"\t{reasons}\n"
         for account, p, tier, at_risk, value, silence, known, gap, reasons in rows
     )
 
