@@ -13,6 +13,7 @@ from celery import shared_task
 from celery.signals import worker_ready
 from django.utils import timezone
 
+from pulsecheck.tasks import escalate
 from retention.models import ScoreRun
 from retention.scoring.errors import ScoringError
 from retention.services import jobs, scoring
@@ -28,6 +29,7 @@ def tick() -> None:
     jobs.add_due_jobs(timezone.now())
     for job_id in jobs.find_due_jobs():
         score_night.delay(job_id)
+    escalate.delay()
 
 
 @shared_task(name="retention.tasks.score_night")

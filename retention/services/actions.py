@@ -5,8 +5,11 @@ from __future__ import annotations
 from django.db import transaction
 from django.utils import timezone
 
-from retention.models import ScoreRun
-from retention.models.scores import RunState
+from pulsecheck.models.handbacks import HandbackTrigger
+from pulsecheck.services import Opened, open_handbacks, plan_touchpoints
+from retention.models import Score, ScoreRun, Tier
+from retention.models.scores import RunState, Stage
+from retention.selectors.risks import snapshot_of
 from retention.services.kpis import record_kpis
 
 
@@ -20,6 +23,20 @@ def act_on_run(run: ScoreRun) -> bool:
         if locked.state != RunState.PUBLISHED or locked.acted_at is not None or not locked.takes_action:
             return False
         record_kpis(locked.as_of)
+        hand_back_risky(locked)
+        plan_touchpoints()
         locked.acted_at = timezone.now()
         locked.save(update_fields=["acted_at", "updated_at"])
     return True
+
+
+def hand_back_risky(run: ScoreRun) -> Opened:
+    """Give the accounts that `run` found at risk or quiet back to whoever won them, as far as people can take them."""
+    risky = Score.objects.filter(as_of=run.as_of, tier__in=(Tier.AT_RISK, Tier.QUIET)).order_by()
+    return open_handbacks([(score.account_id, snapshot_of(score), _trigger(score)) for score in risky])
+
+
+def _trigger(score: Score) -> str:
+    if score.tier == Tier.QUIET:
+        return HandbackTrigger.QUIET
+    return HandbackTrigger.RENEWAL if score.stage == Stage.CONTRACT else HandbackTrigger.AT_RISK
