@@ -54,6 +54,7 @@ class NotificationQuerySet(models.QuerySet["Notification"]):
 class Notification(Stamped):
     """A message in a person's inbox. `path` is where it leads, within Mainstay."""
 
+    derived_rows = models.Q(pk__isnull=False)  # no reason to keep an import that is undone
     user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="notifications", db_index=False)
     topic = models.CharField(max_length=20, choices=Topic.choices)
     account = models.ForeignKey(

@@ -267,6 +267,7 @@ class Importer:
             self.parser.columns,
             source=self.run_row.record_source,
             currency=company.currency,
+            zone=company.zone.key,
             create_accounts=self.options.create_accounts,
         )
         self._read()

@@ -118,6 +118,7 @@ class Merge:
         *,
         source: str,
         currency: str,
+        zone: str,
         create_accounts: bool,
     ) -> None:
         self.cursor = cursor
@@ -127,6 +128,7 @@ class Merge:
         self.table = MODELS[kind.name]._meta.db_table
         self.source = source
         self.currency = currency
+        self.zone = zone
         self.create_accounts = create_accounts and "account" in self.names
         self.problems = list(self._problems())
 
@@ -385,7 +387,7 @@ class Merge:
         return int(self.cursor.fetchone()[0])
 
     def _examples(self) -> dict[str, list[dict[str, Any]]]:
-        cells = ", ".join(f'r."c_{name}"::text' for name in self.names)
+        cells = ", ".join(self._as_text(column) for column in self.columns)
         new = f"SELECT r.line, {cells} FROM import_resolved r WHERE problem IS NULL AND target_id IS NULL"
         same = (
             f"SELECT r.line, {cells} FROM import_resolved r WHERE problem IS NULL AND target_id IS NOT NULL"
@@ -396,6 +398,13 @@ class Merge:
             "unchanged": self._fetch_examples(same),
             "changed": self._changed_examples(),
         }
+
+    def _as_text(self, column: Column) -> str:
+        """A cell as people write it; moments in the company's time."""
+        cell = f'r."c_{column.name}"'
+        if column.type is Type.TIME:
+            return f"to_char({cell} AT TIME ZONE '{self.zone}', 'YYYY-MM-DD HH24:MI')"
+        return f"{cell}::text"
 
     def _fetch_examples(self, sql: str) -> list[dict[str, Any]]:
         self.cursor.execute(f"{sql} ORDER BY r.line LIMIT {EXAMPLES}")

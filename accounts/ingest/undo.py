@@ -1,8 +1,8 @@
 """Taking an import back as a whole: rows it created go, rows it changed are as they were.
 
 Refused, with the reason, when somebody has built on them since: a row was changed again, or a record that
-another import or a person made hangs on a row that would go. Figures that are worked out again every night
-(models with `is_derived = True`) are no reason; they go with their account.
+another import or a person made hangs on a row that would go. What is worked out again every night is no reason
+and goes with its account: models say which rows that is by `derived_rows`, a Q.
 """
 
 # ruff: noqa: S608 - the SQL is put together from names in the schema only; values are parameters
@@ -72,9 +72,11 @@ def _check_unused(rows: models.QuerySet[Any], run: ImportRun) -> None:
     """Refuse when something that is not of this run hangs on a row that would go."""
     for relation in _relations(rows.model):
         child = relation.related_model
-        if getattr(child, "is_derived", False) or relation.on_delete is models.SET_NULL:
+        if relation.on_delete is models.SET_NULL:
             continue
         hanging = child._base_manager.filter(**{f"{relation.field.name}__in": rows})
+        if derived := getattr(child, "derived_rows", None):
+            hanging = hanging.exclude(derived)
         if "import_run" in {field.name for field in child._meta.fields}:
             hanging = hanging.exclude(import_run=run)
         if count := hanging.count():
@@ -117,6 +119,10 @@ def _purge(rows: models.QuerySet[Any]) -> None:
         children = relation.related_model._base_manager.filter(**{f"{relation.field.name}__in": rows})
         if relation.on_delete is models.SET_NULL:
             children.update(**{relation.field.name: None})
+        elif relation.on_delete is models.PROTECT and children.exists():
+            raise IngestError(
+                f"{_some(children.count(), relation.related_model)} still need what this import made, so it cannot be undone."
+            )
         elif relation.related_model is not rows.model:
             _purge(children)
     rows._raw_delete(rows.db)

@@ -97,7 +97,7 @@ class CellReader(dict[str, Cell]):
 
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
 _INVISIBLE = "\ufeff\u200b\u200e\u200f\u2060"
-_UNREADABLE = re.compile("[\ufffd\ud800-\udfff]")
+_BROKEN_BYTES = re.compile("[\ud800-\udfff]")
 
 
 _GUARDED = re.compile(r"'+[=+\-@\t\r\n]")
@@ -115,14 +115,14 @@ def clean_text(text: str) -> str | Bad:
     clean = unguard_cell(repair_bytes(text).strip().strip(_INVISIBLE).strip())
     if found := _CONTROL.search(clean):
         return Bad(text, f"contains a control character ({_name_control(found.group())}); remove it")
-    if _UNREADABLE.search(clean):
+    if "\ufffd" in clean:
         return Bad(text, "contains bytes that are no text in any encoding tried; save the file as UTF-8")
     return clean if clean.isascii() else unicodedata.normalize("NFC", clean)
 
 
 def repair_bytes(text: str) -> str:
     """Bytes that were no UTF-8 arrive as lone surrogates; they are what Windows-1252 makes of them."""
-    if text.isascii() or not _UNREADABLE.search(text):
+    if text.isascii() or not _BROKEN_BYTES.search(text):
         return text
     try:
         return text.encode("utf-8", "surrogateescape").decode("cp1252")
@@ -301,7 +301,7 @@ MONTHS = {
     name: number
     for number, names in enumerate(
         (
-            "jan january januar", "feb february februar", "mar march maerz märz mrz", "apr april", "may mai",
+            "jan january januar", "feb february februar", "mar march mär maerz märz mrz", "apr april", "may mai",
             "jun june juni", "jul july juli", "aug august", "sep sept september", "oct october okt oktober",
             "nov november", "dec december dez dezember",
         ),

@@ -241,12 +241,14 @@ def _result(run: ImportRun) -> dict[str, Any]:
 
 
 def _shown(run: ImportRun) -> list[str]:
+    """The columns of the examples, in the order of the kind (the database does not keep one)."""
     examples = run.examples.get("created") or run.examples.get("unchanged") or []
-    return list(examples[0]["values"]) if examples else []
+    return [name for name in find_kind(run.kind).names if examples and name in examples[0]["values"]]
 
 
 def _example_rows(run: ImportRun, outcome: str) -> list[dict[str, Any]]:
+    names = _shown(run)
     return [
-        example | {"cells": list(example.get("values", {}).values())}
+        example | {"cells": [example.get("values", {}).get(name) for name in names]}
         for example in run.examples.get(outcome, [])
     ]
