@@ -101,6 +101,8 @@ class Life:
             if day < end:
                 self.strain[cause] = max(0.0, self.strain[cause] + amount)
         self.coming = [entry for entry in self.coming if entry[0] >= end]
+        if self.world.has_rival(self.customer.region, week):
+            self.strain["price"] += 0.075 * self.customer.segment.price_sensitivity * self.rng.uniform(0, 2)
         if week.month == 1 and week.day <= 7 and week > self.customer.joined_on:
             self.strain["price"] += (
                 0.55 * self.customer.segment.price_sensitivity * self.rng.uniform(0.3, 1.7)
@@ -190,7 +192,7 @@ class Life:
         season = self.customer.segment.season[day.month - 1]
         slow = 1.0
         if self.leaving_from is not None:
-            slow = 1.2 + 1.6 * self._progress(day)
+            slow = 1.25 + 2.0 * self._progress(day)
         elif day < self.slow_until:
             slow = 1.6
         mean = self.customer.gap * slow / math.sqrt(season)
@@ -426,9 +428,8 @@ class Life:
         self.cause = rng.choices(list(self.strain), list(self.strain.values()))[0] if has_cause else None
         self.leaving_from = week
         is_sudden = self.cause is None and rng.random() < 0.5
-        self.leaving_weeks = (
-            0 if is_sudden else rng.randrange(3, 8) if self.customer.is_oversold else rng.randrange(4, 14)
-        )
+        slowest = 8 if self.customer.is_oversold else 20
+        self.leaving_weeks = 0 if is_sudden else rng.randrange(slowest // 3, slowest)
         self.handback_after = add_days(week, rng.uniform(18, 45)) if rng.random() < 0.85 else None
 
     def _wind_down(self, week: dt.date) -> None:

@@ -20,9 +20,10 @@ from retention.sample.records import (
     PromiseRecord,
     PulseRecord,
 )
-from retention.sample.staff import NORTH, SOUTH, Staff
+from retention.sample.staff import CENTRE, NORTH, SOUTH, Staff
 
 PRICE_RISE = 1.045  # each January
+RIVAL_DAYS = 150
 PRACTICE_DAYS = 420  # since when pulses are taken and accounts handed back
 Change = Callable[[], None]
 
@@ -74,6 +75,10 @@ class World:
     def practice_from(self) -> dt.date:
         return add_days(self.today, -PRACTICE_DAYS)
 
+    def has_rival(self, region: str, day: dt.date) -> bool:
+        """Whether a discounter undercuts us there."""
+        return region == CENTRE and (self.today - day).days < RIVAL_DAYS
+
     def price_level(self, day: dt.date) -> float:
         """Prices on `day` as a share of today's."""
         return float(PRICE_RISE ** (day.year - self.today.year))
@@ -84,13 +89,14 @@ class World:
 
 
 def make_world(today: dt.date, first_day: dt.date, staff: Staff, products: list[ProductRecord]) -> World:
-    """The South moved its depot last winter; the North has been short of drivers for ten weeks."""
+    """The South moved its depot last winter; the North has been short of drivers since summer; in the
+    Centre a discounter has opened."""
     by_series: dict[str, list[ProductRecord]] = {}
     for product in products:
         by_series.setdefault(product.series, []).append(product)
     spells = (
         Spell(SOUTH, add_days(today, -345), add_days(today, -235), 0.34),
-        Spell(NORTH, add_days(today, -100), today, 0.24),
+        Spell(NORTH, add_days(today, -110), today, 0.42),
     )
     return World(today, first_day, staff, by_series, spells)
 

@@ -34,11 +34,17 @@ from accounts.models import (
 )
 from accounts.selectors import COMPANY_KEY, get_company
 from pulsecheck.models import Handback, HandbackAttempt, PulseCheck, PulseTheme, Touchpoint
+from pulsecheck.models.handbacks import HandbackState
+from retention.models import ScoreRun
 from retention.sample.company import generate
 from retention.sample.records import HandbackRecord, Person, PulseRecord, SampleCompany
+from retention.sample.world import add_working_days
+from retention.services.actions import act_on_run
+from retention.services.scoring import score_book
 from retention.services.sign_in import trial_password
 
 SOURCE = "sample"
+PAST_NIGHTS = (61, 31)
 MARKS = {"record_source": SOURCE, "is_sample": True}
 Row = Mapping[str, Any]
 Ids = dict[str, int]
@@ -65,15 +71,67 @@ class LoadedSample:
     accounts: int
     orders: int
     staff: int
+    runs: int
 
     def __str__(self) -> str:
-        return f"Loaded the sample company {self.name}: {self.accounts} accounts, {self.orders} orders, {self.staff} people."
+        return (
+            f"Loaded the sample company {self.name}: {self.accounts} accounts, {self.orders} orders, "
+            f"{self.staff} people, scored as of {self.runs} days."
+        )
 
 
 def load_sample(today: dt.date, seed: int, *, beside_real: bool = False) -> LoadedSample:
-    """The sample company as it stands on the morning of `today`. Raises SampleError as `write_sample` does."""
+    """The sample company as it stands on the morning of `today`, scored as it would have been in the nights before.
+
+    Raises SampleError as `write_sample` does.
+    """
     company = write_sample(today - dt.timedelta(days=1), seed, beside_real=beside_real)
-    return LoadedSample(company.name, len(company.accounts), len(company.orders), len(company.people))
+    runs = score_past_nights(today)
+    answer_some_handbacks(today)
+    counts = (len(records) for records in (company.accounts, company.orders, company.people))
+    return LoadedSample(company.name, *counts, runs=len(runs))
+
+
+def score_past_nights(today: dt.date) -> list[ScoreRun]:
+    """Runs a month apart, so that there are trends, and last night's, which does what every night does."""
+    runs = [score_book(today - dt.timedelta(days=days), takes_action=False) for days in PAST_NIGHTS]
+    last_night = score_book(today - dt.timedelta(days=1))
+    act_on_run(last_night)
+    return [*runs, last_night]
+
+
+@transaction.atomic
+def answer_some_handbacks(today: dt.date) -> None:
+    """Of the handbacks of last night a third is made a few days old and accepted with a call made, and a few wait
+    for longer than they should, as it would be had the nights before been real."""
+    opened = Handback.objects.filter(is_sample=True, state=HandbackState.OPEN, salesperson__isnull=False)
+    for position, handback in enumerate(opened.order_by("account__external_id")):
+        age = 3 + position % 6
+        if position % 3 == 0:
+            _accept_days_ago(handback, today, age)
+        elif position % 7 == 0:
+            _date_back(handback, today, age)
+            handback.save()
+
+
+def _date_back(handback: Handback, today: dt.date, days: int) -> None:
+    handback.opened_at -= dt.timedelta(days=days)
+    handback.due_on = add_working_days(today - dt.timedelta(days=days), 2)
+
+
+def _accept_days_ago(handback: Handback, today: dt.date, days: int) -> None:
+    _date_back(handback, today, days)
+    handback.state = HandbackState.ACCEPTED
+    handback.accepted_at = handback.opened_at + dt.timedelta(hours=20)
+    handback.save()
+    HandbackAttempt.objects.create(
+        handback=handback,
+        user=handback.salesperson,
+        happened_at=handback.accepted_at + dt.timedelta(hours=2),
+        kind="call",
+        has_reached=days % 2 == 0,
+        note="Will talk to their kitchen and ring back." if days % 2 == 0 else "Left a message.",
+    )
 
 
 @transaction.atomic
@@ -271,8 +329,15 @@ class _Writer:
 def _risk(record: HandbackRecord) -> dict[str, Any]:
     return {
         "churn_probability": record.probability,
+        "horizon_days": None,
         "tier": record.trigger,
-        "reasons": [{"factor": "rhythm", "sentence": record.reason, "points": 0}],
+        "reasons": [
+            {"factor": "rhythm", "sentence": record.reason, "points": round(record.probability * 60, 1)}
+        ],
+        "as_of": record.opened_at.date().isoformat(),
+        "model_version": "",
+        "days_since_last_order": None,
+        "usual_gap_days": None,
     }
 
 

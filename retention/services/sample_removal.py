@@ -28,7 +28,7 @@ from accounts.models import (
 from accounts.selectors import COMPANY_KEY, get_company
 from notifications.models import Notification
 from pulsecheck.models import Handback, HandbackAttempt, PulseCheck, Touchpoint
-from retention.models import FittedModel, JobRun, KpiValue, Score, ScoreRun
+from retention.models import FittedModel, JobRun, KpiEvidence, KpiValue, Score, ScoreRun
 from retention.sample.company import RATES
 from retention.sample.staff import COMPANY
 
@@ -128,6 +128,7 @@ def _forget_results() -> None:
     """Runs, models and figures were worked out from the sample; where real customers were in them, the next
     night works them out afresh."""
     KpiValue.objects.all().delete()
+    KpiEvidence.objects.all().delete()
     if Account.objects.exists():
         return
     ScoreRun.objects.all().delete()
