@@ -1,0 +1,236 @@
+"""benchmark web: pages over HTTP, as ratios to the least a list can cost on the same server."""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import os
+import socket
+import statistics
+import subprocess
+import sys
+import time
+from argparse import Namespace
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit, urlunsplit
+
+from django.conf import settings
+from django.core.cache import cache
+from django.core.management.base import CommandError, CommandParser
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext, override_settings
+
+from accounts.models import Role, User
+from retention.benchmarks.book import LAST_DAY, RECORD_SOURCE, load_book, scratch_database
+from retention.models import Score
+from retention.services import scoring
+
+HOST = "127.0.0.1"
+FLOOR = "floor"
+TEAMS, REPS = 5, 50
+START_SECONDS = 60
+WARM_UP = 5
+
+
+@dataclass(frozen=True)
+class Question:
+    """A page to ask for, as whom; the pages of a name are asked for in turn."""
+
+    name: str
+    paths: tuple[str, ...]
+    cookie: str = ""
+
+
+def add_arguments(parser: CommandParser) -> None:
+    parser.add_argument("--accounts", type=int, default=100_000)
+    parser.add_argument("--orders", type=int, default=1_000_000)
+    parser.add_argument("--small", type=int, default=1_000, help="accounts of the book to compare with")
+    parser.add_argument("--requests", type=int, default=100, help="how often each page is asked for")
+
+
+def run(chosen: Namespace) -> dict[str, Any]:
+    """Milliseconds, queries and kilobytes of each page, on a small book and on the chosen one, and their ratios."""
+    Path(settings.STATIC_ROOT).mkdir(parents=True, exist_ok=True)  # or its absence is complained about
+    small = _measure(chosen.small, chosen.small * chosen.orders // chosen.accounts, chosen.requests)
+    large = _measure(chosen.accounts, chosen.orders, chosen.requests)
+    figures: dict[str, Any] = {"accounts": chosen.accounts, "orders": chosen.orders, "small": chosen.small}
+    floor = large[FLOOR]["p50_ms"]
+    for name, found in large.items():
+        figures |= {f"{name}.{figure}": value for figure, value in found.items()}
+        if name == FLOOR:
+            continue
+        figures[f"{name}.p50_floors"] = found["p50_ms"] / floor
+        figures[f"{name}.p95_floors"] = found["p95_ms"] / floor
+        figures[f"{name}.growth"] = found["p50_ms"] / small[name]["p50_ms"]
+        figures[f"{name}.queries_small"] = small[name]["queries"]
+    return figures
+
+
+def _measure(accounts: int, orders: int, requests: int) -> dict[str, dict[str, float | int]]:
+    with scratch_database():
+        load_book(accounts, orders)
+        _staff_the_book()
+        scoring.score_book(LAST_DAY, 90, takes_action=False)
+        with connection.cursor() as cursor:
+            cursor.execute("VACUUM ANALYZE")
+        questions = _questions()
+        queries = {question.name: _count_queries(question) for question in questions}
+        with _server() as port:
+            found = _ask_in_turn(port, questions, requests)
+    return {name: found[name] | {"queries": queries[name]} for name in found}
+
+
+def _staff_the_book() -> None:
+    """Teams of salespeople who won the accounts, and two contacts each, spread evenly."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "INSERT INTO accounts_team (name, created_at, updated_at) "
+            "SELECT 'Team ' || n, now(), now() FROM generate_series(1, %s) n",
+            [TEAMS],
+        )
+        cursor.execute("SELECT array_agg(id ORDER BY id) FROM accounts_team")
+        teams = cursor.fetchone()[0]
+        people = [
+            User(email=f"rep{n}@example.com", name=f"Rep {n}", role=Role.SALES_REP, team_id=teams[n % TEAMS])
+            for n in range(REPS)
+        ]
+        ids = [user.pk for user in User.objects.bulk_create(people)]
+        User.objects.create(email="manager@example.com", name="Manager", role=Role.ADMINISTRATOR)
+        cursor.execute(
+            "UPDATE accounts_account SET original_salesperson_id = (%s::bigint[])[1 + id %% %s], "
+            "account_manager_id = (%s::bigint[])[1 + (id / 7) %% %s] WHERE record_source = %s",
+            [ids, REPS, ids, REPS, RECORD_SOURCE],
+        )
+        cursor.execute(
+            "INSERT INTO accounts_contact (account_id, external_id, record_source, name, email, created_at, updated_at) "
+            "SELECT id, 'C' || id || '-' || n, record_source, 'Contact ' || n || ' of ' || name, "
+            "'c' || n || '-' || id || '@example.com', now(), now() "
+            "FROM accounts_account, generate_series(1, 2) n WHERE record_source = %s",
+            [RECORD_SOURCE],
+        )
+
+
+def _questions() -> list[Question]:
+    """The floor, and the pages people live in, as one who sees everything and as one salesperson."""
+    riskiest = Score.objects.filter(as_of=LAST_DAY).order_by("-revenue_at_risk_company", "account_id")
+    paths = tuple(f"/accounts/{pk}/" for pk in riskiest.values_list("account_id", flat=True)[:50])
+    everything = _cookie("manager@example.com")
+    own = _cookie("rep1@example.com")
+    return [
+        Question(FLOOR, ("/floor/",)),
+        Question("at_risk", ("/at-risk/",), everything),
+        Question("at_risk_of_one", ("/at-risk/",), own),
+        Question("accounts", ("/accounts/",), everything),
+        Question("account", paths, everything),
+        Question("today_of_one", ("/",), own),
+    ]
+
+
+def _cookie(email: str) -> str:
+    client = Client()
+    client.force_login(User.objects.get(email=email))
+    return str(client.cookies[settings.SESSION_COOKIE_NAME].value)
+
+
+@override_settings(
+    ROOT_URLCONF="retention.benchmarks.urls",
+    ALLOWED_HOSTS=[HOST],
+    STORAGES=settings.STORAGES
+    | {"staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}},
+)
+def _count_queries(question: Question) -> int:
+    """Queries of the page with nothing cached."""
+    client = Client(headers={"host": HOST})
+    client.cookies[settings.SESSION_COOKIE_NAME] = question.cookie
+    cache.clear()
+    with CaptureQueriesContext(connection) as asked:
+        response = client.get(question.paths[0])
+    if response.status_code != 200:
+        raise CommandError(f"{question.paths[0]} answered {response.status_code} instead of 200.")
+    return len(asked)
+
+
+@contextlib.contextmanager
+def _server() -> Iterator[int]:
+    """A web server of the scratch database on a free port; yields the port."""
+    with socket.socket() as claimed:
+        claimed.bind((HOST, 0))
+        port = claimed.getsockname()[1]
+        url = urlunsplit(
+            urlsplit(settings.DATABASE_URL)._replace(path=f"/{connection.settings_dict['NAME']}")
+        )
+        child = subprocess.Popen(
+            [
+                sys.executable,
+                "-m",
+                "gunicorn",
+                "retention.wsgi",
+                "-c",
+                "gunicorn.conf.py",
+                "-b",
+                f"fd://{claimed.fileno()}",
+            ],
+            cwd=settings.BASE_DIR,
+            env=os.environ
+            | {
+                "DJANGO_SETTINGS_MODULE": "retention.benchmarks.settings",
+                "DATABASE_URL": url,
+                "MAINSTAY_TRIAL": "true",
+                "MAINSTAY_ALLOWED_HOSTS": HOST,
+            },
+            pass_fds=[claimed.fileno()],
+            stderr=subprocess.DEVNULL,
+        )
+        try:
+            _wait_for(port, child)
+            yield port
+        finally:
+            child.terminate()
+            child.wait()
+
+
+def _wait_for(port: int, child: subprocess.Popen[bytes]) -> None:
+    deadline = time.monotonic() + START_SECONDS
+    while True:
+        with contextlib.suppress(OSError), socket.create_connection((HOST, port), timeout=1):
+            return
+        if child.poll() is not None or time.monotonic() > deadline:
+            raise CommandError("The web server to be measured did not start.")
+        time.sleep(0.05)
+
+
+def _ask_in_turn(port: int, questions: list[Question], requests: int) -> dict[str, dict[str, float | int]]:
+    """One after the other, round and round, so that a busy moment of the machine hits all alike."""
+    line = http.client.HTTPConnection(HOST, port, timeout=60)
+    seconds: dict[str, list[float]] = {question.name: [] for question in questions}
+    sizes: dict[str, int] = {}
+    for turn in range(requests + WARM_UP):
+        for question in questions:
+            began = time.perf_counter()
+            sizes[question.name] = _get(line, question, turn)
+            if turn >= WARM_UP:
+                seconds[question.name].append(time.perf_counter() - began)
+    line.close()
+    return {
+        name: {
+            "p50_ms": statistics.median(taken) * 1000,
+            "p95_ms": statistics.quantiles(taken, n=20)[-1] * 1000,
+            "kilobytes": sizes[name] // 1024,
+        }
+        for name, taken in seconds.items()
+    }
+
+
+def _get(line: http.client.HTTPConnection, question: Question, turn: int) -> int:
+    path = question.paths[turn % len(question.paths)]
+    cookie = {"Cookie": f"{settings.SESSION_COOKIE_NAME}={question.cookie}"} if question.cookie else {}
+    line.request("GET", path, headers=cookie)
+    answer = line.getresponse()
+    size = len(answer.read())
+    if answer.status != 200:
+        raise CommandError(f"{path} answered {answer.status} instead of 200.")
+    return size
