@@ -1,0 +1,275 @@
+"""Lists of handbacks, and the briefing of one."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Any
+
+from django.db.models import Count, Exists, OuterRef, Q, QuerySet, Sum
+from django.utils import timezone
+
+from accounts.models import Account, Contact, Contract, Interaction, Issue, Order, Promise, User
+from accounts.models.care import PromiseStatus
+from accounts.models.commerce import OrderStatus
+from accounts.paging import Page, make_page
+from accounts.permissions import LEADERS, has_role
+from pulsecheck.models import Handback, HandbackAttempt, PulseCheck
+from pulsecheck.models.handbacks import UNFINISHED, HandbackOutcome, HandbackState, HandbackTrigger
+
+PAGE_SIZE = 50
+STATES = {"": "To do", "open": "Waiting for an answer", "accepted": "Accepted", "closed": "Closed"}
+WHOSE = {"mine": "Mine", "all": "All I see", "nobody": "Nobody has it"}
+KEYS = ("whose", "state", "trigger", "q", "after")
+
+
+@dataclass(frozen=True)
+class Filters:
+    """What the reader asked for, as it stands in the url; values that make no sense are left out."""
+
+    whose: str = "mine"
+    state: str = ""
+    trigger: str = ""
+    text: str = ""
+    after: str = ""
+    query: dict[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def from_query(cls, query: Mapping[str, str], user: User) -> Filters:
+        """Leaders look at everybody's unless they ask for their own."""
+        kept = {k: query[k].strip() for k in KEYS if query.get(k, "").strip() and "\0" not in query[k]}
+        standard = "all" if has_role(user, *LEADERS) else "mine"
+        return cls(
+            whose=kept["whose"] if kept.get("whose") in WHOSE else standard,
+            state=kept["state"] if kept.get("state") in STATES else "",
+            trigger=kept["trigger"] if kept.get("trigger") in HandbackTrigger.values else "",
+            text=kept.get("q", ""),
+            after=kept.get("after", ""),
+            query=kept,
+        )
+
+    @property
+    def are_set(self) -> bool:
+        """Whether anything narrows the list."""
+        return bool(set(self.query) - {"after"})
+
+
+@dataclass(frozen=True)
+class HandbackCounts:
+    """Handbacks of a person (or all they see): to answer, of these too late, accepted; closed in 90 days, of these
+    saved."""
+
+    waiting: int
+    overdue: int
+    accepted: int
+    closed: int
+    saved: int
+
+
+def _whose(handbacks: QuerySet[Handback], whose: str, user: User) -> QuerySet[Handback]:
+    if whose == "mine":
+        return handbacks.filter(salesperson=user)
+    return handbacks.filter(salesperson=None) if whose == "nobody" else handbacks
+
+
+def count_handbacks(user: User, whose: str, today: dt.date) -> HandbackCounts:
+    """What stands above the list; one query."""
+    since = timezone.now() - dt.timedelta(days=90)
+    waiting, recent = Q(state=HandbackState.OPEN), Q(closed_at__gte=since)
+    chosen = _whose(Handback.objects.visible_to(user), whose, user).order_by()
+    return HandbackCounts(
+        **chosen.aggregate(
+            waiting=Count("pk", filter=waiting),
+            overdue=Count("pk", filter=waiting & Q(due_on__lt=today)),
+            accepted=Count("pk", filter=Q(state=HandbackState.ACCEPTED)),
+            closed=Count("pk", filter=recent & ~Q(outcome=HandbackOutcome.FALSE_ALARM)),
+            saved=Count("pk", filter=recent & Q(outcome=HandbackOutcome.SAVED)),
+        )
+    )
+
+
+def handback_page(user: User, filters: Filters) -> Page:
+    """A page of handbacks: unfinished ones by the day they are due, closed ones newest first; two queries."""
+    handbacks = _whose(Handback.objects.visible_to(user), filters.whose, user)
+    if filters.text:
+        handbacks = handbacks.filter(account__name__icontains=filters.text)
+    if filters.trigger:
+        handbacks = handbacks.filter(trigger=filters.trigger)
+    is_closed = filters.state == HandbackState.CLOSED
+    handbacks = handbacks.filter(state__in=[filters.state] if filters.state else UNFINISHED)
+    column, direction, beyond = ("closed_at", "-", "lt") if is_closed else ("due_on", "", "gt")
+    handbacks = _after(handbacks, column, beyond, filters.after).order_by(
+        direction + column, direction + "pk"
+    )
+    related = ("account", "salesperson", "churn_reason")
+    found = list(handbacks.select_related(*related)[: PAGE_SIZE + 1])
+    shown = found[:PAGE_SIZE]
+    cursor = f"{getattr(shown[-1], column).isoformat()}~{shown[-1].pk}" if shown else ""
+    words = f"{len(shown)} shown" + (", more follow" if len(found) > PAGE_SIZE else "")
+    return make_page(found, PAGE_SIZE, filters.query, cursor, words)
+
+
+def _after(rows: QuerySet[Handback], column: str, beyond: str, cursor: str) -> QuerySet[Handback]:
+    """Rows behind the one that `cursor` ("date~id") names; a cursor that makes no sense starts from the top."""
+    text, _, number = cursor.rpartition("~")
+    try:
+        value: dt.date = (
+            dt.date.fromisoformat(text) if column == "due_on" else dt.datetime.fromisoformat(text)
+        )
+        last = int(number)
+    except ValueError:
+        return rows
+    return rows.filter(Q(**{f"{column}__{beyond}": value}) | Q(**{column: value, f"pk__{beyond}": last}))
+
+
+# ── briefing ───────────────────────────────────────────────────────────
+LIKE_ACCOUNTS_DAYS = 730
+FEWEST_TO_TELL = 5
+
+
+@dataclass(frozen=True)
+class LikeAccounts:
+    """How earlier handbacks of the same segment and kind ended, with and without the customer being reached."""
+
+    words: str
+    closed: int
+    saved: int
+    reached: int
+    reached_saved: int
+
+    @property
+    def can_tell(self) -> bool:
+        """Fewer than five say nothing."""
+        return self.closed >= FEWEST_TO_TELL
+
+    @property
+    def unreached(self) -> int:
+        return self.closed - self.reached
+
+    @property
+    def unreached_saved(self) -> int:
+        return self.saved - self.reached_saved
+
+
+@dataclass(frozen=True)
+class Purchases:
+    """What the account bought in its own currency in the last year and the year before."""
+
+    revenue: Decimal
+    revenue_before: Decimal
+    orders: int
+    last_at: dt.datetime | None
+
+
+@dataclass(frozen=True)
+class Briefing:
+    """Everything the salesperson should know before calling, on one page."""
+
+    handback: Handback
+    reasons: list[dict[str, Any]]
+    further: list[dict[str, Any]]
+    purchases: Purchases
+    contacts: list[Contact]
+    contracts: list[Contract]
+    promises: list[Promise]
+    issues: list[Issue]
+    interactions: list[Interaction]
+    pulses: list[PulseCheck]
+    attempts: list[HandbackAttempt]
+    earlier: list[Handback]
+    like: LikeAccounts
+
+
+def briefing(handback: Handback, today: dt.date) -> Briefing:
+    """Read the page of one handback; a constant number of queries."""
+    account = handback.account
+    return Briefing(
+        handback=handback,
+        reasons=list(handback.risk.get("reasons") or []),
+        further=_further(handback),
+        purchases=_purchases(account),
+        contacts=_contacts(account),
+        contracts=list(
+            account.contracts.filter(ends_on__gte=today, cancelled_on=None).order_by("ends_on")[:3]
+        ),
+        promises=_promises(account),
+        issues=list(account.issues.filter(resolved_at=None).select_related("owner")[:5]),
+        interactions=list(account.interactions.select_related("user", "contact")[:6]),
+        pulses=list(account.pulse_checks.select_related("taken_by")[:3]),
+        attempts=list(handback.attempts.select_related("user")),
+        earlier=list(
+            account.handbacks.filter(state=HandbackState.CLOSED)
+            .exclude(pk=handback.pk)
+            .select_related("salesperson", "churn_reason")
+            .order_by("-closed_at")[:5]
+        ),
+        like=_like_accounts(handback),
+    )
+
+
+def _further(handback: Handback) -> list[dict[str, Any]]:
+    """Reasons that joined later, with words for their triggers."""
+    return [
+        {
+            "label": HandbackTrigger(entry["trigger"]).label,
+            "sentence": entry.get("sentence", ""),
+            "on": dt.date.fromisoformat(entry["on"]),
+        }
+        for entry in handback.risk.get("further") or []
+    ]
+
+
+CALL_FIRST = {"decision_maker": 0, "champion": 1, "user": 2, "billing": 3, "other": 4, "blocker": 5}
+
+
+def _contacts(account: Account) -> list[Contact]:
+    """Who to call: those who decide, then those who like us; and who has left in the last year, because it explains."""
+    there = list(account.contacts.filter(is_active=True)[:50])
+    return sorted(there, key=lambda contact: CALL_FIRST.get(contact.role, 9))[:5]
+
+
+def _promises(account: Account) -> list[Promise]:
+    """Promises still open, and those broken or kept late."""
+    chosen = account.promises.exclude(status=PromiseStatus.KEPT).select_related("made_by")
+    return list(chosen.order_by("-due_on")[:6])
+
+
+def _purchases(account: Account) -> Purchases:
+    now = timezone.now()
+    year, before = now - dt.timedelta(days=365), now - dt.timedelta(days=730)
+    orders = Order.objects.filter(account=account, currency=account.currency, ordered_at__gte=before)
+    last = Q(ordered_at__gte=year)
+    found = orders.exclude(status=OrderStatus.CANCELLED).aggregate(
+        revenue=Sum("amount", filter=last, default=Decimal(0)),
+        revenue_before=Sum("amount", filter=~last, default=Decimal(0)),
+        orders=Count("pk", filter=last & Q(amount__gt=0)),
+    )
+    newest = Order.objects.filter(account=account, amount__gt=0).order_by("-ordered_at").first()
+    return Purchases(last_at=newest.ordered_at if newest else None, **found)
+
+
+def _like_accounts(handback: Handback) -> LikeAccounts:
+    """Closed handbacks of two years with the same trigger in the same segment; false alarms do not count."""
+    segment, trigger = handback.account.segment, handback.get_trigger_display().lower()
+    reached = HandbackAttempt.objects.filter(handback=OuterRef("pk"), has_reached=True)
+    closed = (
+        Handback.objects.filter(
+            state=HandbackState.CLOSED,
+            trigger=handback.trigger,
+            account__segment=segment,
+            closed_at__gte=timezone.now() - dt.timedelta(days=LIKE_ACCOUNTS_DAYS),
+        )
+        .exclude(outcome=HandbackOutcome.FALSE_ALARM)
+        .exclude(pk=handback.pk)
+        .annotate(was_reached=Exists(reached))
+    )
+    saved = Q(outcome=HandbackOutcome.SAVED)
+    counts = closed.order_by().aggregate(
+        closed=Count("pk"),
+        saved=Count("pk", filter=saved),
+        reached=Count("pk", filter=Q(was_reached=True)),
+        reached_saved=Count("pk", filter=saved & Q(was_reached=True)),
+    )
+    return LikeAccounts(words=f"{segment or 'accounts without a segment'}, {trigger}", **counts)
