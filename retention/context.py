@@ -55,6 +55,7 @@ def _shell(request: SignedIn) -> dict[str, Any]:
         "nav": _menu(request, counts),
         "freshness": freshness(run),
         "sample": has_sample(),
+        "may_remove_sample": has_role(request.user, *ADMINISTRATORS),
         "inbox_url": "/inbox/" if _exists("/inbox/") else "",
     }
 

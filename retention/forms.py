@@ -188,3 +188,23 @@ class CadenceForm(forms.Form):
         if data.get("new_days"):
             chosen[data["new_tier"], data["new_segment"]] = data["new_days"]
         return chosen
+
+
+class PutOffForm(forms.Form):
+    """Look at an account again later."""
+
+    until = forms.DateField(
+        widget=forms.DateInput(attrs={"type": "date"}),
+        error_messages={"required": "Choose the day on which it should come back."},
+    )
+    reason = forms.CharField(
+        max_length=300, error_messages={"required": "Say in a few words why it can wait."}
+    )
+
+
+class DismissForm(forms.Form):
+    """Not a risk, and why."""
+
+    reason = forms.CharField(
+        max_length=500, error_messages={"required": "Say in a few words why this is no risk."}
+    )

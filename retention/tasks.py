@@ -13,10 +13,13 @@ from celery import shared_task
 from celery.signals import worker_ready
 from django.utils import timezone
 
+from accounts.models import Account
+from accounts.selectors import company_today
 from pulsecheck.tasks import escalate
 from retention.models import ScoreRun
+from retention.sample.company import SEED
 from retention.scoring.errors import ScoringError
-from retention.services import jobs, scoring
+from retention.services import jobs, sample, scoring
 from retention.services.actions import act_on_run
 
 BELLS = 16  # more workers than these at once find their work through the reaper
@@ -102,3 +105,10 @@ def reap(follow: bool = False) -> None:
 def look_for_work(sender: Any, **_: object) -> None:
     """A worker that has just come up takes over what an earlier one left."""
     reap.delay(follow=True)
+
+
+@shared_task(name="retention.tasks.load_sample_company")
+def load_sample_company() -> None:
+    """Fill an empty installation with the sample company; a second ring finds it there and does nothing."""
+    if not Account.objects.exists():
+        sample.load_sample(company_today(), SEED)

@@ -226,11 +226,11 @@ def _money(account: Account) -> Money:
             orders=Count("pk", filter=Q(amount__gt=0)),
             revenue=Sum("amount"),
             sold=Sum("amount", filter=with_cost),
-            cost=Sum("cost", filter=with_cost),
+            spent=Sum("cost", filter=with_cost),
             costed=Count("pk", filter=with_cost & Q(amount__gt=0)),
         )
     )
-    sold, cost = found["sold"], found["cost"]
+    sold, cost = found["sold"], found["spent"]
     profit = sold - cost if sold is not None and cost is not None else None
     return Money(
         orders=found["orders"],
@@ -284,11 +284,11 @@ KINDS = {
     "promises": "Promises",
     "risk": "Risk",
 }
-TIMELINE_LENGTH = 40
+TIMELINE_LENGTH = 100
 
 
-def timeline(facts: AccountFacts, kind: str) -> list[Event]:
-    """What happened, newest first, of one kind or all."""
+def timeline(facts: AccountFacts, kind: str, most: int = TIMELINE_LENGTH) -> list[Event]:
+    """What happened, newest first, of one kind or all; one more than `most` when there is more."""
     makers = {
         "orders": _order_events,
         "talk": _talk_events,
@@ -299,7 +299,7 @@ def timeline(facts: AccountFacts, kind: str) -> list[Event]:
     chosen = [makers[kind]] if kind in makers else list(makers.values())
     events = [event for maker in chosen for event in maker(facts)]
     events.sort(key=lambda event: event.at, reverse=True)
-    return events[:TIMELINE_LENGTH]
+    return events[: most + 1]
 
 
 def _midday(day: dt.date) -> dt.datetime:

@@ -32,10 +32,10 @@ YEAR = 365
 MENU_SECONDS = 300
 
 FACTORS = {
-    "pattern": "Pattern of a customer who has stopped",
+    "pattern": "Silence",
     "rhythm": "Buying rhythm",
-    "frequency": "Buys less often",
-    "spend": "Spends less",
+    "frequency": "Order frequency",
+    "spend": "Spend",
     "returns": "Returns",
     "season": "Season",
     "delivery": "Deliveries",
@@ -46,6 +46,7 @@ FACTORS = {
     "stability": "Change of people",
     "contract": "Contract",
     "renewal": "Renewal",
+    "other": "Everything else",
 }
 
 
@@ -146,7 +147,8 @@ class Totals:
 
 def why(score: Score, most: int = 2) -> str:
     """The strongest reasons for leaving, as sentences."""
-    speaking = [r["sentence"].rstrip(". ") for r in score.reasons if r.get("points", 0) >= 1][:most]
+    strongest = sorted(score.reasons, key=lambda r: -r["points"])[:most]
+    speaking = [r["sentence"].rstrip(". ") for r in strongest if r["points"] >= 1]
     return ". ".join(speaking) + "." if speaking else "No single reason stands out."
 
 
@@ -235,7 +237,7 @@ def account_page(run: ScoreRun | None, filters: Filters, user: User, today: dt.d
 
 def _page(rows: list[Row], found: int, last: str, filters: Filters) -> Page:
     more = [None] if found > PAGE_SIZE else []
-    text = f"{len(rows)} shown" + (", more follow" if more else "")
+    text = f"{len(rows)} shown" if more or filters.after else f"All {len(rows)} shown"
     return make_page([*rows, *more], PAGE_SIZE, filters.query, last, text)
 
 

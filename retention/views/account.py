@@ -15,20 +15,27 @@ from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.http import require_GET, require_POST
 
 from accounts.forms import InteractionForm, IssueForm, PromiseForm
-from accounts.models import Account, Contact, Contract, Issue, Order, Promise, User
+from accounts.models import Account, Contact, Contract, Enquiry, Issue, Order, Promise, User
 from accounts.permissions import CARERS, SignedIn, has_role, require_role
 from accounts.selectors import company_today
 from accounts.services import care
+from pulsecheck.errors import CareError
+from pulsecheck.models import PulseCheck
+from pulsecheck.services.pulses import complete_next_step
+from retention.forms import DismissForm, PutOffForm
 from retention.models import Score
 from retention.selectors.account import KINDS, AccountFacts, account_facts, timeline
 from retention.selectors.book import factor_words
 from retention.selectors.frame import latest_run
+from retention.services import today as today_services
 from retention.templatetags.mainstay import rhythm_words
 
 SILENT_DAYS = 90
+EVENTS = 12
 
 
 @require_GET
@@ -45,6 +52,9 @@ def _show(request: SignedIn, shown: Account, bound: dict[str, forms.Form] | None
     run, today = latest_run(), company_today()
     facts = account_facts(shown, run, today)
     kind = request.GET.get("kind", "")
+    kind = kind if kind in KINDS else ""
+    shows_all = "all" in request.GET
+    events = timeline(facts, kind, 100 if shows_all else EVENTS)
     context = {
         "account": shown,
         "facts": facts,
@@ -56,9 +66,10 @@ def _show(request: SignedIn, shown: Account, bound: dict[str, forms.Form] | None
         "won_by": _first_name(shown.original_salesperson),
         "pulse_url": f"/pulse/log/{shown.pk}/",
         "open_step": next((p for p in facts.pulses if p.next_step_done_at is None), None),
-        "kind": kind if kind in KINDS else "",
+        "kind": kind,
         "kinds": KINDS,
-        "events": timeline(facts, kind),
+        "events": events if shows_all else events[:EVENTS],
+        "has_more_events": not shows_all and len(events) > EVENTS,
         "quarters": by_quarter(facts.orders),
         "forms": {
             "interaction": InteractionForm(account=shown, auto_id="log_%s"),
@@ -115,7 +126,9 @@ def _score_words(facts: AccountFacts) -> dict[str, Any]:
         "smallest": min([*points, 0.0]),
         "base_points": _base_points(score, points),
         "change_points": (change.after - change.before) * 100 if change else None,
-        "change_factors": [(factor_words(code), moved) for code, moved in change.factors] if change else [],
+        "change_factors": [(factor_words(code).lower(), moved) for code, moved in change.factors]
+        if change
+        else [],
         "rhythm_text": rhythm_words(score.days_since_last_order, score.usual_gap_days),
     }
 
@@ -164,7 +177,7 @@ def log_interaction(request: SignedIn, pk: int) -> HttpResponse:
         happened_at=_moment(data["happened_on"]),
     )
     messages.success(request, "Written down. It counts as contact from now on.")
-    return _back(shown.pk, "timeline")
+    return _back(request, shown.pk, "timeline")
 
 
 def _moment(day: dt.date | None) -> dt.datetime | None:
@@ -183,7 +196,7 @@ def make_promise(request: SignedIn, pk: int) -> HttpResponse:
         return _show(request, shown, {"promise": form})
     care.make_promise(shown, request.user, **form.cleaned_data)
     messages.success(request, "Promised. Both owners see it until it is kept.")
-    return _back(shown.pk, "promises")
+    return _back(request, shown.pk, "promises")
 
 
 @require_POST
@@ -195,7 +208,7 @@ def open_issue(request: SignedIn, pk: int) -> HttpResponse:
         return _show(request, shown, {"issue": form})
     care.open_issue(shown, request.user, **form.cleaned_data)
     messages.success(request, "The issue is open and yours.")
-    return _back(shown.pk, "issues")
+    return _back(request, shown.pk, "issues")
 
 
 def _act(
@@ -210,7 +223,7 @@ def _act(
     row = get_object_or_404(rows, pk=pk)
     service(row, request.user)
     messages.success(request, said)
-    return _back(row.account_id, anchor)
+    return _back(request, row.account_id, anchor)
 
 
 @require_POST
@@ -229,6 +242,72 @@ def resolve_issue(request: SignedIn, pk: int) -> HttpResponse:
 
 @require_POST
 @require_role(*CARERS)
+def answer_enquiry(request: SignedIn, pk: int) -> HttpResponse:
+    rows = Enquiry.objects.visible_to(request.user)
+    return _act(request, rows, pk, care.answer_enquiry, "Answered. The clock has stopped.", "timeline")
+
+
+@require_POST
+@require_role(*CARERS)
+def finish_step(request: SignedIn, pk: int) -> HttpResponse:
+    rows = PulseCheck.objects.visible_to(request.user)
+    return _act(request, rows, pk, complete_next_step, "Done.", "pulses")
+
+
+@require_POST
+@require_role(*CARERS)
+def put_off(request: SignedIn, pk: int) -> HttpResponse:
+    shown = _visible_account(request.user, pk)
+    form = PutOffForm(request.POST)
+    if not form.is_valid():
+        return _refuse(request, shown, form)
+    until, reason = form.cleaned_data["until"], form.cleaned_data["reason"]
+    try:
+        today_services.put_off(shown, request.user, until, reason)
+    except CareError as refusal:
+        messages.error(request, f"{shown.name}: {refusal}")
+    else:
+        messages.success(request, f"{shown.name} comes back on {until.day} {until:%B}.")
+    return _back(request, shown.pk, "next")
+
+
+@require_POST
+@require_role(*CARERS)
+def dismiss(request: SignedIn, pk: int) -> HttpResponse:
+    shown = _visible_account(request.user, pk)
+    form = DismissForm(request.POST)
+    if not form.is_valid():
+        return _refuse(request, shown, form)
+    try:
+        today_services.dismiss_account(shown, request.user, form.cleaned_data["reason"])
+    except CareError as refusal:
+        messages.error(request, f"{shown.name}: {refusal}")
+    else:
+        messages.success(
+            request, f"{shown.name} is noted as a false alarm. It counts in how good the warnings are."
+        )
+    return _back(request, shown.pk, "next")
+
+
+def _refuse(request: SignedIn, shown: Account, form: forms.Form) -> HttpResponse:
+    """Say what is missing, on the page the small form was on."""
+    first = next(iter(form.errors.values()))[0]
+    messages.error(request, f"{shown.name}: {first}")
+    return _back(request, shown.pk, "next")
+
+
+@require_POST
+@require_role(*CARERS)
+def hand_back(request: SignedIn, pk: int) -> HttpResponse:
+    shown = _visible_account(request.user, pk)
+    handback = today_services.hand_back([shown], request.user)[0]
+    to = handback.salesperson or "nobody yet: an administrator has been told"
+    messages.success(request, f"Handed back to {to}.")
+    return _back(request, shown.pk, "next")
+
+
+@require_POST
+@require_role(*CARERS)
 def contact_left(request: SignedIn, pk: int) -> HttpResponse:
     rows = Contact.objects.visible_to(request.user)
     return _act(request, rows, pk, care.mark_contact_left, "Noted. Find out who follows.", "people")
@@ -243,5 +322,12 @@ def disclose_terms(request: SignedIn, pk: int) -> HttpResponse:
     )
 
 
-def _back(pk: int, anchor: str) -> HttpResponse:
-    return redirect(f"{reverse('retention:account', args=[pk])}#{anchor}")
+def _back(request: SignedIn, pk: int, anchor: str) -> HttpResponse:
+    return go_back(request, f"{reverse('retention:account', args=[pk])}#{anchor}")
+
+
+def go_back(request: SignedIn, default: str) -> HttpResponse:
+    """To the page of ours that the form was on ("back"), else to `default`."""
+    back = request.POST.get("back", "")
+    is_ours = back.startswith("/") and url_has_allowed_host_and_scheme(back, allowed_hosts=None)
+    return redirect(back if is_ours else default)

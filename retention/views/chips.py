@@ -6,7 +6,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from accounts.models import Role, User
-from accounts.permissions import LEADERS, has_role
 from retention.models import ScoreRun, Tier
 from retention.selectors.book import SORTS, WHOSE, Filters, factor_words, reason_choices, segment_choices
 from retention.selectors.paging import query_url
@@ -63,9 +62,10 @@ def sort_links(filters: Filters) -> dict[str, Option]:
 def _whose_chips(filters: Filters, user: User) -> list[Chip]:
     if user.role == Role.MARKETING:
         return []
-    codes = ["won", "care"] if not has_role(user, *LEADERS) else []
+    own = {Role.SALES_REP: ["won"], Role.ACCOUNT_MANAGER: ["care"]}
+    codes = own.get(Role(user.role), [])
     if user.team_id or user.managed_team_ids:
-        codes.append("team")
+        codes = [*codes, "team"]
     return [_toggle(filters, "whose", code, WHOSE[code], filters.whose == code) for code in codes]
 
 

@@ -1,8 +1,73 @@
-"""Today: what is worth doing now."""
+"""Today: what is worth doing now; the first minutes of an empty installation."""
 
-from django.http import HttpRequest, HttpResponse
-from django.shortcuts import render
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import messages
+from django.http import HttpResponse
+from django.shortcuts import redirect, render
+from django.views.decorators.http import require_GET, require_POST
+
+from accounts.models import Role
+from accounts.permissions import ADMINISTRATORS, LEADERS, SignedIn, has_role, require_role
+from accounts.selectors import company_today, get_company
+from retention.selectors.first_steps import first_steps, has_accounts
+from retention.selectors.frame import latest_run
+from retention.selectors.today import saves_of, team_table, today_of, what_changed
+from retention.services.sample_removal import remove_sample as remove
+from retention.tasks import load_sample_company
 
 
-def today(request: HttpRequest) -> HttpResponse:
-    return render(request, "retention/today.html")
+@require_GET
+def today(request: SignedIn) -> HttpResponse:
+    """Home. Marketing has no accounts to care for and starts at the list."""
+    if request.user.role == Role.MARKETING and not request.user.is_superuser:
+        return redirect("retention:accounts")
+    if not has_accounts():
+        return render(request, "retention/first_minutes.html", _first_minutes(request))
+    run, day = latest_run(), company_today()
+    leads = has_role(request.user, *LEADERS)
+    since, changed = what_changed(request.user, run) if run else (None, [])
+    context: dict[str, Any] = {
+        "run": run,
+        "currency": get_company().currency,
+        "today": day,
+        "leads": leads,
+        "duties": today_of(request.user, run, day),
+        "team": team_table(request.user, run, day) if leads else [],
+        "since": since,
+        "changed": changed,
+        "saves": saves_of(request.user, day, team=leads),
+    }
+    if has_role(request.user, *ADMINISTRATORS):
+        context["steps"] = first_steps()
+    return render(request, "retention/today.html", context)
+
+
+def _first_minutes(request: SignedIn) -> dict[str, Any]:
+    return {"steps": first_steps(), "may_start": has_role(request.user, *ADMINISTRATORS)}
+
+
+@require_POST
+@require_role(*ADMINISTRATORS)
+def load_sample(request: SignedIn) -> HttpResponse:
+    """Ask a worker for the sample company; only into an empty installation."""
+    if has_accounts():
+        messages.error(
+            request, "There are accounts already. The sample company only moves into an empty house."
+        )
+    else:
+        load_sample_company.delay()
+        messages.info(
+            request, "The sample company is being made up: about a minute. Load this page again then."
+        )
+    return redirect("retention:today")
+
+
+@require_POST
+@require_role(*ADMINISTRATORS)
+def remove_sample(request: SignedIn) -> HttpResponse:
+    """Take the sample company out, with everything recorded about it."""
+    messages.success(request, str(remove(request.user)))
+    return redirect("retention:today")
