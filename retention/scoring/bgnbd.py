@@ -17,7 +17,7 @@ Floats = NDArray[np.float64]
 # Typical of repeat buyers, in units of the book's usual gap: where small books are pulled to.
 PRIOR_LOG = np.log([0.6, 0.7, 0.8, 2.5])
 LOG_BOUND = 12.0
-LARGEST_COUNT = 2_000.0  # expected orders grow in proportion beyond this many repeat purchases
+LARGEST_COUNT = 500.0  # beyond this many repeat purchases expected orders grow in proportion
 
 
 @dataclass(frozen=True)
