@@ -102,7 +102,7 @@ class Life:
                 self.strain[cause] = max(0.0, self.strain[cause] + amount)
         self.coming = [entry for entry in self.coming if entry[0] >= end]
         if self.world.has_rival(self.customer.region, week):
-            self.strain["price"] += 0.075 * self.customer.segment.price_sensitivity * self.rng.uniform(0, 2)
+            self.strain["price"] += 0.12 * self.customer.segment.price_sensitivity * self.rng.uniform(0, 2)
         if week.month == 1 and week.day <= 7 and week > self.customer.joined_on:
             self.strain["price"] += (
                 0.55 * self.customer.segment.price_sensitivity * self.rng.uniform(0.3, 1.7)

@@ -96,7 +96,7 @@ def make_world(today: dt.date, first_day: dt.date, staff: Staff, products: list[
         by_series.setdefault(product.series, []).append(product)
     spells = (
         Spell(SOUTH, add_days(today, -345), add_days(today, -235), 0.34),
-        Spell(NORTH, add_days(today, -110), today, 0.42),
+        Spell(NORTH, add_days(today, -110), today, 0.5),
     )
     return World(today, first_day, staff, by_series, spells)
 

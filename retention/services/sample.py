@@ -241,6 +241,7 @@ class _Writer:
                 "assignee_id": self.users[plan.assignee],
                 "due_on": plan.due_on,
                 "state": "planned",
+                "finished_on": None,
             }
             for plan in self.company.plans
         ]
@@ -250,6 +251,7 @@ class _Writer:
                 "assignee_id": self.users[pulse.taken_by],
                 "due_on": pulse.due_on,
                 "state": "done",
+                "finished_on": pulse.taken_at.date(),
             }
             for pulse in pulses
         ]
