@@ -80,8 +80,8 @@ def _whose(touchpoints: QuerySet[Touchpoint], whose: str, user: User) -> QuerySe
 def due_page(user: User, filters: Filters, today: dt.date) -> Page:
     """A page of planned contacts by the day they are due, so what is overdue comes first; a constant number of
     queries. Each row carries its account's last pulse check as `last_pulse`."""
-    planned = Touchpoint.objects.visible_to(user).filter(state=TouchpointState.PLANNED)
-    planned = _whose(planned, filters.whose, user)
+    everything = Touchpoint.objects.visible_to(user).filter(state=TouchpointState.PLANNED)
+    planned = _whose(everything, filters.whose, user)
     days = SPANS[filters.span][1]
     if days is not None:
         planned = planned.filter(due_on__lte=today + dt.timedelta(days=days))

@@ -1,0 +1,59 @@
+"""The filters over the lists: links that keep the rest of the url."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from accounts.paging import query_url
+from pulsecheck.models.handbacks import HandbackTrigger
+from pulsecheck.selectors import handbacks, pulses
+
+
+@dataclass(frozen=True)
+class Option:
+    """One link of a filter."""
+
+    label: str
+    url: str
+    is_on: bool
+
+
+@dataclass(frozen=True)
+class Chip:
+    """A filter: one link, or a menu of them."""
+
+    label: str
+    is_on: bool
+    url: str = ""
+    options: list[Option] = field(default_factory=list)
+
+
+def handback_chips(filters: handbacks.Filters, *, is_leader: bool) -> list[Chip]:
+    """Whose, state, trigger."""
+    query = filters.query
+    return [
+        *_whose(query, handbacks.WHOSE, filters.whose, is_leader=is_leader),
+        _menu(query, "state", "", list(handbacks.STATES.items()), filters.state),
+        _menu(query, "trigger", "Why", [("", "Any reason"), *HandbackTrigger.choices], filters.trigger),
+    ]
+
+
+def pulse_chips(filters: pulses.Filters, *, is_leader: bool) -> list[Chip]:
+    """Whose, and how far ahead."""
+    spans = [(code, label) for code, (label, _) in pulses.SPANS.items()]
+    return [
+        *_whose(filters.query, pulses.WHOSE, filters.whose, is_leader=is_leader),
+        _menu(filters.query, "span", "", spans, filters.span),
+    ]
+
+
+def _whose(query: dict[str, str], words: dict[str, str], value: str, *, is_leader: bool) -> list[Chip]:
+    codes = [code for code in words if is_leader or code != "nobody"]
+    return [Chip(words[code], code == value, url=query_url(query, whose=code)) for code in codes]
+
+
+def _menu(query: dict[str, str], key: str, label: str, choices: list[tuple[str, str]], value: str) -> Chip:
+    shown = dict(choices).get(value, "")
+    words = f"{label}: {shown.lower()}" if label else shown
+    options = [Option(word, query_url(query, **{key: code}) or "?", code == value) for code, word in choices]
+    return Chip(words, bool(value), options=options)
