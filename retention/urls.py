@@ -3,7 +3,18 @@
 from django.contrib import admin
 from django.urls import URLPattern, URLResolver, include, path, re_path
 
-from retention.views import account, accounts, api_docs, at_risk, health, kpis, search, settings, today
+from retention.views import (
+    account,
+    accounts,
+    api_docs,
+    at_risk,
+    health,
+    kpis,
+    search,
+    settings,
+    status,
+    today,
+)
 
 handler500 = "retention.views.errors.server_error"
 
@@ -41,7 +52,9 @@ pages: list[URLPattern | URLResolver] = [
     path("settings/definitions/new/", settings.definition, name="definition"),
     path("settings/tiers/", settings.tiers, name="tiers"),
     path("settings/cadence/", settings.cadence, name="cadence"),
-    path("status/", health.status, name="status"),
+    path("status/", status.status, name="status"),
+    path("status/run/", status.run_progress, name="run_progress"),
+    path("status/score/", status.score_now, name="score_now"),
     path("healthz", health.healthz, name="healthz"),
     path("readyz", health.readyz, name="readyz"),
 ]
@@ -50,6 +63,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("", include((pages, "retention"))),
     path("", include("accounts.urls")),
     path("", include("notifications.urls")),
+    path("", include("pulsecheck.urls")),
     path("api/v1/", include("retention.api_urls")),
     path("admin/", admin.site.urls),
 ]

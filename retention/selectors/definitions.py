@@ -42,3 +42,15 @@ def definition_versions(in_force: InForce) -> str:
 def tier_policy_in_force() -> TierPolicy:
     """The newest row; the shipped thresholds where there is none."""
     return TierPolicy.objects.order_by("-pk").first() or TierPolicy()
+
+
+def version_words(versions: str) -> str:
+    """What `definition_versions` wrote, as a sentence."""
+    modes = {"r": "repeat purchase", "c": "contract", "b": "both"}
+    words = []
+    for word in versions.split():
+        segment, _, code = word.rpartition(".")
+        if code[:1] in modes and code[1:].isdigit():
+            state = f"version {code[1:]}" if code[1:] != "0" else "as shipped"
+            words.append(f"{segment + ', ' if segment else ''}{modes[code[0]]} {state}")
+    return "; ".join(words)

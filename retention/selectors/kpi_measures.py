@@ -24,6 +24,7 @@ from retention.selectors.definitions import definition_for, definitions_in_force
 OUT_OF_TOUCH_DAYS = 180
 USUAL_HORIZON_DAYS = 90
 QUARTERS_SHOWN = 12
+GRACE = "still within the grace period"
 
 Detail = Callable[[Ints | None], dict[str, Any]]
 
@@ -121,7 +122,7 @@ class Reader:
     def _why_provisional(self, day: dt.date) -> str:
         _, in_grace = records.contract_values_at(self.book, self.contracts, day_number(day))
         if waiting := int(in_grace.sum()):
-            return f"{waiting} contracts that ran out are still within their grace period."
+            return _waits(waiting, "contract that ran out is", "contracts that ran out are", GRACE)
         needed = day_number(months_before(day, 24))
         begins = self.purchases.begins
         if self.book.is_repeat.any() and needed + 1 < begins < NEVER:
@@ -150,7 +151,7 @@ class Reader:
             cancelled=self.contracts.cancelled,
             grace_days=self.book.grace_days[self.contracts.account_row],
         )
-        why = f"{waiting} contracts that ran out are still within their grace period." if waiting else ""
+        why = _waits(waiting, "contract that ran out is", "contracts that ran out are", GRACE)
         return Measured("renewal_rate", t0 + dt.timedelta(days=1), terms, why)
 
     # -- money ahead, rhythm, pulse -------------------------------------
@@ -199,7 +200,9 @@ class Reader:
         episodes, start, size = self.handbacks.episodes, t0 + dt.timedelta(days=1), self.book.size
         saved = saves.save_rate(episodes, *span, size)
         waiting = saves.save_counts(episodes, span[1], np.ones(len(episodes.opened), dtype=bool)).waiting
-        why = f"{waiting} closed episodes have not reached their horizon yet." if waiting else ""
+        why = _waits(
+            waiting, "closed episode still has", "closed episodes still have", "to reach the horizon"
+        )
         yield Measured("save_rate", start, saved, why, detail=self._save_detail(span))
         completed = saves.handback_completion_rate(episodes, *span, size)
         yield Measured("handback_completion_rate", start, completed, detail=self._outcomes(span))
@@ -316,8 +319,7 @@ class Reader:
 
         start = self.quarters[0] + dt.timedelta(days=1)
         terms = share(bought & judged, judged)
-        why = "The latest quarter is still running."
-        return Measured("cohort_retention", start, terms, why, detail, cohort, labels)
+        return Measured("cohort_retention", start, terms, "", detail, cohort, labels)
 
     def _by_quarter(self, ends: Ints) -> tuple[Ints, Ints, Floats]:
         """Purchases as (account, quarter, revenue), one row per account and quarter."""
@@ -329,6 +331,11 @@ class Reader:
         cells, number = np.unique(key, return_inverse=True)
         money = np.bincount(number.reshape(-1), weights=self.purchases.revenue[inside], minlength=len(cells))
         return cells // QUARTERS_SHOWN, cells % QUARTERS_SHOWN, np.round(money, 2)
+
+
+def _waits(count: int, one: str, many: str, rest: str) -> str:
+    """Why a figure is provisional; "" when nothing is waited for."""
+    return f"{count:,} {one if count == 1 else many} {rest}." if count else ""
 
 
 def _constant(detail: dict[str, Any]) -> Detail:

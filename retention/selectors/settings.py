@@ -69,7 +69,7 @@ def _rates() -> Section:
     missing = sorted(unknown_currencies())
     warning = f"No rate for {', '.join(missing)}." if missing else ""
     count = ExchangeRate.objects.count()
-    now = f"{count} rates" if count else "One currency"
+    now = f"{count} {'rate' if count == 1 else 'rates'}" if count else "One currency"
     about = "What other currencies are worth in yours."
     return Section("Exchange rates", "/settings/rates/", "currency", about, now, warning)
 
@@ -83,7 +83,7 @@ def _definitions() -> Section:
 
 def _tiers() -> Section:
     policy = tier_policy_in_force()
-    now = f"At risk from {policy.at_risk_from:.0%}, watched from {policy.watch_from:.0%}"
+    now = f"At risk from {policy.at_risk_from * 100:.3g} %, watched from {policy.watch_from * 100:.3g} %"
     return Section(
         "Tiers", "/settings/tiers/", "stairs", "Where at risk, quiet and the other tiers begin.", now
     )

@@ -20,14 +20,22 @@ def act_on_run(run: ScoreRun) -> bool:
     """
     with transaction.atomic():
         locked = ScoreRun.objects.select_for_update().get(pk=run.pk)
-        if locked.state != RunState.PUBLISHED or locked.acted_at is not None or not locked.takes_action:
+        if locked.state != RunState.PUBLISHED or locked.acted_at is not None:
             return False
-        record_kpis(locked.as_of)
+        if _is_newest(locked):
+            record_kpis(locked.as_of)
+        if not locked.takes_action:
+            return False
         hand_back_risky(locked)
         plan_touchpoints()
         locked.acted_at = timezone.now()
         locked.save(update_fields=["acted_at", "updated_at"])
     return True
+
+
+def _is_newest(run: ScoreRun) -> bool:
+    """Pages show figures of the newest scores; an earlier day that is scored again leaves them alone."""
+    return not ScoreRun.objects.filter(state=RunState.PUBLISHED, as_of__gt=run.as_of).exists()
 
 
 def hand_back_risky(run: ScoreRun) -> Opened:

@@ -2,13 +2,10 @@
 
 from django.contrib.auth.decorators import login_not_required
 from django.http import HttpRequest, HttpResponse, JsonResponse
-from django.shortcuts import render
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
-from accounts.models import Role
-from accounts.permissions import SignedIn, require_role
-from retention.selectors.status import find_broker_fault, find_database_fault, get_status
+from retention.selectors.status import find_broker_fault, find_database_fault
 
 
 @login_not_required
@@ -27,10 +24,3 @@ def readyz(request: HttpRequest) -> HttpResponse:
     database, broker = find_database_fault(), find_broker_fault()
     state = {"database": "down" if database else "ok", "broker": "down" if broker else "ok"}
     return JsonResponse(state, status=503 if database else 200)
-
-
-@require_role(Role.ADMINISTRATOR)
-@never_cache
-@require_safe
-def status(request: SignedIn) -> HttpResponse:
-    return render(request, "retention/status.html", {"status": get_status()})

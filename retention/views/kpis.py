@@ -17,6 +17,7 @@ from accounts.models import Role, User
 from accounts.permissions import SignedIn, require_role
 from accounts.selectors import get_company
 from retention.kpis.catalogue import BY_NAME, Kpi
+from retention.selectors.definitions import version_words
 from retention.selectors.kpis import (
     KINDS,
     PAGE_SIZE,
@@ -368,6 +369,7 @@ def _figure_context(user: User, figure: KpiFigure, part: Slice, query: dict[str,
         "part_chip": _part_chip(what, behind, words, query),
         "only": words.get(behind.only, ""),
         "detail": _detail_words(figure),
+        "version": version_words(figure.now.definition_version.partition(" ")[2]),
         "export_query": urlencode({key: value for key, value in query.items() if key != "after"}),
         "months": (value_text(what, figure.month_ago, currency), value_text(what, figure.year_ago, currency)),
     }
@@ -428,7 +430,7 @@ def _detail_words(figure: KpiFigure) -> list[str]:
     if "at_risk_from" in detail:
         run = dt.date.fromisoformat(detail["run"])
         words.append(
-            f"From the scores as of {run.day} {run:%B %Y}; at risk from {detail['at_risk_from']:.0%}."
+            f"From the scores as of {run.day} {run:%B %Y}; at risk from {detail['at_risk_from'] * 100:.3g} %."
         )
     if "open" in detail:
         words.append(

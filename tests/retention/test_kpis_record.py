@@ -134,7 +134,7 @@ def test_contracts_count_their_yearly_value_and_wait_for_their_grace_period():
     row = value("gross_revenue_retention")
     assert row.value == 0.25
     assert row.is_provisional
-    assert row.detail["provisional"].startswith("1 contracts")
+    assert row.detail["provisional"].startswith("1 contract that ran out is")
     renewals = value("renewal_rate")
     assert (renewals.numerator, renewals.denominator, renewals.is_provisional) == (0, 1, True)
 
