@@ -141,7 +141,7 @@ class HandbackViewSet(Visible):
     @extend_schema(summary="Accept a handback", request=None, responses=HandbackSerializer)
     @action(detail=True, methods=["post"])
     @idempotent
-    def accept(self, request: Request, pk: str) -> Response:
+    def accept(self, request: Request, pk: int) -> Response:
         """It is yours from now on. Of several who try at once one wins, the others get 409."""
         _done(accept_handback, self.get_object(), request.user)
         return self._answer()
@@ -149,7 +149,7 @@ class HandbackViewSet(Visible):
     @extend_schema(summary="Decline a handback", request=DeclineRequest, responses=HandbackSerializer)
     @action(detail=True, methods=["post"])
     @idempotent
-    def decline(self, request: Request, pk: str) -> Response:
+    def decline(self, request: Request, pk: int) -> Response:
         """It goes to the next in line, with your reason. Only who has it can decline it."""
         handback = self.get_object()
         body = _checked(DeclineRequest, request)
@@ -159,7 +159,7 @@ class HandbackViewSet(Visible):
     @extend_schema(summary="Log an attempt", request=AttemptRequest, responses=HandbackSerializer)
     @action(detail=True, methods=["post"])
     @idempotent
-    def attempts(self, request: Request, pk: str) -> Response:
+    def attempts(self, request: Request, pk: int) -> Response:
         """A call, e-mail or meeting about it."""
         handback = self.get_object()
         _done(log_attempt, handback, request.user, **_checked(AttemptRequest, request))
@@ -168,7 +168,7 @@ class HandbackViewSet(Visible):
     @extend_schema(summary="Close a handback", request=CloseRequest, responses=HandbackSerializer)
     @action(detail=True, methods=["post"])
     @idempotent
-    def close(self, request: Request, pk: str) -> Response:
+    def close(self, request: Request, pk: int) -> Response:
         """How it ended; a lost customer needs a churn reason."""
         handback = self.get_object()
         body = _checked(CloseRequest, request)

@@ -10,7 +10,7 @@ from retention import api
 
 app_name = "api"
 
-router = SimpleRouter()
+router = SimpleRouter(use_regex_path=False)
 router.register("accounts", resources.AccountViewSet, "account")
 router.register("contacts", resources.ContactViewSet, "contact")
 router.register("orders", resources.OrderViewSet, "order")
@@ -18,7 +18,7 @@ router.register("contracts", resources.ContractViewSet, "contract")
 router.register("handbacks", HandbackViewSet, "handback")
 router.register("pulse-checks", PulseViewSet, "pulse-check")
 router.register("scores", api.ScoreViewSet, "score")
-router.register(r"accounts/(?P<account_id>[0-9]+)/scores", api.AccountScoreViewSet, "account-score")
+router.register("accounts/<int:account_id>/scores", api.AccountScoreViewSet, "account-score")
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("schema/", SpectacularJSONAPIView.as_view(), name="schema"),

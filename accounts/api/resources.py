@@ -138,6 +138,7 @@ class Visible(viewsets.ReadOnlyModelViewSet[Any]):
     """Reads what the caller may see; everything else is not found."""
 
     pagination_class = Pages
+    lookup_value_converter = "int"
     related: tuple[str, ...] = ()
     prefetched: tuple[str, ...] = ()
 
