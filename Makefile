@@ -12,6 +12,7 @@ SHELL := bash
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PIP_ROOT_USER_ACTION := ignore
+export npm_config_update_notifier := false
 export PYTHONDONTWRITEBYTECODE := $(if $(CI),1,)
 
 BIN := .venv/bin
