@@ -140,6 +140,7 @@ class Score(models.Model):
     probability and, with `base_probability`, add up to `churn_probability`.
     """
 
+    derived_rows = models.Q(pk__isnull=False)  # worked out again every night: no reason to keep an import
     account = models.ForeignKey(Account, on_delete=models.CASCADE, related_name="scores", db_index=False)
     run = models.ForeignKey(ScoreRun, on_delete=models.CASCADE, related_name="scores", db_index=False)
     as_of = models.DateField()
