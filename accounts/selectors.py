@@ -30,9 +30,14 @@ def get_company() -> Company:
     """The one company; made from the settings on first use and cached for a minute in this process."""
     company = cache.get(COMPANY_KEY)
     if company is None:
-        company, _ = Company.objects.get_or_create(pk=1, defaults={"time_zone": settings.TIME_ZONE})
+        company = stored_company()
         cache.set(COMPANY_KEY, company, 60)
     return company
+
+
+def stored_company() -> Company:
+    """The row itself, for those who change it."""
+    return Company.objects.get_or_create(pk=1, defaults={"time_zone": settings.TIME_ZONE})[0]
 
 
 def company_today() -> dt.date:

@@ -10,7 +10,7 @@ from django.db import transaction
 from django.utils.text import slugify
 
 from accounts.models import ChurnReason, Company, ExchangeRate, User
-from accounts.selectors import COMPANY_KEY, currencies_in_use
+from accounts.selectors import COMPANY_KEY, currencies_in_use, stored_company
 from accounts.services.audit import write_audit
 
 RATE_PLACES = Decimal("0.00000001")
@@ -24,7 +24,7 @@ def change_company(by: User, changed: dict[str, Any]) -> Company:
     """Name, currency, time zone, country. With another currency the exchange rates are turned round to it, so every
     known currency must have one."""
     with transaction.atomic():
-        company = Company.objects.select_for_update().get(pk=1)
+        company = Company.objects.select_for_update().get(pk=stored_company().pk)
         before = {name: getattr(company, name) for name in changed}
         if changed.get("currency", company.currency) != company.currency:
             _turn_rates(company.currency, changed["currency"])

@@ -8,9 +8,9 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from accounts.forms import ChurnReasonForm, CompanyForm, ExchangeRateForm
-from accounts.models import ChurnReason, Company, ExchangeRate
+from accounts.models import ChurnReason, ExchangeRate
 from accounts.permissions import ADMINISTRATORS, SignedIn, require_role
-from accounts.selectors import currencies_in_use, get_company, unknown_currencies
+from accounts.selectors import currencies_in_use, get_company, stored_company, unknown_currencies
 from accounts.services import company as services
 from accounts.services.company import CompanyError
 
@@ -19,8 +19,7 @@ from accounts.services.company import CompanyError
 @require_role(*ADMINISTRATORS)
 def company(request: SignedIn) -> HttpResponse:
     """Name, currency, time zone, holidays."""
-    get_company()
-    form = CompanyForm(request.POST or None, instance=Company.objects.get(pk=1))
+    form = CompanyForm(request.POST or None, instance=stored_company())
     if request.method == "POST" and form.is_valid():
         try:
             services.change_company(request.user, form.cleaned_data)
