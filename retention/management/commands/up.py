@@ -48,8 +48,9 @@ class Command(BaseCommand):
             try:
                 for child in _children(port):
                     supervisor.start(child)
+                sign_in = _manage("first_sign_in")
                 self._wait_for_pages(supervisor)
-                self._print_sign_in()
+                self._print_sign_in(sign_in)
                 self._look_after(supervisor, held)
             finally:
                 signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM, signal.SIGHUP, signal.SIGINT})
@@ -85,9 +86,9 @@ class Command(BaseCommand):
                 raise CommandError(f"The web server did not come up ({_last_line(web.log)}); see {web.log}.")
             time.sleep(0.1)
 
-    def _print_sign_in(self) -> None:
-        sign_in = _manage("first_sign_in").replace("\n", "\n    ")
-        self._say(f"\nMainstay is ready:\n\n    http://{HOST}:{settings.PORT}\n\n    {sign_in}\n")
+    def _print_sign_in(self, sign_in: str) -> None:
+        ways_in = sign_in.replace("\n", "\n    ")
+        self._say(f"\nMainstay is ready:\n\n    http://{HOST}:{settings.PORT}\n\n    {ways_in}\n")
         self._say("Press Ctrl-C to stop it.")
 
     def _look_after(self, supervisor: Supervisor, held: Servers | None) -> None:
