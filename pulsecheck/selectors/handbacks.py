@@ -16,7 +16,7 @@ from accounts.models.care import PromiseStatus
 from accounts.models.commerce import OrderStatus
 from accounts.paging import Page, make_page
 from accounts.permissions import LEADERS, has_role
-from pulsecheck.models import Handback, HandbackAttempt, PulseCheck
+from pulsecheck.models import Handback, HandbackAttempt
 from pulsecheck.models.handbacks import UNFINISHED, HandbackOutcome, HandbackState, HandbackTrigger
 
 PAGE_SIZE = 50
@@ -98,35 +98,51 @@ def handback_page(user: User, filters: Filters) -> Page:
     if filters.trigger:
         handbacks = handbacks.filter(trigger=filters.trigger)
     is_closed = filters.state == HandbackState.CLOSED
-    handbacks = handbacks.filter(state__in=[filters.state] if filters.state else UNFINISHED)
-    column, direction, beyond = ("closed_at", "-", "lt") if is_closed else ("due_on", "", "gt")
-    handbacks = _after(handbacks, column, beyond, filters.after).order_by(
-        direction + column, direction + "pk"
-    )
-    related = ("account", "salesperson", "churn_reason")
-    found = list(handbacks.select_related(*related)[: PAGE_SIZE + 1])
+    ordered = _closed(handbacks, filters.after) if is_closed else _unfinished(handbacks, filters)
+    found = list(ordered.select_related("account", "salesperson", "churn_reason")[: PAGE_SIZE + 1])
     shown = found[:PAGE_SIZE]
-    cursor = f"{getattr(shown[-1], column).isoformat()}~{shown[-1].pk}" if shown else ""
+    cursor = _cursor(shown[-1]) if shown else ""
     words = f"{len(shown)} shown" + (", more follow" if len(found) > PAGE_SIZE else "")
     return make_page(found, PAGE_SIZE, filters.query, cursor, words)
 
 
-def _after(rows: QuerySet[Handback], column: str, beyond: str, cursor: str) -> QuerySet[Handback]:
-    """Rows behind the one that `cursor` ("date~id") names; a cursor that makes no sense starts from the top."""
+def _cursor(row: Handback) -> str:
+    """Names a row by what it is ordered by."""
+    if row.closed_at is not None:
+        return f"{row.closed_at.isoformat()}~{row.pk}"
+    return f"{row.state}~{row.due_on.isoformat()}~{row.pk}"
+
+
+def _closed(handbacks: QuerySet[Handback], cursor: str) -> QuerySet[Handback]:
+    """Newest first, behind the row that `cursor` names; one that makes no sense starts from the top."""
+    rows = handbacks.filter(state=HandbackState.CLOSED).order_by("-closed_at", "-pk")
     text, _, number = cursor.rpartition("~")
     try:
-        value: dt.date = (
-            dt.date.fromisoformat(text) if column == "due_on" else dt.datetime.fromisoformat(text)
-        )
-        last = int(number)
+        at, last = dt.datetime.fromisoformat(text), int(number)
     except ValueError:
         return rows
-    return rows.filter(Q(**{f"{column}__{beyond}": value}) | Q(**{column: value, f"pk__{beyond}": last}))
+    return rows.filter(closed_at__lte=at).filter(Q(closed_at__lt=at) | Q(closed_at=at, pk__lt=last))
+
+
+def _unfinished(handbacks: QuerySet[Handback], filters: Filters) -> QuerySet[Handback]:
+    """Those that wait for an answer before those accepted, and what is due first on top."""
+    states = [filters.state] if filters.state else UNFINISHED
+    # "open" comes before "accepted" when ordered backwards.
+    rows = handbacks.filter(state__in=states).order_by("-state", "due_on", "pk")
+    state, _, rest = filters.after.partition("~")
+    text, _, number = rest.rpartition("~")
+    try:
+        due_on, last = dt.date.fromisoformat(text), int(number)
+    except ValueError:
+        return rows
+    later = Q(due_on__gt=due_on) | Q(due_on=due_on, pk__gt=last)
+    return rows.filter(state__lte=state).filter(Q(state__lt=state) | later)
 
 
 # ── briefing ───────────────────────────────────────────────────────────
 LIKE_ACCOUNTS_DAYS = 730
 FEWEST_TO_TELL = 5
+MIDDLE = 3  # of six points: above it they are content
 
 
 @dataclass(frozen=True)
@@ -164,6 +180,16 @@ class Purchases:
 
 
 @dataclass(frozen=True)
+class Said:
+    """One conversation or pulse check; `tone`: good, bad or mine."""
+
+    at: dt.datetime
+    tone: str
+    text: str
+    detail: str
+
+
+@dataclass(frozen=True)
 class Briefing:
     """Everything the salesperson should know before calling, on one page."""
 
@@ -175,8 +201,7 @@ class Briefing:
     contracts: list[Contract]
     promises: list[Promise]
     issues: list[Issue]
-    interactions: list[Interaction]
-    pulses: list[PulseCheck]
+    said: list[Said]
     attempts: list[HandbackAttempt]
     earlier: list[Handback]
     like: LikeAccounts
@@ -196,8 +221,7 @@ def briefing(handback: Handback, today: dt.date) -> Briefing:
         ),
         promises=_promises(account),
         issues=list(account.issues.filter(resolved_at=None).select_related("owner")[:5]),
-        interactions=list(account.interactions.select_related("user", "contact")[:6]),
-        pulses=list(account.pulse_checks.select_related("taken_by")[:3]),
+        said=_said(account),
         attempts=list(handback.attempts.select_related("user")),
         earlier=list(
             account.handbacks.filter(state=HandbackState.CLOSED)
@@ -219,6 +243,29 @@ def _further(handback: Handback) -> list[dict[str, Any]]:
         }
         for entry in handback.risk.get("further") or []
     ]
+
+
+def _said(account: Account) -> list[Said]:
+    """The last conversations and pulse checks, newest first."""
+    talks = account.interactions.select_related("user", "contact")[:6]
+    pulses = account.pulse_checks.all()[:3]
+    found = [Said(t.happened_at, "mine", _talk_words(t), t.subject or t.note) for t in talks]
+    found += [
+        Said(
+            p.taken_at,
+            "good" if p.score > MIDDLE else "bad",
+            f"Pulse {p.score} of 6: {p.get_score_display().lower()}",
+            p.note,
+        )
+        for p in pulses
+    ]
+    return sorted(found, key=lambda said: said.at, reverse=True)
+
+
+def _talk_words(talk: Interaction) -> str:
+    ours = f" by {talk.user}" if talk.user else ""
+    theirs = f" with {talk.contact}" if talk.contact else ""
+    return f"{talk.get_kind_display()}{ours}{theirs}"
 
 
 CALL_FIRST = {"decision_maker": 0, "champion": 1, "user": 2, "billing": 3, "other": 4, "blocker": 5}

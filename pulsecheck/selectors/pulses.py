@@ -107,8 +107,8 @@ def _after(rows: QuerySet[Touchpoint], cursor: str) -> QuerySet[Touchpoint]:
 
 def _attach_last_pulses(touchpoints: list[Touchpoint]) -> None:
     ids = [touchpoint.account_id for touchpoint in touchpoints]
-    pulses = PulseCheck.objects.filter(account__in=ids).order_by("account", "-taken_at", "-pk")
-    newest = {pulse.account_id: pulse for pulse in pulses.distinct("account")}
+    pulses = PulseCheck.objects.filter(account__in=ids).order_by("account_id", "-taken_at", "-pk")
+    newest = {pulse.account_id: pulse for pulse in pulses.distinct("account_id")}
     for touchpoint in touchpoints:
         touchpoint.last_pulse = newest.get(touchpoint.account_id)  # type: ignore[attr-defined]
 
