@@ -111,11 +111,12 @@ def import_rows(
     all_or_nothing: bool = False,
     name: str = "",
 ) -> ImportRun:
-    """Upsert records that are in memory (API, CRM). Keys are our column names; row n is reported as line n.
+    """Upsert records that are in memory (API, CRM). Keys are our column names, decimals
+    follow a point; row n is reported as line n.
 
     Raises IngestError when the batch as a whole cannot be taken, ImportBusy when another import is saving.
     """
-    options = ImportOptions(create_accounts=create_accounts, all_or_nothing=all_or_nothing)
+    options = ImportOptions(numbers="point", create_accounts=create_accounts, all_or_nothing=all_or_nothing)
     unknown = {key for row in rows for key in row} - set(find_kind(kind).names)
     if unknown:
         raise IngestError(f"{kind} have no field {', '.join(sorted(unknown))}.")

@@ -71,10 +71,10 @@ class Evidence:
 
     def _question(self, what: str) -> AmbiguousColumn:
         if self.is_dates:
-            say = "say which part comes first with --dates day-first or --dates month-first"
+            say = "say which comes first, the day or the month (--dates day-first or --dates month-first)"
             option = "dates"
         else:
-            say = "say which sign comes before the decimals with --numbers point or --numbers comma"
+            say = "say which sign comes before the decimals (--numbers point or --numbers comma)"
             option = "numbers"
         example = f", for example '{self.example}'" if self.example else ""
         return AmbiguousColumn(

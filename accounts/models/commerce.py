@@ -48,7 +48,8 @@ class OrderStatus(models.TextChoices):
 class Order(Sourced):
     """A purchase when `amount` > 0 and not cancelled, a return when < 0; 0 counts as neither.
 
-    `external_id` of an order from a file without ids is "line:<n>" of its own day and amount, see accounts/ingest.
+    `external_id` of an order from a file without ids is "line:<n>:<hash>": the n-th of its account, moment and
+    amount, so that the same rows are known again wherever they stand in a later file (accounts/ingest/merge.py).
     """
 
     account = models.ForeignKey(Account, on_delete=models.CASCADE, related_name="orders", db_index=False)
