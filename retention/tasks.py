@@ -19,7 +19,7 @@ from pulsecheck.tasks import escalate
 from retention.models import ScoreRun
 from retention.sample.company import SEED
 from retention.scoring.errors import ScoringError
-from retention.services import jobs, sample, scoring
+from retention.services import digests, jobs, sample, scoring
 from retention.services.actions import act_on_run
 
 BELLS = 16  # more workers than these at once find their work through the reaper
@@ -33,6 +33,13 @@ def tick() -> None:
     for job_id in jobs.find_due_jobs():
         score_night.delay(job_id)
     escalate.delay()
+    digest.delay()
+
+
+@shared_task(name="retention.tasks.digest")
+def digest() -> None:
+    """Write the morning mails of the time zones where it is morning."""
+    digests.send_due_digests(timezone.now())
 
 
 @shared_task(name="retention.tasks.score_night")
