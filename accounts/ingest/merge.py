@@ -131,6 +131,8 @@ class Merge:
         self.zone = zone
         self.create_accounts = create_accounts and "account" in self.names
         self.problems = list(self._problems())
+        self.staged = 0
+        self.has_gaps = False
 
     # Staging ------------------------------------------------------------------------------------------------
 
@@ -147,6 +149,8 @@ class Merge:
         """Copy one batch of good rows into the staging table."""
         if not batch.lines:
             return
+        self.staged += len(batch.lines)
+        self.has_gaps = self.has_gaps or None in batch.columns.get(self.kind.key, ())
         columns: list[Sequence[str | None]] = [[str(line) for line in batch.lines]]
         for column in self.columns:
             cells = batch.columns[column.name]
@@ -226,10 +230,8 @@ class Merge:
         made = f"'line:' || {nth} || ':' || md5(concat_ws(E'\\x1f', {', '.join(texts)}))"
         if self.kind.key not in self.names:
             return made
-        self.cursor.execute(f'SELECT EXISTS (SELECT FROM import_rows WHERE "c_{self.kind.key}" IS NULL)')
-        has_gaps = self.cursor.fetchone()[0]
         own = f's."c_{self.kind.key}"'
-        return f"COALESCE({own}, {made})" if has_gaps else own
+        return f"COALESCE({own}, {made})" if self.has_gaps else own
 
     @staticmethod
     def _identity_text(column: Column) -> str:
@@ -291,6 +293,8 @@ class Merge:
             "CREATE TEMP TABLE import_repeats ON COMMIT DROP AS SELECT key, max(line) AS last"
             " FROM import_resolved WHERE problem IS NULL GROUP BY key HAVING count(*) > 1"
         )
+        if not self._number("SELECT count(*) FROM import_repeats"):
+            return
         mine = ", ".join(f'r."c_{name}"' for name in self.names)
         self.cursor.execute(
             f"UPDATE import_resolved r SET other = d.last, problem = CASE WHEN ROW({mine}) IS NOT DISTINCT FROM"
@@ -379,14 +383,14 @@ class Merge:
         counts = Counts(created=created, changed=changed, unchanged=taken - created - changed)
         if self.create_accounts:
             counts.accounts_created = self._number(f"SELECT count(*) FROM ({self._new_accounts()}) a")
-        counts.examples = self._examples()
+        counts.examples = self._examples(counts)
         return counts
 
     def _number(self, sql: str) -> int:
         self.cursor.execute(sql)
         return int(self.cursor.fetchone()[0])
 
-    def _examples(self) -> dict[str, list[dict[str, Any]]]:
+    def _examples(self, counts: Counts) -> dict[str, list[dict[str, Any]]]:
         cells = ", ".join(self._as_text(column) for column in self.columns)
         new = f"SELECT r.line, {cells} FROM import_resolved r WHERE problem IS NULL AND target_id IS NULL"
         same = (
@@ -394,9 +398,9 @@ class Merge:
             " AND NOT EXISTS (SELECT FROM import_changed c WHERE c.line = r.line)"
         )
         return {
-            "created": self._fetch_examples(new),
-            "unchanged": self._fetch_examples(same),
-            "changed": self._changed_examples(),
+            "created": self._fetch_examples(new) if counts.created else [],
+            "unchanged": self._fetch_examples(same) if counts.unchanged else [],
+            "changed": self._changed_examples() if counts.changed else [],
         }
 
     def _as_text(self, column: Column) -> str:
@@ -407,7 +411,9 @@ class Merge:
         return f"{cell}::text"
 
     def _fetch_examples(self, sql: str) -> list[dict[str, Any]]:
-        self.cursor.execute(f"{sql} ORDER BY r.line LIMIT {EXAMPLES}")
+        # The first ones, unless finding them would mean to sort millions of rows.
+        order = "ORDER BY r.line" if self.staged <= 100_000 else ""
+        self.cursor.execute(f"{sql} {order} LIMIT {EXAMPLES}")
         return [
             {"line": line, "values": dict(zip(self.names, values, strict=True))}
             for line, *values in self.cursor.fetchall()
