@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
 from typing import Any, cast
 
 from django.http import HttpRequest
-from django.urls import Resolver404, resolve
+from django.urls import reverse
 from django.utils.functional import SimpleLazyObject
 
 from accounts.models import Role
@@ -15,25 +14,25 @@ from accounts.selectors import get_company
 from retention.selectors.frame import frame_counts, freshness, has_sample, latest_run
 
 EVERYBODY = tuple(Role)
-# (group, ((label, path, icon, name of its count, who sees it), ...))
+# (group, ((label, name of the page, icon, name of its count, who sees it), ...))
 MENU = (
     (
         "",
         (
-            ("Today", "/", "sun", "", CARERS),
-            ("At risk", "/at-risk/", "alert-triangle", "risky", CARERS),
-            ("Accounts", "/accounts/", "building-store", "", EVERYBODY),
-            ("Pulse checks", "/pulse/", "heartbeat", "pulses", CARERS),
-            ("Handbacks", "/handbacks/", "arrow-back-up", "handbacks", CARERS),
+            ("Today", "retention:today", "sun", "", CARERS),
+            ("At risk", "retention:at_risk", "alert-triangle", "risky", CARERS),
+            ("Accounts", "retention:accounts", "building-store", "", EVERYBODY),
+            ("Pulse checks", "pulsecheck:pulse_due", "heartbeat", "pulses", CARERS),
+            ("Handbacks", "pulsecheck:handbacks", "arrow-back-up", "handbacks", CARERS),
         ),
     ),
-    ("Know", (("KPIs", "/kpis/", "chart-line", "", (*LEADERS, Role.MARKETING)),)),
+    ("Know", (("KPIs", "retention:kpis", "chart-line", "", (*LEADERS, Role.MARKETING)),)),
     (
         "Company",
         (
-            ("Imports", "/imports/", "database-import", "", LEADERS),
-            ("Settings", "/settings/", "settings", "", ADMINISTRATORS),
-            ("Status", "/status/", "activity", "", ADMINISTRATORS),
+            ("Imports", "accounts:imports", "database-import", "", LEADERS),
+            ("Settings", "retention:settings", "settings", "", ADMINISTRATORS),
+            ("Status", "retention:status", "activity", "", ADMINISTRATORS),
         ),
     ),
 )
@@ -56,7 +55,7 @@ def _shell(request: SignedIn) -> dict[str, Any]:
         "freshness": freshness(run),
         "sample": has_sample(),
         "may_remove_sample": has_role(request.user, *ADMINISTRATORS),
-        "inbox_url": "/inbox/" if _exists("/inbox/") else "",
+        "inbox_url": reverse("notifications:inbox"),
     }
 
 
@@ -69,26 +68,14 @@ def _menu(request: SignedIn, counts: dict[str, int]) -> list[dict[str, Any]]:
 
 def menu_entries(request: SignedIn) -> list[dict[str, Any]]:
     """The pages of the menu that the person may open."""
-    return [
-        {
-            "group": group,
-            "label": label,
-            "path": path,
-            "icon": icon,
-            "count": count,
-            "is_current": request.path == path or (path != "/" and request.path.startswith(path)),
-        }
-        for group, entries in MENU
-        for label, path, icon, count, roles in entries
-        if has_role(request.user, *roles) and _exists(path)
-    ]
-
-
-@lru_cache(maxsize=64)
-def _exists(path: str) -> bool:
-    """The menu names only pages that this release has."""
-    try:
-        resolve(path)
-    except Resolver404:
-        return False
-    return True
+    entries = []
+    for group, pages in MENU:
+        for label, name, icon, count, roles in pages:
+            if has_role(request.user, *roles):
+                path = reverse(name)
+                is_current = request.path == path or (path != "/" and request.path.startswith(path))
+                entries.append(
+                    {"group": group, "label": label, "path": path, "icon": icon, "count": count}
+                    | {"is_current": is_current}
+                )
+    return entries

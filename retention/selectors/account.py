@@ -203,7 +203,7 @@ def _reasons(score: Score | None) -> list[Reason]:
         return []
     return [
         Reason(r["sentence"].rstrip(". "), r["points"], _anchor(r["factor"]))
-        for r in score.reasons
+        for r in sorted(score.reasons, key=lambda r: -r["points"])
         if abs(r["points"]) >= 0.5
     ]
 

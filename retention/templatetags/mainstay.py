@@ -79,9 +79,8 @@ def money_short(amount: Decimal | float | None, currency: str = "EUR") -> str:
     for size, letter in ((1e9, "bn"), (1e6, "M"), (1e3, "k")):
         if abs(value) >= size:
             scaled = value / size
-            return _signed(
-                f"{scaled:.0f}{letter}" if abs(scaled) >= 10 else f"{scaled:.1f}{letter}", currency
-            )
+            digits = f"{scaled:.0f}" if abs(scaled) >= 10 else f"{scaled:.1f}".removesuffix(".0")
+            return _signed(digits + letter, currency)
     return _signed(f"{value:.0f}", currency)
 
 

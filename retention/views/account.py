@@ -24,8 +24,6 @@ from accounts.permissions import CARERS, SignedIn, has_role, require_role
 from accounts.selectors import company_today
 from accounts.services import care
 from pulsecheck.errors import CareError
-from pulsecheck.models import PulseCheck
-from pulsecheck.services.pulses import complete_next_step
 from retention.forms import DismissForm, PutOffForm
 from retention.models import Score
 from retention.selectors.account import KINDS, AccountFacts, account_facts, timeline
@@ -64,7 +62,7 @@ def _show(request: SignedIn, shown: Account, bound: dict[str, forms.Form] | None
         "alarm": _alarm(facts),
         "can_act": has_role(request.user, *CARERS),
         "won_by": _first_name(shown.original_salesperson),
-        "pulse_url": f"/pulse/log/{shown.pk}/",
+        "pulse_url": reverse("pulsecheck:log_pulse", args=[shown.pk]),
         "open_step": next((p for p in facts.pulses if p.next_step_done_at is None), None),
         "kind": kind,
         "kinds": KINDS,
@@ -249,13 +247,6 @@ def answer_enquiry(request: SignedIn, pk: int) -> HttpResponse:
 
 @require_POST
 @require_role(*CARERS)
-def finish_step(request: SignedIn, pk: int) -> HttpResponse:
-    rows = PulseCheck.objects.visible_to(request.user)
-    return _act(request, rows, pk, complete_next_step, "Done.", "pulses")
-
-
-@require_POST
-@require_role(*CARERS)
 def put_off(request: SignedIn, pk: int) -> HttpResponse:
     shown = _visible_account(request.user, pk)
     form = PutOffForm(request.POST)
@@ -293,16 +284,6 @@ def _refuse(request: SignedIn, shown: Account, form: forms.Form) -> HttpResponse
     """Say what is missing, on the page the small form was on."""
     first = next(iter(form.errors.values()))[0]
     messages.error(request, f"{shown.name}: {first}")
-    return _back(request, shown.pk, "next")
-
-
-@require_POST
-@require_role(*CARERS)
-def hand_back(request: SignedIn, pk: int) -> HttpResponse:
-    shown = _visible_account(request.user, pk)
-    handback = today_services.hand_back([shown], request.user)[0]
-    to = handback.salesperson or "nobody yet: an administrator has been told"
-    messages.success(request, f"Handed back to {to}.")
     return _back(request, shown.pk, "next")
 
 
