@@ -9,12 +9,16 @@ from kombu.exceptions import OperationalError
 
 from accounts.services import imports
 
+# Seconds.
+LONGEST_IMPORT = 4 * 3600
+
 log = logging.getLogger(__name__)
 
 
-@shared_task
+@shared_task(soft_time_limit=LONGEST_IMPORT, time_limit=LONGEST_IMPORT)
 def run_import(run_id: int) -> None:
-    """Do one queued import or preview."""
+    """Do one queued import or preview. Tens of millions of rows take longer than other tasks may; given to a second
+    worker meanwhile, the run is found to be worked on and left alone."""
     imports.run_queued_import(run_id)
 
 

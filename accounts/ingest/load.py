@@ -383,6 +383,7 @@ class Importer:
             "ignored": list(self.parser.layout.ignored),
             "columns": self.parser.layout.theirs,
         }
+        run.options.pop("attempts", None)
         run.options["header"] = list(self.parser.layout.header)
         run.save()
         if run.state == ImportState.DONE:

@@ -24,6 +24,7 @@ from accounts.models.imports import ImportState
 KEPT_FOR = dt.timedelta(days=14)
 SHOWN_ROWS = 5
 NOT_TAKEN_UP_AFTER = dt.timedelta(seconds=20)
+MOST_ATTEMPTS = 3
 STARTABLE = {ImportState.UPLOADED, ImportState.PREVIEWED, ImportState.FAILED, ImportState.CANCELLED}
 
 
@@ -146,6 +147,7 @@ def run_queued_import(run_id: int) -> ImportRun:
     if run.state not in {ImportState.QUEUED, ImportState.RUNNING} or _is_held(run_id):
         return run
     try:
+        _count_attempt(run)
         return import_file(run, stored_path(run))
     except ImportBusy:
         return run
@@ -155,6 +157,15 @@ def run_queued_import(run_id: int) -> ImportRun:
         )
         run.refresh_from_db()
         return run
+
+
+def _count_attempt(run: ImportRun) -> None:
+    """Remember that the run is tried once more; IngestError when its worker has died too often over it."""
+    attempts = run.options.get("attempts", 0)
+    if attempts >= MOST_ATTEMPTS:
+        raise IngestError(f"Interrupted {attempts} times; nothing was imported. Import it in smaller parts.")
+    run.options["attempts"] = attempts + 1
+    run.save(update_fields=["options", "updated_at"])
 
 
 def cancel_import(run_id: int) -> bool:

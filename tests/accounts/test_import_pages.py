@@ -309,6 +309,19 @@ def test_forgotten_runs_are_found_and_interrupted_commands_marked(client: Client
     )
 
 
+def test_a_file_that_kills_its_worker_is_not_tried_for_ever(client: Client) -> None:
+    run = upload(client)
+    choose(client, run)
+    run.refresh_from_db()
+    ImportRun.objects.filter(pk=run.pk).update(
+        options=run.options | {"attempts": 3}, state=ImportState.RUNNING
+    )
+
+    done = imports.run_queued_import(run.pk)
+
+    assert (done.state, done.message[:20]) == (ImportState.FAILED, "Interrupted 3 times;")
+
+
 def test_a_run_somebody_works_on_is_not_forgotten(committed_db: None) -> None:
     run = start_import("orders", file_name="x.csv")
     ImportRun.objects.filter(pk=run.pk).update(updated_at=timezone.now() - dt.timedelta(minutes=5))
