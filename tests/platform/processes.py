@@ -44,7 +44,7 @@ def manage(data_dir: Path, *arguments: str, **more: str) -> subprocess.Completed
         env=environment(data_dir, **more),
         capture_output=True,
         text=True,
-        timeout=180,
+        timeout=600,
         check=False,
     )
 
