@@ -9,7 +9,8 @@ from typing import Any
 from django import forms
 
 from accounts.models import Account, ChurnReason, Contact, User
-from accounts.selectors import company_today
+from accounts.selectors import company_today, get_company
+from pulsecheck.business_days import business_calendar
 from pulsecheck.models import PulseTheme
 from pulsecheck.models.handbacks import AttemptKind, HandbackOutcome
 from pulsecheck.models.pulses import PulseScore
@@ -208,7 +209,10 @@ class PulseForm(SubmittedOnce):
         self.fields["contact"].queryset = account.contacts.filter(is_active=True)  # type: ignore[attr-defined]
         self.fields["grievance_owner"].queryset = staff  # type: ignore[attr-defined]
         self.fields["next_step_owner"].queryset = staff  # type: ignore[attr-defined]
-        self.fields["next_step_due_on"].initial = company_today() + dt.timedelta(days=7)
+        in_a_week = company_today() + dt.timedelta(days=7)
+        self.fields["next_step_due_on"].initial = business_calendar(get_company().country).on_or_after(
+            in_a_week
+        )
 
     def clean_themes(self) -> list[PulseTheme]:
         themes = list(self.cleaned_data["themes"])

@@ -57,7 +57,7 @@ class Filters:
 
 @dataclass(frozen=True)
 class Coverage:
-    """Customers (of a person, or all they see), how many of them were asked within a year, and contacts overdue and due
+    """Customers (whom this person is to look in on, or all they see), how many of them were asked within a year, and contacts overdue and due
     within a week."""
 
     customers: int
@@ -115,18 +115,14 @@ def _attach_last_pulses(touchpoints: list[Touchpoint]) -> None:
 
 def coverage(user: User, whose: str, today: dt.date, now: dt.datetime) -> Coverage:
     """How many customers were asked within a year; two queries."""
+    planned = Touchpoint.objects.visible_to(user).filter(state=TouchpointState.PLANNED).order_by()
     customers = Account.objects.visible_to(user).filter(lifecycle_stage=LifecycleStage.CUSTOMER)
-    if whose == "mine":
-        customers = customers.filter(
-            Q(account_manager=user) | Q(account_manager=None, original_salesperson=user)
-        )
-    elif whose == "nobody":
-        customers = customers.filter(account_manager=None, original_salesperson=None)
+    if whose != "all":
+        customers = customers.filter(pk__in=_whose(planned, whose, user).values("account"))
     asked = PulseCheck.objects.filter(account=OuterRef("pk"), taken_at__gte=now - dt.timedelta(days=365))
     counted = customers.order_by().aggregate(
         customers=Count("pk"), covered=Count("pk", filter=Q(Exists(asked)))
     )
-    planned = Touchpoint.objects.visible_to(user).filter(state=TouchpointState.PLANNED).order_by()
     soon = today + dt.timedelta(days=7)
     due = _whose(planned, whose, user).aggregate(
         overdue=Count("pk", filter=Q(due_on__lt=today)),

@@ -49,7 +49,12 @@ def pulse_chips(filters: pulses.Filters, *, is_leader: bool) -> list[Chip]:
 
 def _whose(query: dict[str, str], words: dict[str, str], value: str, *, is_leader: bool) -> list[Chip]:
     codes = [code for code in words if is_leader or code != "nobody"]
-    return [Chip(words[code], code == value, url=query_url(query, whose=code)) for code in codes]
+    # Taking one away shows everything; taking that away, one's own.
+    other = {"mine": "all", "all": "mine", "nobody": "all"}
+    return [
+        Chip(words[code], code == value, url=query_url(query, whose=other[code] if code == value else code))
+        for code in codes
+    ]
 
 
 def _menu(query: dict[str, str], key: str, label: str, choices: list[tuple[str, str]], value: str) -> Chip:
