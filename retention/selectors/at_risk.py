@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from dataclasses import dataclass
 
+from django.core.cache import cache
 from django.db.models import Count, Q
 from django.utils import timezone
 
@@ -14,6 +15,9 @@ from accounts.permissions import LEADERS, has_role
 from pulsecheck.models import Handback
 from pulsecheck.models.handbacks import HandbackOutcome, HandbackState
 from retention.models import Score, ScoreRun
+from retention.selectors.frame import run_stamp
+
+COUNT_SECONDS = 120
 
 
 @dataclass(frozen=True)
@@ -32,7 +36,9 @@ def at_risk_figures(user: User, run: ScoreRun) -> AtRiskFigures:
     handbacks = Handback.objects.visible_to(user)
     if not has_role(user, *LEADERS):
         handbacks = handbacks.filter(salesperson=user)
-    closed = Q(state=HandbackState.CLOSED, closed_at__date__gte=begin) & ~Q(outcome=HandbackOutcome.FALSE_ALARM)
+    closed = Q(state=HandbackState.CLOSED, closed_at__date__gte=begin) & ~Q(
+        outcome=HandbackOutcome.FALSE_ALARM
+    )
     found = handbacks.order_by().aggregate(
         waiting=Count("pk", filter=Q(state=HandbackState.OPEN)),
         closed=Count("pk", filter=closed),
@@ -42,10 +48,15 @@ def at_risk_figures(user: User, run: ScoreRun) -> AtRiskFigures:
 
 
 def _scored(user: User, run: ScoreRun) -> int:
-    """Who sees everything sees what the run counted."""
+    """Who sees everything sees what the run counted; for others it is counted once in a while."""
     if visible_accounts(user) is None and run.accounts:
         return run.accounts
-    return Score.objects.visible_to(user).filter(as_of=run.as_of).count()
+    key = f"scored-{run_stamp(run)}-{user.pk}-{user.role}"
+    found = cache.get(key)
+    if found is None:
+        found = Score.objects.visible_to(user).filter(as_of=run.as_of).count()
+        cache.set(key, found, COUNT_SECONDS)
+    return int(found)
 
 
 def quarter_start(day: dt.date) -> dt.date:

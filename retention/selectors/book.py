@@ -7,6 +7,7 @@ off an index in the order shown, the rest is fetched for the fifty accounts of t
 from __future__ import annotations
 
 import datetime as dt
+import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal, InvalidOperation
@@ -24,12 +25,14 @@ from pulsecheck.models import Handback, Touchpoint
 from pulsecheck.models.touchpoints import TouchpointState
 from retention.models import Score, ScoreRun, Tier
 from retention.models.scores import RISKY_TIERS
+from retention.selectors.frame import run_stamp
 from retention.selectors.paging import Page, make_page
 
 PAGE_SIZE = 50
 RENEWAL_DAYS = 90
 YEAR = 365
 MENU_SECONDS = 300
+TOTALS_SECONDS = 120
 
 FACTORS = {
     "pattern": "Silence",
@@ -306,17 +309,26 @@ def order_days(account_ids: Sequence[int], as_of: dt.date) -> dict[int, list[int
 
 
 # ── what it adds up to, and the menus ──────────────────────────────────
-def totals(scores: QuerySet[Score]) -> Totals:
-    """Accounts, what they are expected to buy in a year, and how much of that is at risk."""
+def totals(run: ScoreRun, filters: Filters, user: User, *, risky: bool) -> Totals:
+    """Accounts, what they are expected to buy in a year, and how much of that is at risk. Scores change only with a run,
+    so the sums are kept for some minutes: adding up a large book is the dearest part of the page."""
+    narrowed = sorted((k, v) for k, v in filters.query.items() if k not in {"sort", "after"})
+    text = f"{run_stamp(run)}-{user.pk}-{user.role}-{risky}-{narrowed}"
+    key = "totals-" + hashlib.sha256(text.encode()).hexdigest()
+    found: Totals | None = cache.get(key)
+    if found is None:
+        found = _add_up(scores_of(run, filters, user, risky=risky))
+        cache.set(key, found, TOTALS_SECONDS)
+    return found
+
+
+def _add_up(scores: QuerySet[Score]) -> Totals:
     worth = Cast(F("revenue_at_risk_company"), FloatField()) / NullIf(F("churn_probability"), 0.0)
     found = scores.order_by().aggregate(
         accounts=Count("pk"), value=Sum(worth), revenue_at_risk=Sum("revenue_at_risk_company")
     )
-    return Totals(
-        found["accounts"],
-        Decimal(found["value"] or 0).quantize(Decimal("0.01")),
-        found["revenue_at_risk"] or Decimal(0),
-    )
+    value = Decimal(found["value"] or 0).quantize(Decimal("0.01"))
+    return Totals(found["accounts"], value, found["revenue_at_risk"] or Decimal(0))
 
 
 def segment_choices() -> list[str]:

@@ -16,12 +16,18 @@ from pulsecheck.models.touchpoints import TouchpointState
 from retention.models import Score, ScoreRun
 from retention.models.scores import RunState
 
-COUNT_SECONDS = 300
+COUNT_SECONDS = 120
 
 
 def latest_run() -> ScoreRun | None:
     """The newest published run."""
     return ScoreRun.objects.filter(state=RunState.PUBLISHED).order_by("-as_of").first()
+
+
+def run_stamp(run: ScoreRun) -> str:
+    """Changes whenever the scores of the newest run do: part of the key of what is kept about them."""
+    published = run.published_at
+    return f"{run.pk}-{published.timestamp() if published else 0}"
 
 
 def freshness(run: ScoreRun | None) -> str:
@@ -61,7 +67,7 @@ def _risky(user: User, run: ScoreRun | None) -> int:
     """Changes only with a run, so it is kept until the next one (at most five minutes)."""
     if run is None:
         return 0
-    key = f"risky-{run.pk}-{user.pk}"
+    key = f"risky-{run_stamp(run)}-{user.pk}-{user.role}"
     found = cache.get(key)
     if found is None:
         found = Score.objects.visible_to(user).filter(as_of=run.as_of).risky().aggregate(n=Count("pk"))["n"]

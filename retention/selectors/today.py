@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 
+from django.core.cache import cache
 from django.db.models import Count, Exists, F, Max, OuterRef, Q, QuerySet, Subquery, Sum
 
 from accounts.models import Account, Contract, Enquiry, Interaction, Issue, Promise, Role, User
@@ -18,12 +19,14 @@ from retention.models import Score, ScoreRun, Tier
 from retention.models.scores import RunState
 from retention.selectors.at_risk import quarter_start
 from retention.selectors.book import why
+from retention.selectors.frame import run_stamp
 
 MOST_OF_A_KIND = 40
 SPOKEN_DAYS = 5
 ACCEPTED_REST_DAYS = 3
 DISMISSED_DAYS = 30
 RENEWAL_DAYS = 60
+RUN_SECONDS = 120
 # What comes first when all is equally late.
 RANK = {
     "handback": 0,
@@ -282,14 +285,23 @@ def what_changed(user: User, run: ScoreRun, most: int = 6) -> tuple[dt.date | No
     )
     if previous is None:
         return None, []
-    before = Score.objects.filter(account=OuterRef("account"), as_of=previous.as_of).values("tier")[:1]
-    scores = _watched(user, run).annotate(before=Subquery(before)).exclude(tier=F("before"))
-    found = (
-        scores.filter(before__isnull=False)
-        .select_related("account")
-        .order_by("-revenue_at_risk_company")[:most]
+    key = f"moved-{run_stamp(run)}-{user.pk}-{user.role}"
+    moved: dict[int, str] | None = cache.get(key)
+    if moved is None:
+        moved = _moved(_watched(user, run), previous, most)
+        cache.set(key, moved, RUN_SECONDS)
+    scores = Score.objects.visible_to(user).filter(pk__in=moved).select_related("account")
+    return previous.as_of, [Moved(score, Tier(moved[score.pk]).label) for score in scores]
+
+
+def _moved(scores: QuerySet[Score], previous: ScoreRun, most: int) -> dict[int, str]:
+    """The score and the tier before of accounts whose tier is another one now, most money first. Changes only with a
+    run, and comparing a large book is dear, so it is kept for some minutes."""
+    before = (
+        Score.objects.filter(account=OuterRef("account"), as_of=previous.as_of).order_by().values("tier")[:1]
     )
-    return previous.as_of, [Moved(score, Tier(score.before).label) for score in found]
+    found = scores.annotate(before=Subquery(before)).filter(before__isnull=False).exclude(tier=F("before"))
+    return dict(found.order_by("-revenue_at_risk_company", "account_id").values_list("pk", "before")[:most])
 
 
 def _watched(user: User, run: ScoreRun) -> QuerySet[Score]:
@@ -332,15 +344,25 @@ def team_table(user: User, run: ScoreRun | None, today: dt.date) -> list[Member]
 def _count_risks(members: dict[int, Member], run: ScoreRun | None) -> None:
     if run is None:
         return
-    risky = Score.objects.filter(as_of=run.as_of, tier__in=[Tier.AT_RISK, Tier.QUIET]).order_by()
-    for owner in ("account__original_salesperson", "account__account_manager"):
-        for pk, n, money in (
-            risky.filter(**{f"{owner}__in": list(members)})
-            .values_list(owner)
-            .annotate(n=Count("pk"), money=Sum("revenue_at_risk_company"))
-        ):
-            members[pk].risky += n
-            members[pk].money += money
+    for pk, (risky, money) in _risks_by_owner(run).items():
+        if pk in members:
+            members[pk].risky, members[pk].money = risky, money
+
+
+def _risks_by_owner(run: ScoreRun) -> dict[int, tuple[int, Decimal]]:
+    """At-risk and quiet accounts and their money for everybody who won or looks after any; kept for some minutes."""
+    key = f"owners-{run_stamp(run)}"
+    found: dict[int, tuple[int, Decimal]] | None = cache.get(key)
+    if found is None:
+        found = {}
+        risky = Score.objects.filter(as_of=run.as_of, tier__in=[Tier.AT_RISK, Tier.QUIET]).order_by()
+        for owner in ("account__original_salesperson", "account__account_manager"):
+            summed = risky.exclude(**{owner: None}).values_list(owner)
+            for pk, n, money in summed.annotate(n=Count("pk"), money=Sum("revenue_at_risk_company")):
+                before = found.get(pk, (0, Decimal(0)))
+                found[pk] = (before[0] + n, before[1] + money)
+        cache.set(key, found, RUN_SECONDS)
+    return found
 
 
 def _count_duties(members: dict[int, Member], today: dt.date) -> None:

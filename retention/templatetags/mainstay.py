@@ -15,7 +15,7 @@ from typing import Any
 from django import template
 from django.conf import settings
 from django.utils import timezone
-from django.utils.html import format_html, format_html_join
+from django.utils.html import format_html
 from django.utils.safestring import SafeString, mark_safe
 
 from accounts.models import User
@@ -118,7 +118,11 @@ def delta(change: float | Decimal | None, text: str = "", good: str = "down") ->
     """
     if change is None or (not text and not round(change)):
         return SafeString("")
-    rises = change > 0
+    return _arrow(change > 0, text or str(abs(round(change))), good)
+
+
+@lru_cache(maxsize=1024)
+def _arrow(rises: bool, text: str, good: str) -> SafeString:
     tone = "" if good == "none" else "good" if (good == "up") == rises else "bad"
     arrow, word = ("▲", "up") if rises else ("▼", "down")
     return format_html(
@@ -126,7 +130,7 @@ def delta(change: float | Decimal | None, text: str = "", good: str = "down") ->
         tone,
         arrow,
         word,
-        text or abs(round(change)),
+        text,
     )
 
 
@@ -197,6 +201,7 @@ def day(value: dt.date | dt.datetime | None) -> SafeString:
 
 # ── parts ──────────────────────────────────────────────────────────────
 @register.simple_tag
+@lru_cache(maxsize=16)
 def tier_badge(tier: str | None) -> SafeString:
     """Word, colour and shape of a tier."""
     if not tier:
@@ -220,29 +225,35 @@ def define(href: str, label: str = "Definition") -> SafeString:
 def owner(user: User | None, duty: str = "Owner") -> SafeString:
     """One person as initials; a dashed question mark where nobody is."""
     if user is None:
-        text = f"{duty}: nobody"
+        return _initials("", duty, has_left=False)
+    return _initials(user.name, duty, has_left=user.left_on is not None or not user.is_active)
+
+
+@lru_cache(maxsize=4096)
+def _initials(name: str, duty: str, *, has_left: bool) -> SafeString:
+    """Kept: lists repeat the same few people on every row."""
+    if not name:
         return format_html(
-            '<span class="owner missing" role="img" aria-label="{0}" title="{0}">?</span>', text
+            '<span class="owner missing" role="img" aria-label="{0}: nobody" title="{0}: nobody">?</span>',
+            duty,
         )
-    left = user.left_on is not None or not user.is_active
-    text = f"{duty}: {user.name}{', has left' if left else ''}"
     return format_html(
         '<span class="owner{}" role="img" aria-label="{}" title="{}">{}</span>',
-        " gone" if left else "",
+        " gone" if has_left else "",
+        text := f"{duty}: {name}{', has left' if has_left else ''}",
         text,
-        text,
-        user.initials,
+        User(name=name).initials,
     )
 
 
 @register.simple_tag
 def owners(account: Any) -> SafeString:
     """Both parents of an account: who won it and who looks after it now."""
-    return format_html(
-        '<span class="owners">{}{}</span>',
+    won, care = (
         owner(account.original_salesperson, "Won by"),
         owner(account.account_manager, "Looked after by"),
     )
+    return SafeString(f'<span class="owners">{won}{care}</span>')
 
 
 @register.simple_tag
@@ -305,31 +316,25 @@ def rhythm(
     def x(days_ago: float) -> float:
         return STRIP_WIDTH * (1 - min(max(days_ago, 0), STRIP_DAYS) / STRIP_DAYS)
 
-    bands: list[SafeString] = []
+    bands = ""
     if days_since is not None and usual_gap:
         expected_until = days_since - usual_gap
-        bands.append(_band("usual", x(days_since), x(expected_until)))
+        bands = _band("usual", x(days_since), x(expected_until))
         if expected_until > 0:
-            bands.append(_band("silence", x(expected_until), x(0)))
-    ticks = "".join(f"M{x(d):.1f} 5V21" for d in shown)
-    return format_html(
-        '<svg class="rhythm" viewBox="0 0 150 26" role="img" aria-label="{}"><title>{}</title>'
-        '<line class="base" x1="0" x2="148" y1="23.5" y2="23.5"/>{}'
-        '<path class="tick" d="{}"/><line class="now" x1="148.5" x2="148.5" y1="2" y2="24"/></svg>',
-        f"{rhythm_words(days_since, usual_gap)}; {len(shown)} order days in the last year",
-        rhythm_words(days_since, usual_gap),
-        format_html_join("", "{}", ((b,) for b in bands)),
-        ticks,
+            bands += _band("silence", x(expected_until), x(0))
+    ticks = "".join([f"M{x(d):.1f} 5V21" for d in shown])
+    words = rhythm_words(days_since, usual_gap)
+    # Numbers and words of our own only, so nothing needs escaping; lists draw fifty of these.
+    return SafeString(
+        f'<svg class="rhythm" viewBox="0 0 150 26" role="img" aria-label="{words}; {len(shown)} order days in the'
+        f' last year"><title>{words}</title><path class="base" d="M0 23.5H148"/>{bands}<path class="tick" d="{ticks}"/>'
+        '<path class="now" d="M148.5 2V24"/></svg>'
     )
 
 
-def _band(kind: str, left: float, right: float) -> SafeString:
-    return format_html(
-        '<rect class="{}" x="{}" y="6" width="{}" height="14"/>',
-        kind,
-        f"{left:.1f}",
-        f"{max(right - left, 0):.1f}",
-    )
+def _band(kind: str, left: float, right: float) -> str:
+    width = max(right - left, 0)
+    return f'<rect class="{kind}" x="{left:.1f}" y="6" width="{width:.1f}" height="14"/>'
 
 
 @register.simple_tag

@@ -38,10 +38,9 @@ def at_risk(request: SignedIn) -> HttpResponse:
     context: dict[str, Any] = {"run": run, "filters": filters, "currency": get_company().currency}
     if run is None:
         return render(request, "retention/at_risk.html", context)
-    scores = book.scores_of(run, filters, request.user, risky=True)
     context |= {
         "page": book.score_page(run, filters, request.user, risky=True),
-        "totals": book.totals(scores),
+        "totals": book.totals(run, filters, request.user, risky=True),
         "figures": at_risk_figures(request.user, run),
         "chips": make_chips(filters, request.user, run, risky=True),
         "sorts": sort_links(filters),
