@@ -187,8 +187,9 @@ def score_chunk(chunk: ScoreChunk, history: History | None = None) -> int:
     A claim that was lost meanwhile (the run was started anew, or another worker took over) writes nothing.
     """
     with transaction.atomic():
+        # Waiting, not skipping: a worker that looks for a chunk holds rows it will not take for a moment.
         held = (
-            ScoreChunk.objects.select_for_update(skip_locked=True)
+            ScoreChunk.objects.select_for_update()
             .filter(pk=chunk.pk, state=ChunkState.CLAIMED, attempts=chunk.attempts)
             .first()
         )
@@ -271,6 +272,7 @@ def _write(run: ScoreRun, chunk: ScoreChunk, scores: Scores) -> None:
         cursor.execute("ANALYZE score_staging")
         cursor.execute(_FORGET, values)
         cursor.execute(_UPSERT, values)
+        cursor.execute("DROP TABLE score_staging")
 
 
 def _staging_text(scores: Scores) -> str:

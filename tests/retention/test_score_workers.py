@@ -1,0 +1,121 @@
+"""Scoring by a real Celery worker that is killed in the middle."""
+
+import datetime as dt
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from django.db import connection, transaction
+from django.utils import timezone
+
+from retention import tasks
+from retention.models import Score, ScoreChunk, ScoreRun
+from retention.models.jobs import JobRun
+from retention.models.scores import ChunkState, RunState
+from retention.services import jobs, scoring
+from tests.conftest import WorkerProcess, wait_until
+from tests.retention.book import AS_OF, fill_book, scores_by_account
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+CUSTOMERS = 300
+
+
+@pytest.fixture
+def many_chunks(monkeypatch: pytest.MonkeyPatch, committed_db: None) -> tuple[ScoreRun, list]:
+    """A run of sixty chunks ready to be scored, and what an undisturbed run gives."""
+    fill_book(CUSTOMERS)
+    scoring.score_book(AS_OF, 60, takes_action=False)
+    undisturbed = scores_by_account()
+    Score.objects.all().delete()
+    monkeypatch.setattr(scoring, "CHUNK_ACCOUNTS", CUSTOMERS // 60)
+    return scoring.fit_run(scoring.prepare_run(AS_OF, 60, takes_action=False)), undisturbed
+
+
+def done() -> int:
+    return ScoreChunk.objects.filter(state=ChunkState.DONE).count()
+
+
+def is_published() -> bool:
+    return ScoreRun.objects.filter(as_of=AS_OF, state=RunState.PUBLISHED).exists()
+
+
+def states() -> str:
+    return str(list(ScoreChunk.objects.values_list("number", "state", "attempts", "message")))
+
+
+def assert_undisturbed(undisturbed: list) -> None:
+    assert Score.objects.count() == Score.objects.values("account", "as_of").distinct().count()
+    assert scores_by_account() == undisturbed
+
+
+@pytest.mark.parametrize("kill", [WorkerProcess.kill, WorkerProcess.kill_child])
+def test_killed_in_the_middle(
+    many_chunks: tuple[ScoreRun, list], celery_worker: WorkerProcess, kill: Callable[[WorkerProcess], None]
+) -> None:
+    """kill -9 of the whole worker, and of the child at work: exactly one score per account, done within 60 s."""
+    _, undisturbed = many_chunks
+    tasks.score_chunks.delay()
+    wait_until(lambda: done() >= 5, explain=states)
+    kill(celery_worker)
+    assert not is_published()
+    if kill is WorkerProcess.kill:
+        celery_worker.start()
+    wait_until(is_published, 60, states)
+    assert_undisturbed(undisturbed)
+
+
+def test_lost_bells_cost_nothing(many_chunks: tuple[ScoreRun, list], celery_worker: WorkerProcess) -> None:
+    """Nobody ever rang for the run: the reaper finds it."""
+    tasks.reap.delay()
+    wait_until(is_published, 60, states)
+    assert_undisturbed(many_chunks[1])
+
+
+def test_a_chunk_held_by_a_dead_worker_is_taken_over(
+    many_chunks: tuple[ScoreRun, list], celery_worker: WorkerProcess
+) -> None:
+    run, undisturbed = many_chunks
+    celery_worker.stop()
+    ScoreChunk.objects.filter(run=run).update(
+        state=ChunkState.CLAIMED,
+        attempts=1,
+        claimed_by="gone",
+        lease_until=timezone.now() + dt.timedelta(seconds=2),
+    )
+    celery_worker.start()
+    wait_until(is_published, 60, states)
+    assert_undisturbed(undisturbed)
+
+
+def test_a_night_from_tick_to_published(committed_db: None, celery_worker: WorkerProcess) -> None:
+    """Two clocks tick, each twice: one job, one run, figures and handbacks once."""
+    fill_book(120)
+    for _ in range(4):
+        tasks.tick.delay()
+    wait_until(
+        lambda: ScoreRun.objects.filter(acted_at__isnull=False).exists(), 90, celery_worker.log.read_text
+    )
+    assert JobRun.objects.filter(job=jobs.SCORE).count() == 1
+    assert ScoreRun.objects.count() == 1
+    assert Score.objects.count() == 120
+
+
+def test_a_slow_worker_keeps_its_chunk(many_chunks: tuple[ScoreRun, list]) -> None:
+    """While whoever scores a chunk holds its row, an expired lease gives it to nobody else."""
+    first = scoring.claim_chunk()
+    assert first is not None
+    ScoreChunk.objects.filter(pk=first.pk).update(lease_until=timezone.now() - dt.timedelta(seconds=1))
+    with transaction.atomic():
+        ScoreChunk.objects.select_for_update().get(pk=first.pk)
+        with ThreadPoolExecutor(1) as pool:
+            other = pool.submit(_claim_elsewhere).result()
+    assert other is not None
+    assert other.pk != first.pk
+
+
+def _claim_elsewhere() -> ScoreChunk | None:
+    try:
+        return scoring.claim_chunk()
+    finally:
+        connection.close()
