@@ -28,6 +28,7 @@ from notifications.topics import CHOICES
 LEASE = dt.timedelta(minutes=5)
 BACK_OFF_MINUTES = (1, 5, 15, 60, 240, 720, 1440)
 MOST_REFUSALS = len(BACK_OFF_MINUTES)
+PERMANENT = 500  # SMTP reply codes from here on will not change by asking again (RFC 5321, 4.2.1)
 KEEP_SENT = dt.timedelta(days=90)
 
 
@@ -143,18 +144,19 @@ def deliver_outbox(limit: int = 500) -> int:
 
     A claimed mail is invisible to other senders for LEASE. When the sender dies after the mail server took a mail
     and before that is written down, that one mail is sent again: at most one duplicate per crash. A mail server
-    that cannot be reached ends the round; nothing is given up for that, however long it lasts.
+    that cannot be reached, or will not let us in, ends the round; nothing is given up for that, however long it lasts.
     """
     sent = 0
     while sent < limit and (message := _claim()) is not None:
+        if not _may_be_sent(message):
+            _drop(message)
+            continue
         try:
             send_mail(message)
-        except smtplib.SMTPRecipientsRefused as refusal:
-            _give_up(message, str(refusal))
-        except smtplib.SMTPResponseException as refusal:
-            _put_off(message, str(refusal))
-        except (OSError, smtplib.SMTPException) as failure:
-            _reschedule(message, str(failure))
+        except (smtplib.SMTPRecipientsRefused, smtplib.SMTPSenderRefused, smtplib.SMTPDataError) as refusal:
+            _refused(message, refusal)
+        except (OSError, smtplib.SMTPException) as outage:
+            _reschedule(message, str(outage))
             break
         else:
             OutboxMessage.objects.filter(pk=message.pk).update(
@@ -164,24 +166,48 @@ def deliver_outbox(limit: int = 500) -> int:
     return sent
 
 
+def _may_be_sent(message: OutboxMessage) -> bool:
+    """Whoever was disabled or left while the mail waited gets it no more."""
+    return message.user is None or (message.user.is_active and message.user.left_on is None)
+
+
+def _drop(message: OutboxMessage) -> None:
+    message.state, message.last_error = (
+        State.FAILED,
+        "Not sent: this person has left or was disabled meanwhile.",
+    )
+    message.save(update_fields=["state", "last_error", "updated_at"])
+
+
 @transaction.atomic
 def _claim() -> OutboxMessage | None:
     now = timezone.now()
     due = OutboxMessage.objects.filter(state=State.WAITING, next_attempt_at__lte=now)
-    message = due.select_for_update(skip_locked=True).order_by("next_attempt_at", "pk").first()
+    message = (
+        due.select_for_update(skip_locked=True, of=["self"])
+        .select_related("user")
+        .order_by("next_attempt_at", "pk")
+        .first()
+    )
     if message is not None:
         message.next_attempt_at = now + LEASE
         message.save(update_fields=["next_attempt_at", "updated_at"])
     return message
 
 
-def _put_off(message: OutboxMessage, reason: str) -> None:
-    """The server answered and refused this mail: try again, less and less often, then give up."""
+def _refused(message: OutboxMessage, refusal: smtplib.SMTPException) -> None:
+    """The server refused this very mail: for good (5xx), or for now (4xx, greylisting), which is tried ever less often."""
     message.attempts += 1
-    if message.attempts >= MOST_REFUSALS:
-        _give_up(message, reason)
-        return
-    _reschedule(message, reason)
+    if _is_for_good(refusal) or message.attempts >= MOST_REFUSALS:
+        _give_up(message, str(refusal))
+    else:
+        _reschedule(message, str(refusal))
+
+
+def _is_for_good(refusal: smtplib.SMTPException) -> bool:
+    if isinstance(refusal, smtplib.SMTPRecipientsRefused):
+        return all(code >= PERMANENT for code, _ in refusal.recipients.values())
+    return isinstance(refusal, smtplib.SMTPResponseException) and refusal.smtp_code >= PERMANENT
 
 
 def _reschedule(message: OutboxMessage, reason: str) -> None:

@@ -243,6 +243,8 @@ EMAIL_BACKEND = env.str("MAINSTAY_EMAIL_BACKEND", default="django.core.mail.back
 EMAIL_FILE_PATH = DATA_DIR / "mail"
 if email_url := env.str("MAINSTAY_EMAIL_URL", default=""):
     vars().update(env.email_url_config(email_url))
+# Shorter than the lease of a mail, so that a server that hangs never makes a second sender send it too.
+EMAIL_TIMEOUT = 30
 DEFAULT_FROM_EMAIL = env.str("MAINSTAY_FROM_EMAIL", default="Mainstay <mainstay@localhost>")
 # Where links in e-mails point to.
 BASE_URL = env.str("MAINSTAY_BASE_URL", default=f"http://127.0.0.1:{PORT}")

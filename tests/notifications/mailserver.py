@@ -14,6 +14,7 @@ class MailServer:
         self.tries = 0
         self.refuse: dict[str, str] = {}
         self.refuse_data = ""
+        self.greeting = "220 mail.ours.example"
         self.port = 0
         self.open()
 
@@ -43,7 +44,7 @@ class MailServer:
 
         class Conversation(socketserver.StreamRequestHandler):
             def handle(self) -> None:
-                self.say("220 mail.ours.example")
+                self.say(outer.greeting)
                 while line := self.rfile.readline().decode().strip():
                     verb = line[:4].upper()
                     if verb == "QUIT":

@@ -81,6 +81,36 @@ def test_a_server_that_keeps_refusing_a_mail_is_asked_less_and_less_then_given_u
     assert mail_server.tries == services.MOST_REFUSALS
 
 
+def test_an_address_that_is_refused_for_now_is_tried_again(mail_server):
+    mail_server.refuse = {"slow@ours.example": "450 greylisted, come back"}
+    notify(UserFactory(email="slow@ours.example"), Topic.HANDBACK, "Handed back")
+    assert deliver_outbox() == 0
+    mail_server.refuse = {}
+    with time_machine.travel(timezone.now() + dt.timedelta(minutes=10), tick=False):
+        assert deliver_outbox() == 1
+
+
+def test_a_server_that_does_not_let_us_in_is_an_outage_not_a_refusal(mail_server):
+    mail_server.greeting = "421 too busy"
+    write_mail(3)
+    start = timezone.now()
+    for day in range(20):
+        with time_machine.travel(start + dt.timedelta(days=day), tick=False):
+            assert deliver_outbox() == 0
+    assert OutboxMessage.objects.filter(state=State.WAITING).count() == 3
+
+
+def test_who_was_disabled_while_the_mail_waited_gets_it_no_more():
+    write_mail()
+    message = OutboxMessage.objects.get()
+    message.user.is_active = False
+    message.user.save()
+    assert deliver_outbox() == 0
+    assert mail.outbox == []
+    message.refresh_from_db()
+    assert (message.state, message.last_error[:9]) == (State.FAILED, "Not sent:")
+
+
 def test_a_sender_that_died_leaves_its_mail_to_the_next_one():
     write_mail()
     claimed = services._claim()
