@@ -1,6 +1,7 @@
 """What monitors and administrators are told."""
 
-from typing import Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from django.test import Client
@@ -10,6 +11,9 @@ from retention.celery import ring_everything
 from retention.selectors.status import get_broker, get_status
 from tests.conftest import WorkerProcess
 from tests.factories import UserFactory
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
 
 
 def test_the_process_answers_a_stranger_without_asking_the_database(
@@ -51,3 +55,15 @@ def test_tasks_nobody_takes_are_counted(no_tasks: None) -> None:
     ring_everything()
     lengths = {queue.name: queue.length for queue in get_broker().queues}
     assert lengths["default"] > 0
+
+
+@pytest.mark.parametrize("dark", [False, True])
+def test_the_status_page_is_accessible(
+    page_for: Callable[..., "Page"], axe: Callable[["Page"], list[str]], no_tasks: None, dark: bool
+) -> None:
+    ring_everything()
+    page = page_for(UserFactory(role=Role.ADMINISTRATOR), dark=dark)
+    page.goto("/status/")
+    assert page.get_by_role("heading", name="Status").is_visible()
+    assert page.get_by_text("No worker answers").is_visible()
+    assert axe(page) == []
