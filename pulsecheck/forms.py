@@ -26,10 +26,20 @@ def date_input() -> forms.DateInput:
     return forms.DateInput(format="%Y-%m-%d", attrs={"type": "date"})
 
 
+class SubmissionField(forms.UUIDField):
+    """Nobody types it, so nobody could mend it: what is no number counts as none."""
+
+    def to_python(self, value: Any) -> uuid.UUID | None:
+        try:
+            return super().to_python(value)
+        except forms.ValidationError:
+            return None
+
+
 class SubmittedOnce(forms.Form):
     """Carries a number of its own, so that a form sent twice counts once."""
 
-    submission = forms.UUIDField(widget=forms.HiddenInput, required=False)
+    submission = SubmissionField(widget=forms.HiddenInput, required=False)
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)

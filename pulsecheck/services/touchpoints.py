@@ -133,7 +133,8 @@ def snooze_touchpoint(touchpoint: Touchpoint, user: User, until: dt.date, reason
     pulse check."""
     touchpoint = _locked(touchpoint)
     today = company_today()
-    if touchpoint.state != TouchpointState.PLANNED or touchpoint.due_on == until:
+    day = business_calendar(get_company().country).on_or_after(until)
+    if touchpoint.state != TouchpointState.PLANNED or (touchpoint.snoozed_from and touchpoint.due_on == day):
         return touchpoint
     latest = _latest_day(touchpoint, today)
     if not today < until <= latest:
@@ -141,7 +142,7 @@ def snooze_touchpoint(touchpoint: Touchpoint, user: User, until: dt.date, reason
             f"Choose a day after today and no later than {day_words(latest)}, so that a year is kept."
         )
     touchpoint.snoozed_from = touchpoint.snoozed_from or touchpoint.due_on
-    touchpoint.due_on = business_calendar(get_company().country).on_or_after(until)
+    touchpoint.due_on = day
     touchpoint.note = reason[:300]
     touchpoint.save()
     write_audit(user, "snooze_touchpoint", touchpoint, until=touchpoint.due_on, reason=reason)
