@@ -351,10 +351,13 @@ class Importer:
         self.reporter.report("saving", self.rows, self.refused, now=True)
         self.is_held_back = self.options.all_or_nothing and self.refused > 0
         if not self.run_row.is_dry_run and not self.is_held_back:
-            self.merge.write(self.run_row.pk)
+            self.merge.write(self.run_row.pk, lambda: self._report("saving"))
             if counts.created >= ANALYZE_FROM:
                 self.cursor.execute(f"ANALYZE {MODELS[self.kind.name]._meta.db_table}")
         return counts
+
+    def _report(self, doing: str) -> None:
+        self.reporter.report(doing, self.rows, self.refused)
 
     def _finish(self, counts: Counts) -> None:
         """Store the outcome in the transaction of the data: both are there, or neither."""

@@ -10,7 +10,7 @@ Identifiers in the SQL come from this file and the schema, never from a file or 
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -62,6 +62,7 @@ NEW_ROW = {
 FIELDS = {"sku": "product_id", "order": "order_id"}
 SAME = -1
 EXAMPLES = 5
+PART = 250_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +139,7 @@ class Merge:
 
     def prepare(self) -> None:
         """Make the temporary tables of this run."""
-        self.cursor.execute("SET LOCAL work_mem = '256MB'")
+        self.cursor.execute("SET LOCAL work_mem = '96MB'")
         self.cursor.execute("SET LOCAL client_min_messages = 'warning'")
         for table in ("import_rows", "import_resolved", "import_repeats", "import_changed", "import_refused"):
             self.cursor.execute(f"DROP TABLE IF EXISTS pg_temp.{table}")
@@ -439,17 +440,31 @@ class Merge:
 
     # Writing ------------------------------------------------------------------------------------------------
 
-    def write(self, run_id: int) -> None:
-        """Create and change the rows in the tables; what was there before is kept for the way back."""
+    def write(self, run_id: int, tick: Callable[[], None]) -> None:
+        """Create and change the rows in the tables; what was there before is kept for the way back. `tick` is called
+        now and then."""
         parameters: dict[str, str | int] = {"source": self.source, "currency": self.currency, "run": run_id}
         if self.create_accounts:
             self.cursor.execute(self._create_accounts_sql(), parameters)
             self.cursor.execute("ANALYZE accounts_account")
         self._keep_before(run_id)
         self.cursor.execute(self._update_sql(), parameters)
-        self.cursor.execute(self._insert_sql(), parameters)
+        self._insert_new(parameters, tick)
         if "parent" in self.names:
             self.cursor.execute(PARENTS_SQL, parameters)
+
+    def _insert_new(self, parameters: dict[str, str | int], tick: Callable[[], None]) -> None:
+        """The new rows, a part at a time with their references checked at once: left to the commit, the checks of
+        ten million rows would wait in memory."""
+        self.cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
+        if self.staged > PART:
+            self.cursor.execute("CREATE INDEX ON import_resolved (line)")
+        self.cursor.execute("SELECT COALESCE(min(line), 1), COALESCE(max(line), 0) FROM import_resolved")
+        first, last = self.cursor.fetchone()
+        for start in range(first, last + 1, PART):
+            self.cursor.execute(self._insert_sql(), parameters | {"start": start, "end": start + PART})
+            tick()
+        self.cursor.execute("SET CONSTRAINTS ALL DEFERRED")
 
     def _new_accounts(self) -> str:
         currency = "min(c_currency)" if "currency" in self.names and self._has_account_currency else "NULL"
@@ -514,7 +529,8 @@ class Merge:
         fields = ", ".join(f'"{name}"' for name in values)
         return (
             f"INSERT INTO {self.table} ({fields}) SELECT {', '.join(values.values())} FROM import_resolved r"
-            f" {self._made_join()} WHERE r.problem IS NULL AND r.target_id IS NULL ORDER BY r.line"
+            f" {self._made_join()} WHERE r.problem IS NULL AND r.target_id IS NULL"
+            " AND r.line >= %(start)s AND r.line < %(end)s ORDER BY r.line"
         )
 
     def _new_row(self) -> dict[str, str]:
