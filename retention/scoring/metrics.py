@@ -4,7 +4,6 @@ from dataclasses import asdict, dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import rankdata
 
 Floats = NDArray[np.float64]
 
@@ -41,8 +40,15 @@ def auc(y: Floats, score: Floats) -> float:
     negatives = len(y) - positives
     if not positives or not negatives:
         return 0.5
-    ranks = rankdata(score)
+    ranks = _mean_ranks(score)
     return float((ranks[y > 0].sum() - positives * (positives + 1) / 2) / (positives * negatives))
+
+
+def _mean_ranks(values: Floats) -> Floats:
+    """Ranks from 1, equal values sharing the mean of theirs; scipy.stats has it too, at a second per process start."""
+    _, place, count = np.unique(values, return_inverse=True, return_counts=True)
+    last = np.cumsum(count)
+    return (last - (count - 1) / 2)[place]
 
 
 def average_precision(y: Floats, score: Floats) -> float:
