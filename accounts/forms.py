@@ -337,7 +337,7 @@ class ExchangeRateForm(forms.Form):
         self.fields["currency"].widget.attrs |= {"placeholder": "USD", "autocapitalize": "characters"}
         if row is not None:
             self.fields["currency"].disabled = True
-            self.initial |= {"currency": row.currency, "rate": row.rate.normalize()}
+            self.initial["currency"], self.initial["rate"] = row.currency, row.rate.normalize()
 
     def clean_currency(self) -> str:
         code = _currency_code(self.cleaned_data["currency"])

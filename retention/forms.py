@@ -74,7 +74,7 @@ class PercentField(forms.DecimalField):
     def prepare_value(self, value: Any) -> Any:
         return f"{value * 100:.4g}" if isinstance(value, float) else value
 
-    def clean(self, value: Any) -> float | None:  # type: ignore[override]
+    def clean(self, value: Any) -> float | None:
         percent = super().clean(value)
         return None if percent is None else float(percent / Decimal(100))
 

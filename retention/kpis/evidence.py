@@ -53,9 +53,9 @@ def evidence_of(terms: Terms, part: Ints | None = None) -> Evidence:
 
 
 def pack(arrays: Mapping[str, NDArray[Any]]) -> bytes:
-    """Named arrays as .npz, compressed."""
+    """Named arrays as .npz; the database compresses what it stores."""
     out = io.BytesIO()
-    np.savez_compressed(out, allow_pickle=False, **dict(arrays))
+    np.savez(out, allow_pickle=False, **dict(arrays))
     return out.getvalue()
 
 

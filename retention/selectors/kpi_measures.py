@@ -67,6 +67,7 @@ class Reader:
         self.pulses = records.load_touches(self.book, self.frame, records.PULSES)
         self.contacts = records.load_touches(self.book, self.frame, records.CONTACTS)
         self.handbacks = records.load_handbacks(self.book, self.frame, self.contracts, self.horizon_days)
+        self._worth: dict[dt.date, Floats] = {}
 
     @cached_property
     def horizon_days(self) -> int:
@@ -98,6 +99,11 @@ class Reader:
     # -- revenue kept ---------------------------------------------------
     def worth(self, day: dt.date) -> Floats:
         """(A,) money a year at the end of `day`: contracts in force, and what was bought in the 12 months up to it."""
+        if day not in self._worth:
+            self._worth[day] = self._worth_at(day)
+        return self._worth[day]
+
+    def _worth_at(self, day: dt.date) -> Floats:
         values, _ = records.contract_values_at(self.book, self.contracts, day_number(day))
         bought = self.purchases.between(day_number(months_before(day, 12)), day_number(day))
         return values + np.where(self.book.is_repeat, bought, 0.0)
@@ -253,21 +259,20 @@ class Reader:
         before, after = self.worth(t0), self.worth(day)
         stopped = (before > 0) & (after <= 0)
         money = np.where(stopped, before, 0.0)
-        code = np.where(stopped, UNKNOWN, "").astype("U60")
-        for row, reason, worth in self._recorded_losses(day_number(t0), day_number(day)):
-            code[row], money[row] = reason, worth
-        names, part = np.unique(code, return_inverse=True)
-        left = code != ""
+        losses = self._recorded_losses(day_number(t0), day_number(day))
+        parts = sorted({UNKNOWN} | {reason for _, reason, _ in losses})
+        part = np.where(stopped, parts.index(UNKNOWN), -1)
+        for row, reason, worth in losses:
+            part[row], money[row] = parts.index(reason), worth
+        left = part >= 0
 
         def detail(rows: Ints | None) -> dict[str, Any]:
             chosen = np.flatnonzero(left) if rows is None else rows[left[rows]]
-            lines = pareto(Loss(str(code[row]), float(money[row])) for row in chosen)
+            lines = pareto(Loss(parts[part[row]], float(money[row])) for row in chosen)
             return {"lines": [asdict(line) for line in lines]}
 
-        terms = amount(money, left)
-        parts = tuple(str(name) for name in names)
         start = t0 + dt.timedelta(days=1)
-        return Measured("churn_reasons", start, terms, "", detail, part.reshape(-1), parts)
+        return Measured("churn_reasons", start, amount(money, left), "", detail, part, tuple(parts))
 
     def _recorded_losses(self, t0: int, t1: int) -> list[tuple[int, str, float]]:
         """(account, reason, a year's worth) of contracts ended and handbacks lost in (t0, t1], oldest first."""

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from accounts.models.account import BillingMode
 from accounts.selectors import get_company
 from pulsecheck.models import CadencePolicy
+from retention.datasets import copy_to_array
 from retention.kpis.periods import EPOCH
 from retention.kpis.revenue import NEVER, contract_values
 from retention.kpis.saves import Episodes
@@ -82,6 +83,18 @@ def _columns(sql: str, parameters: dict[str, Any], types: Sequence[type | str]) 
         rows = cursor.fetchall()
     columns = zip(*rows, strict=True) if rows else [()] * len(types)
     return [np.array(column, dtype=kind) for column, kind in zip(columns, types, strict=True)]
+
+
+def _numbers(sql: str, parameters: dict[str, Any], columns: dict[str, str]) -> list[NDArray[Any]]:
+    """The columns of a query that selects numbers only, by binary COPY: `columns` is name -> "int" or "float"."""
+    with connection.cursor() as cursor:
+        query = cursor.mogrify(sql, parameters)
+    text = query.decode() if isinstance(query, bytes) else query
+    casts = ", ".join(f"{name}::{'bigint' if kind == 'int' else 'float8'}" for name, kind in columns.items())
+    wire = {name: ">i8" if kind == "int" else ">f8" for name, kind in columns.items()}
+    rows = copy_to_array(f"SELECT {casts} FROM ({text}) AS found", wire)  # noqa: S608
+    kinds = {"int": np.int64, "float": np.float64}
+    return [rows[name].astype(kinds[kind]) for name, kind in columns.items()]
 
 
 def make_frame(ends: Sequence[int]) -> Frame:
@@ -160,35 +173,35 @@ class Purchases:
 
 def load_purchases(book: Book, frame: Frame) -> Purchases:
     """Stretch k covers the time from the end of the k-th day of the frame (1-based) back to that of the one before."""
-    ids, stretch, revenue = _columns(
+    ids, stretch, revenue = _numbers(
         f"""
-        SELECT o.account_id, width_bucket(o.ordered_at, %(ends)s::timestamptz[]) + 1,
-               sum(round(o.amount * {IN_COMPANY.format(table="o")}, 2))::float8
+        SELECT o.account_id AS account, width_bucket(o.ordered_at, %(ends)s::timestamptz[]) + 1 AS stretch,
+               sum(round(o.amount * {IN_COMPANY.format(table="o")}, 2)) AS revenue
         FROM accounts_order o {RATES.format(table="o")}
         WHERE {BOUGHT} AND o.ordered_at < %(end)s AND (o.currency = %(currency)s OR rate.rate IS NOT NULL)
         GROUP BY 1, 2
         """,  # noqa: S608 - only constants of this module are put in
         {"ends": frame.ends(), "end": frame.ends()[-1], "currency": frame.currency},
-        (int, int, float),
+        {"account": "int", "stretch": "int", "revenue": "float"},
     )
     first, second = _first_days(book, frame)
-    return Purchases(frame, book.rows_of(ids), stretch.astype(np.int64), revenue, first, second)
+    return Purchases(frame, book.rows_of(ids), stretch, revenue, first, second)
 
 
 def _first_days(book: Book, frame: Frame) -> tuple[Ints, Ints]:
     """The first and second day on which each account ordered."""
-    ids, first, second = _columns(
+    ids, first, second = _numbers(
         f"""
         WITH days AS (
             SELECT o.account_id, (o.ordered_at AT TIME ZONE %(zone)s)::date AS day
             FROM accounts_order o WHERE {BOUGHT} AND o.amount > 0 AND o.ordered_at < %(end)s GROUP BY 1, 2
         ), starts AS (SELECT account_id, min(day) AS day FROM days GROUP BY 1)
-        SELECT s.account_id, s.day - DATE '1970-01-01',
-               coalesce(min(d.day) FILTER (WHERE d.day > s.day) - DATE '1970-01-01', %(never)s)
+        SELECT s.account_id AS account, s.day - DATE '1970-01-01' AS first,
+               coalesce(min(d.day) FILTER (WHERE d.day > s.day) - DATE '1970-01-01', %(never)s) AS second
         FROM starts s JOIN days d USING (account_id) GROUP BY 1, s.day
         """,  # noqa: S608
         {"zone": frame.zone.key, "end": frame.ends()[-1], "never": int(NEVER)},
-        (int, int, int),
+        {"account": "int", "first": "int", "second": "int"},
     )
     rows = book.rows_of(ids)
     return _spread(book.size, rows, first), _spread(book.size, rows, second)
@@ -245,19 +258,19 @@ class Counts:
 
 def load_deliveries(book: Book, frame: Frame) -> Counts:
     """Orders with a promised day, delivered or overdue."""
-    ids, stretch, on_time, deliveries = _columns(
+    ids, stretch, on_time, deliveries = _numbers(
         """
-        SELECT account_id, width_bucket(promised_on, %(dates)s::date[]) + 1,
-               count(*) FILTER (WHERE delivered_on <= promised_on)::float8, count(*)::float8
+        SELECT account_id AS account, width_bucket(promised_on, %(dates)s::date[]) + 1 AS stretch,
+               count(*) FILTER (WHERE delivered_on <= promised_on) AS on_time, count(*) AS deliveries
         FROM accounts_order
         WHERE promised_on < %(end)s AND status <> 'cancelled' AND amount > 0
               AND (delivered_on IS NOT NULL OR status = 'placed')
         GROUP BY 1, 2
         """,
         {"dates": frame.dates(), "end": frame.dates()[-1]},
-        (int, int, float, float),
+        {"account": "int", "stretch": "int", "on_time": "float", "deliveries": "float"},
     )
-    return Counts(frame, book.rows_of(ids), stretch.astype(np.int64), on_time, deliveries)
+    return Counts(frame, book.rows_of(ids), stretch, on_time, deliveries)
 
 
 @dataclass(frozen=True)
@@ -311,16 +324,16 @@ CONTACTS = (
 
 def load_touches(book: Book, frame: Frame, events: str) -> Touches:
     """`events` is PULSES or CONTACTS."""
-    ids, stretch, day = _columns(
+    ids, stretch, day = _numbers(
         f"""
-        SELECT account_id, width_bucket(moment, %(ends)s::timestamptz[]) + 1,
-               max((moment AT TIME ZONE %(zone)s)::date) - DATE '1970-01-01'
+        SELECT account_id AS account, width_bucket(moment, %(ends)s::timestamptz[]) + 1 AS stretch,
+               max((moment AT TIME ZONE %(zone)s)::date) - DATE '1970-01-01' AS day
         FROM ({events}) AS event WHERE moment < %(end)s GROUP BY 1, 2
         """,  # noqa: S608
         {"ends": frame.ends(), "zone": frame.zone.key, "end": frame.ends()[-1]},
-        (int, int, int),
+        {"account": "int", "stretch": "int", "day": "int"},
     )
-    return Touches(frame, book.rows_of(ids), stretch.astype(np.int64), day.astype(np.int64), book.size)
+    return Touches(frame, book.rows_of(ids), stretch, day, book.size)
 
 
 @dataclass(frozen=True)

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from django.core.cache import cache
+
 from accounts.models import ChurnReason, ExchangeRate, Team, User
 from accounts.selectors import get_company, unknown_currencies
 from pulsecheck.models import CadencePolicy
 from retention.models import Definition
 from retention.selectors.definitions import tier_policy_in_force
+
+# Looking through all orders takes a second where there are millions; the page of the rates always does.
+MISSING_RATES, MISSING_SECONDS = "missing-rates", 120
 
 
 @dataclass(frozen=True)
@@ -66,7 +71,7 @@ def _company() -> Section:
 
 
 def _rates() -> Section:
-    missing = sorted(unknown_currencies())
+    missing = sorted(cache.get_or_set(MISSING_RATES, unknown_currencies, MISSING_SECONDS) or ())
     warning = f"No rate for {', '.join(missing)}." if missing else ""
     count = ExchangeRate.objects.count()
     now = f"{count} {'rate' if count == 1 else 'rates'}" if count else "One currency"

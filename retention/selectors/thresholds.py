@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
+from django.db.models import Count, Sum
 from numpy.typing import NDArray
 
 from accounts.models import Account, User
@@ -86,7 +87,7 @@ class ScoredBook:
             self.value,
             self.silence,
             self.gap,
-            self.purchases,
+            self.purchases.astype(np.float64),
             self.run.horizon_days,
             tier_rules(policy),
             self.run.model is None or self.run.model.has_signal,
@@ -135,6 +136,23 @@ def scored_book() -> ScoredBook | None:
     """The newest published scores; None before the first run."""
     run = latest_run()
     return ScoredBook(ScoreRun.objects.select_related("model").get(pk=run.pk)) if run else None
+
+
+def tiers_now() -> list[Change]:
+    """The newest scores by tier as they stand; empty before the first run."""
+    run = latest_run()
+    if run is None:
+        return []
+    rows = Score.objects.filter(as_of=run.as_of).order_by().values_list("tier")
+    found = {
+        tier: (count, float(money))
+        for tier, count, money in rows.annotate(count=Count("pk"), money=Sum("revenue_at_risk_company"))
+    }
+    changes = []
+    for key, label in Tier.choices:
+        count, money = found.get(key, (0, 0.0))
+        changes.append(Change(key, label, count, count, money, money))
+    return changes
 
 
 def preview_tiers(policy: TierPolicy) -> list[Change]:

@@ -76,7 +76,9 @@ def tiers(request: SignedIn) -> HttpResponse:
         changed = save_tier_policy(request.user, form.save(commit=False))
         messages.success(request, f"Saved. {changed:,} accounts changed their tier.")
         return redirect("retention:tiers")
-    changes = [] if form.errors else thresholds.preview_tiers(form.instance)
+    changes = thresholds.tiers_now()
+    if request.method == "POST":
+        changes = [] if form.errors else thresholds.preview_tiers(form.instance)
     history = TierPolicy.objects.select_related("created_by").order_by("-pk")[:20]
     return _with_preview(request, form, "tiers", changes, {"history": history})
 
