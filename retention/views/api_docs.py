@@ -9,6 +9,7 @@ from typing import Any
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
+from django.views.decorators.http import require_GET
 from drf_spectacular.generators import SchemaGenerator
 
 METHODS = ("get", "post", "put", "patch", "delete")
@@ -43,6 +44,7 @@ class GroupDoc:
     calls: tuple[CallDoc, ...]
 
 
+@require_GET
 def api_docs(request: HttpRequest) -> HttpResponse:
     """Every call with its parameters, body and answer."""
     context = {"groups": _groups(), "base_url": settings.BASE_URL}

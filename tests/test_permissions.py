@@ -1,0 +1,415 @@
+"""Who may open what: every address of the application, with GET and POST, for everybody.
+
+The addresses come from the url resolver, and one that has no row in TABLE fails. A row says who may GET and who may
+POST; everybody else must get what a stranger gets: 404 on a page, the sign-in page when not signed in, and on the API
+404 (not theirs), 403 (not their role's business) or 401. Whoever may must not be refused, whatever else the answer says.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from django.core.cache import cache
+from django.db import transaction
+from django.http import HttpResponseBase
+from django.test import Client
+from django.urls import URLPattern, URLResolver, get_resolver, reverse
+from django.utils import timezone
+
+from accounts.models import ApiToken, ChurnReason, ExchangeRate, ImportRun
+from accounts.models.imports import ImportState
+from retention.services.kpis import record_kpis
+from tests.factories import (
+    AccountFactory,
+    Cast,
+    ContactFactory,
+    ContractFactory,
+    EnquiryFactory,
+    HandbackFactory,
+    IssueFactory,
+    NotificationFactory,
+    OrderFactory,
+    PromiseFactory,
+    PulseCheckFactory,
+    ScoreFactory,
+    TouchpointFactory,
+    date_ago,
+    make_cast,
+)
+
+# ── everybody ──────────────────────────────────────────────────────────
+SIGNED_IN = frozenset(
+    "owner teammate manager stranger other_manager marketing administrator".split()  # noqa: SIM905
+)
+# Not signed in as far as pages go: a visitor, somebody who may not sign in any more, and programs with a token.
+OUTSIDE = frozenset({"anonymous", "disabled", "token", "stranger_token", "disabled_token"})
+EVERYBODY = SIGNED_IN | OUTSIDE
+
+NOBODY: frozenset[str] = frozenset()
+CARERS = SIGNED_IN - {"marketing"}
+LEADERS = frozenset({"manager", "other_manager", "administrator"})
+ADMINISTRATORS = frozenset({"administrator"})
+KPI_READERS = LEADERS | {"marketing"}
+# Who sees the account of the cast, and who of them may act on it.
+SEE_IT = SIGNED_IN - {"stranger", "other_manager"}
+CARE_FOR_IT = SEE_IT - {"marketing"}
+LEAD_IT = SEE_IT & LEADERS
+ITS_OWNER = frozenset({"owner"})
+
+API_ALL = SIGNED_IN | {"token", "stranger_token"}
+API_SEE_IT = SEE_IT | {"token"}
+API_CARE_FOR_IT = CARE_FOR_IT | {"token"}
+
+
+@dataclass(frozen=True)
+class Row:
+    """`get` and `post` name who may; `record` is the kind of record the address needs ("?account": in its query)."""
+
+    get: frozenset[str] = NOBODY
+    post: frozenset[str] = NOBODY
+    record: str = ""
+    arguments: tuple[tuple[str, Any], ...] = ()
+    is_api: bool = False
+
+
+def page(
+    get: frozenset[str] = NOBODY, post: frozenset[str] = NOBODY, record: str = "", **arguments: Any
+) -> Row:
+    return Row(get, post, record, tuple(arguments.items()))
+
+
+def api(get: frozenset[str] = NOBODY, post: frozenset[str] = NOBODY, record: str = "") -> Row:
+    return Row(get, post, record, is_api=True)
+
+
+TABLE: dict[str, Row] = {
+    # signing in and out, health
+    "accounts:sign_in": page(EVERYBODY, EVERYBODY),
+    "accounts:sign_out": page(NOBODY, SIGNED_IN),
+    "accounts:set_password": page(EVERYBODY, EVERYBODY, uidb64="MQ", token="abc-def"),
+    "retention:healthz": page(EVERYBODY, NOBODY),
+    "retention:readyz": page(EVERYBODY, NOBODY),
+    # every day
+    "retention:today": page(SIGNED_IN, NOBODY),
+    "retention:search": page(SIGNED_IN, NOBODY),
+    "retention:suggest": page(SIGNED_IN, NOBODY),
+    "retention:at_risk": page(CARERS, NOBODY),
+    "retention:at_risk_bulk": page(NOBODY, CARERS),
+    "retention:at_risk_export": page(CARERS, NOBODY, form="csv"),
+    "retention:accounts": page(SIGNED_IN, NOBODY),
+    "retention:accounts_export": page(SIGNED_IN, NOBODY, form="csv"),
+    # one account
+    "retention:account": page(SEE_IT, NOBODY, "account"),
+    "retention:log_interaction": page(NOBODY, CARE_FOR_IT, "account"),
+    "retention:make_promise": page(NOBODY, CARE_FOR_IT, "account"),
+    "retention:open_issue": page(NOBODY, CARE_FOR_IT, "account"),
+    "retention:put_off": page(NOBODY, CARE_FOR_IT, "account"),
+    "retention:dismiss": page(NOBODY, CARE_FOR_IT, "account"),
+    "retention:answer_enquiry": page(NOBODY, CARE_FOR_IT, "enquiry"),
+    "retention:keep_promise": page(NOBODY, CARE_FOR_IT, "promise"),
+    "retention:resolve_issue": page(NOBODY, CARE_FOR_IT, "issue"),
+    "retention:contact_left": page(NOBODY, CARE_FOR_IT, "contact"),
+    "retention:disclose_terms": page(NOBODY, CARE_FOR_IT, "contract"),
+    # handbacks and pulse checks
+    "pulsecheck:handbacks": page(CARERS, NOBODY),
+    "pulsecheck:new_handback": page(CARE_FOR_IT, CARE_FOR_IT, "?account"),
+    "pulsecheck:handback": page(CARE_FOR_IT, NOBODY, "handback"),
+    "pulsecheck:accept": page(NOBODY, CARE_FOR_IT, "handback"),
+    "pulsecheck:decline": page(NOBODY, CARE_FOR_IT, "handback"),
+    "pulsecheck:reassign": page(NOBODY, LEAD_IT, "handback"),
+    "pulsecheck:log_attempt": page(NOBODY, CARE_FOR_IT, "handback"),
+    "pulsecheck:close": page(NOBODY, CARE_FOR_IT, "handback"),
+    "pulsecheck:pulse_due": page(CARERS, NOBODY),
+    "pulsecheck:skip": page(CARE_FOR_IT, CARE_FOR_IT, "touchpoint"),
+    "pulsecheck:snooze": page(CARE_FOR_IT, CARE_FOR_IT, "touchpoint"),
+    "pulsecheck:unsnooze": page(NOBODY, CARE_FOR_IT, "touchpoint"),
+    "pulsecheck:finish_step": page(NOBODY, CARE_FOR_IT, "pulse"),
+    "pulsecheck:log_pulse": page(CARE_FOR_IT, CARE_FOR_IT, "account"),
+    # figures
+    "retention:kpis": page(KPI_READERS, NOBODY),
+    "retention:kpis_export": page(KPI_READERS, NOBODY, form="csv"),
+    "retention:kpi": page(KPI_READERS, NOBODY, name="save_rate"),
+    "retention:kpi_export": page(KPI_READERS, NOBODY, name="save_rate", form="csv"),
+    # imports
+    "accounts:imports": page(LEADERS, NOBODY),
+    "accounts:new_import": page(LEADERS, LEADERS),
+    "accounts:import": page(LEADERS, NOBODY, "import"),
+    "accounts:import_columns": page(NOBODY, LEADERS, "import"),
+    "accounts:import_start": page(NOBODY, LEADERS, "import"),
+    "accounts:import_cancel": page(NOBODY, LEADERS, "import"),
+    "accounts:import_undo": page(NOBODY, LEADERS, "import"),
+    "accounts:import_rejected": page(LEADERS, NOBODY, "import"),
+    # one's own things
+    "notifications:inbox": page(SIGNED_IN, NOBODY),
+    "notifications:read_all": page(NOBODY, SIGNED_IN),
+    "notifications:read": page(NOBODY, ITS_OWNER, "notification"),
+    "notifications:preferences": page(SIGNED_IN, SIGNED_IN),
+    "accounts:tokens": page(SIGNED_IN, SIGNED_IN),
+    "accounts:revoke_token": page(NOBODY, ITS_OWNER, "token"),
+    # administration
+    "retention:load_sample": page(NOBODY, ADMINISTRATORS),
+    "retention:remove_sample": page(NOBODY, ADMINISTRATORS),
+    "retention:settings": page(ADMINISTRATORS, NOBODY),
+    "retention:definitions": page(ADMINISTRATORS, NOBODY),
+    "retention:definition": page(ADMINISTRATORS, ADMINISTRATORS),
+    "retention:tiers": page(ADMINISTRATORS, ADMINISTRATORS),
+    "retention:cadence": page(ADMINISTRATORS, ADMINISTRATORS),
+    "retention:status": page(ADMINISTRATORS, NOBODY),
+    "retention:run_progress": page(ADMINISTRATORS, NOBODY),
+    "retention:score_now": page(NOBODY, ADMINISTRATORS),
+    "accounts:people": page(ADMINISTRATORS, NOBODY),
+    "accounts:new_person": page(ADMINISTRATORS, ADMINISTRATORS),
+    "accounts:person": page(ADMINISTRATORS, ADMINISTRATORS, "person"),
+    "accounts:person_link": page(NOBODY, ADMINISTRATORS, "person"),
+    "accounts:disable_person": page(NOBODY, ADMINISTRATORS, "person"),
+    "accounts:enable_person": page(NOBODY, ADMINISTRATORS, "person"),
+    "accounts:person_left": page(ADMINISTRATORS, ADMINISTRATORS, "person"),
+    "accounts:teams": page(ADMINISTRATORS, NOBODY),
+    "accounts:new_team": page(ADMINISTRATORS, ADMINISTRATORS),
+    "accounts:team": page(ADMINISTRATORS, ADMINISTRATORS, "team"),
+    "accounts:delete_team": page(NOBODY, ADMINISTRATORS, "team"),
+    "accounts:company": page(ADMINISTRATORS, ADMINISTRATORS),
+    "accounts:rates": page(ADMINISTRATORS, ADMINISTRATORS),
+    "accounts:rate": page(ADMINISTRATORS, ADMINISTRATORS, "rate"),
+    "accounts:delete_rate": page(NOBODY, ADMINISTRATORS, "rate"),
+    "accounts:churn_reasons": page(ADMINISTRATORS, NOBODY),
+    "accounts:new_churn_reason": page(ADMINISTRATORS, ADMINISTRATORS),
+    "accounts:churn_reason": page(ADMINISTRATORS, ADMINISTRATORS, "churn_reason"),
+    # the API
+    "retention:api_docs": page(SIGNED_IN, NOBODY),
+    "api:schema": api(API_ALL),
+    "api:account-list": api(API_ALL),
+    "api:account-detail": api(API_SEE_IT, NOBODY, "account"),
+    "api:account-bulk": api(NOBODY, LEADERS),
+    "api:account-score-list": api(API_SEE_IT, NOBODY, "account_id"),
+    "api:contact-list": api(API_ALL),
+    "api:contact-detail": api(API_SEE_IT, NOBODY, "contact"),
+    "api:contact-bulk": api(NOBODY, LEADERS),
+    "api:order-list": api(API_ALL),
+    "api:order-detail": api(API_SEE_IT, NOBODY, "order"),
+    "api:order-bulk": api(NOBODY, LEADERS),
+    "api:contract-list": api(API_ALL),
+    "api:contract-detail": api(API_SEE_IT, NOBODY, "contract"),
+    "api:contract-bulk": api(NOBODY, LEADERS),
+    "api:score-list": api(API_ALL),
+    "api:handback-list": api(API_ALL),
+    "api:handback-detail": api(API_SEE_IT, NOBODY, "handback"),
+    "api:handback-accept": api(NOBODY, API_CARE_FOR_IT, "handback"),
+    "api:handback-decline": api(NOBODY, API_CARE_FOR_IT, "handback"),
+    "api:handback-attempts": api(NOBODY, API_CARE_FOR_IT, "handback"),
+    "api:handback-close": api(NOBODY, API_CARE_FOR_IT, "handback"),
+    "api:pulse-check-list": api(API_ALL, API_ALL - {"marketing"}),
+    "api:pulse-check-detail": api(API_SEE_IT, NOBODY, "pulse"),
+}
+
+
+# ── every address there is ─────────────────────────────────────────────
+def named_urls(resolver: URLResolver, namespace: str = "") -> Iterator[str]:
+    for pattern in resolver.url_patterns:
+        if isinstance(pattern, URLResolver):
+            inner = ":".join(part for part in (namespace, pattern.namespace) if part)
+            yield from named_urls(pattern, inner)
+        elif isinstance(pattern, URLPattern):
+            yield f"{namespace}:{pattern.name}" if namespace else str(pattern.name or pattern.pattern)
+
+
+ALL_URLS = sorted(set(named_urls(get_resolver())))
+# Django's emergency admin: one rule for all of it, below.
+# The admin's own sign-in and sign-out and the script with its texts are open by nature; "None" is its own 404.
+OPEN_ADMIN_URLS = {"admin:login", "admin:logout", "admin:jsi18n", "admin:None"}
+ADMIN_URLS = [name for name in ALL_URLS if name.startswith("admin:") and name not in OPEN_ADMIN_URLS]
+OUR_URLS = [name for name in ALL_URLS if not name.startswith("admin:")]
+
+
+def test_every_address_has_a_row_and_every_row_an_address() -> None:
+    assert sorted(set(OUR_URLS) - set(TABLE)) == [], "say in TABLE who may open these"
+    assert sorted(set(TABLE) - set(OUR_URLS)) == [], "these addresses are gone"
+
+
+# ── the world they are tried in ────────────────────────────────────────
+@dataclass(frozen=True)
+class World:
+    cast: Cast
+    ids: dict[str, int]
+    secrets: dict[str, str]
+
+
+@pytest.fixture
+def world(db: None) -> World:
+    """One record of every kind, all of the account that the strangers of the cast must not see."""
+    cache.clear()
+    cast = make_cast()
+    account, owner = cast.account, cast.owner
+    ScoreFactory(account=account)
+    AccountFactory(name="Gasthof Linde", original_salesperson=cast.stranger)
+    token, secret = ApiToken.objects.issue(owner, "shop")
+    now = timezone.now()
+    run = ImportRun.objects.create(
+        kind="orders", file_name="orders.csv", state=ImportState.DONE, started_at=now, finished_at=now
+    )
+    record_kpis(date_ago(1))
+    records = {
+        "account": account,
+        "account_id": account,
+        "contact": ContactFactory(account=account),
+        "order": OrderFactory(account=account),
+        "contract": ContractFactory(account=account),
+        "issue": IssueFactory(account=account),
+        "promise": PromiseFactory(account=account, made_by=owner),
+        "enquiry": EnquiryFactory(account=account),
+        "pulse": PulseCheckFactory(account=account, taken_by=cast.teammate),
+        "touchpoint": TouchpointFactory(account=account),
+        "handback": HandbackFactory(account=account),
+        "notification": NotificationFactory(user=owner),
+        "token": token,
+        "import": run,
+        "person": cast.teammate,
+        "team": cast.team,
+        "rate": ExchangeRate.objects.create(currency="CHF", rate="1.05"),
+        "churn_reason": ChurnReason.objects.get(code="undercut"),
+    }
+    secrets = {
+        "token": secret,
+        "stranger_token": ApiToken.objects.issue(cast.stranger, "shop")[1],
+        "disabled_token": ApiToken.objects.issue(cast.disabled, "shop")[1],
+    }
+    return World(cast, {name: record.pk for name, record in records.items()}, secrets)
+
+
+def client_of(world: World, who: str) -> Client:
+    if who in world.secrets:
+        return Client(raise_request_exception=False, headers={"Authorization": f"Token {world.secrets[who]}"})
+    client = Client(raise_request_exception=False)
+    if who != "anonymous":
+        client.force_login(getattr(world.cast, who))
+    return client
+
+
+def address_of(name: str, world: World) -> str:
+    row = TABLE[name]
+    arguments = dict(row.arguments)
+    if row.record.startswith("?"):
+        field = row.record.removeprefix("?")
+        return f"{reverse(name)}?{field}={world.ids[field]}"
+    if row.record:
+        arguments["account_id" if row.record == "account_id" else "pk"] = world.ids[row.record]
+    return reverse(name, kwargs=arguments)
+
+
+def ask(client: Client, method: str, address: str, is_api: bool) -> HttpResponseBase:
+    """The answer, without its effect: the next one asks in the same world, still signed in."""
+    cookies = client.cookies.copy()
+    send: Callable[..., HttpResponseBase] = client.get if method == "get" else client.post
+    body = {"content_type": "application/json", "data": {}} if is_api and method == "post" else {}
+    with transaction.atomic():
+        answer = send(address, **body)
+        transaction.set_rollback(True)
+    client.cookies = cookies
+    return answer
+
+
+# ── what is expected ───────────────────────────────────────────────────
+def is_let_in(answer: HttpResponseBase) -> bool:
+    """Served, sent on to a page, or told what is wrong with what was sent."""
+    if answer.status_code == 302:
+        return not answer["Location"].startswith("/sign-in/?next=")
+    return answer.status_code in {200, 201, 204, 400, 409, 410, 422}
+
+
+def is_refused(answer: HttpResponseBase, who: str, row: Row, method: str) -> bool:
+    """As a stranger is: nothing there, or please sign in. 405 says no more than that a page cannot be posted to."""
+    allowed = row.get if method == "get" else row.post
+    if not allowed and answer.status_code == 405:
+        return True
+    if row.is_api:
+        outside = {"anonymous", "disabled", "disabled_token"}
+        return answer.status_code == 401 if who in outside else answer.status_code in _api_refusals(who, row)
+    if who in OUTSIDE:
+        return answer.status_code == 302 and answer["Location"].startswith("/sign-in/?next=")
+    return answer.status_code == 404
+
+
+def _api_refusals(who: str, row: Row) -> set[int]:
+    """403 tells a role that this is none of its business; never a stranger that a record exists."""
+    is_strange = who in {"stranger", "other_manager", "stranger_token"}
+    return {404} if row.record and is_strange else {403, 404}
+
+
+@pytest.mark.parametrize("method", ["get", "post"])
+def test_who_may(world: World, method: str) -> None:
+    """All addresses in one world, so that one look at a failure shows every difference."""
+    clients = {who: client_of(world, who) for who in sorted(EVERYBODY)}
+    wrong = []
+    for name, row in TABLE.items():
+        address = address_of(name, world)
+        allowed = row.get if method == "get" else row.post
+        for who, client in clients.items():
+            answer = ask(client, method, address, row.is_api)
+            is_right = is_let_in(answer) if who in allowed else is_refused(answer, who, row, method)
+            if not is_right:
+                may = "may" if who in allowed else "may not"
+                wrong.append(f"{method.upper()} {address}: {who} {may}, but got {answer.status_code}")
+    assert not wrong, "\n".join(["", *wrong])
+
+
+@pytest.mark.parametrize("method", ["get", "post"])
+def test_the_emergency_admin_is_for_administrators(world: World, method: str) -> None:
+    wrong = []
+    for who in sorted(EVERYBODY - ADMINISTRATORS):
+        client = client_of(world, who)
+        for name in ADMIN_URLS:
+            answer = ask(client, method, _admin_address(name), is_api=False)
+            is_sent_away = answer.status_code == 302 and "/login/" in answer["Location"]
+            if not (is_sent_away or is_refused(answer, "anonymous", TABLE["retention:status"], method)):
+                wrong.append(f"{method.upper()} {name}: {who} got {answer.status_code}")
+    assert not wrong, "\n".join(["", *wrong])
+
+
+def _admin_address(name: str) -> str:
+    """An address of the admin with something in every place of its pattern."""
+    admin = get_resolver().namespace_dict["admin"][1]
+    _, names = admin.reverse_dict.getlist(name.removeprefix("admin:"))[0][0][0]
+    samples = {"app_label": "auth", "object_id": "1", "content_type_id": "1"}
+    return reverse(name, kwargs={key: samples[key] for key in names})
+
+
+@pytest.mark.parametrize("kind", ["account", "contact", "order", "contract", "handback", "pulse-check"])
+def test_a_stranger_cannot_tell_hidden_from_missing(world: World, kind: str) -> None:
+    client = client_of(world, "stranger_token")
+    record = "pulse" if kind == "pulse-check" else kind
+    hidden = client.get(reverse(f"api:{kind}-detail", kwargs={"pk": world.ids[record]}))
+    missing = client.get(reverse(f"api:{kind}-detail", kwargs={"pk": 10**9}))
+    assert hidden.status_code == missing.status_code == 404
+    assert hidden.content == missing.content
+
+
+@pytest.mark.parametrize("who", ["stranger", "other_manager"])
+@pytest.mark.parametrize(
+    "address",
+    [
+        "/accounts/",
+        "/at-risk/",
+        "/search/?q=Seeblick",
+        "/search/suggest/?q=Seeblick",
+        "/handbacks/",
+        "/pulse/",
+        "/",
+    ],
+)
+def test_no_list_names_what_is_hidden(world: World, who: str, address: str) -> None:
+    answer = client_of(world, who).get(address)
+    assert answer.status_code == 200
+    assert "Hotel Seeblick" not in answer.content.decode()
+
+
+@pytest.mark.parametrize("who", ["stranger", "other_manager"])
+@pytest.mark.parametrize(
+    "address", ["/accounts/export.csv", "/at-risk/export.csv", "/kpis/save_rate/accounts.csv"]
+)
+def test_no_export_holds_what_is_hidden(world: World, who: str, address: str) -> None:
+    answer = client_of(world, who).get(address)
+    parts = answer.streaming_content if answer.streaming else [answer.content]  # type: ignore[attr-defined]
+    assert b"Hotel Seeblick" not in b"".join(parts)
