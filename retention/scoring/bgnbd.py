@@ -9,7 +9,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import minimize
 from scipy.special import digamma, expit, gammaln, roots_jacobi
 
 Floats = NDArray[np.float64]
@@ -106,6 +105,8 @@ def fit_bgnbd(
         away = theta - PRIOR_LOG
         strength = pull / patterns.total
         return value + 0.5 * strength * float(away @ away), gradient + strength * away
+
+    from scipy.optimize import minimize  # dear to load, and only a fit needs it
 
     found = minimize(
         objective, first, jac=True, method="L-BFGS-B", bounds=[(-LOG_BOUND, LOG_BOUND)] * 4,

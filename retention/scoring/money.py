@@ -8,7 +8,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import minimize
 from scipy.special import digamma, gammaln
 
 Floats = NDArray[np.float64]
@@ -52,6 +51,8 @@ def fit_gamma_gamma(orders: Floats, mean: Floats) -> GammaGamma:
         return _loss(theta, orders, scaled)
 
     bounds = [(-3.0, LOG_BOUND)] * 3
+    from scipy.optimize import minimize  # dear to load, and only a fit needs it
+
     found = minimize(objective, np.log([2.0, 2.0, 1.0]), jac=True, method="L-BFGS-B", bounds=bounds)
     p, q_above_one, v = np.exp(found.x)
     return GammaGamma(float(p), float(1.0 + q_above_one), float(v * middle))
