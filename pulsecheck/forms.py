@@ -26,10 +26,15 @@ def date_input() -> forms.DateInput:
     return forms.DateInput(format="%Y-%m-%d", attrs={"type": "date"})
 
 
+def in_a_week() -> dt.date:
+    """The working day a week from now, or the next one."""
+    return business_calendar(get_company().country).on_or_after(company_today() + dt.timedelta(days=7))
+
+
 class SubmissionField(forms.UUIDField):
     """Nobody types it, so nobody could mend it: what is no number counts as none."""
 
-    def to_python(self, value: Any) -> uuid.UUID | None:
+    def to_python(self, value: Any) -> uuid.UUID | None:  # type: ignore[override]
         try:
             return super().to_python(value)
         except forms.ValidationError:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
-
 from django import forms
 from django.contrib import messages
 from django.http import HttpResponse
@@ -18,7 +16,7 @@ from accounts.selectors import company_today
 from pulsecheck import services
 from pulsecheck.cadence import day_words
 from pulsecheck.errors import CareError
-from pulsecheck.forms import PulseForm, SkipForm, SnoozeForm
+from pulsecheck.forms import PulseForm, SkipForm, SnoozeForm, in_a_week
 from pulsecheck.models import Handback, PulseCheck, Touchpoint
 from pulsecheck.models.touchpoints import TouchpointState
 from pulsecheck.selectors.pulses import Filters, coverage, due_page, open_steps
@@ -111,8 +109,7 @@ def _next_words(touchpoint: Touchpoint) -> str:
 def snooze(request: SignedIn, pk: int) -> HttpResponse:
     """Put a contact off, with the reason."""
     touchpoint = _touchpoint(request, pk)
-    initial = {"until": company_today() + dt.timedelta(days=7)}
-    form = SnoozeForm(request.POST or None, initial=initial)
+    form = SnoozeForm(request.POST or None, initial={"until": in_a_week()})
     if request.method == "POST" and form.is_valid():
         try:
             moved = services.snooze_touchpoint(touchpoint, request.user, **form.cleaned_data)
