@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import datetime as dt
 import hashlib
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal, InvalidOperation
@@ -33,6 +34,7 @@ RENEWAL_DAYS = 90
 YEAR = 365
 MENU_SECONDS = 300
 TOTALS_SECONDS = 120
+LARGEST = 10**15  # of a figure in a cursor
 
 FACTORS = {
     "pattern": "Silence",
@@ -254,6 +256,8 @@ def after_cursor(rows: QuerySet[Any], sort: Sort, cursor: str, key: str) -> Quer
     try:
         value, last = sort.read(text), int(number)
     except (ValueError, InvalidOperation):
+        return rows
+    if not isinstance(value, str) and not (math.isfinite(value) and abs(value) < LARGEST):
         return rows
     beyond = "lt" if sort.is_descending else "gt"
     behind = Q(**{f"{sort.column}__{beyond}": value}) | Q(**{sort.column: value, f"{key}__gt": last})

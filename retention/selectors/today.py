@@ -26,6 +26,7 @@ SPOKEN_DAYS = 5
 ACCEPTED_REST_DAYS = 3
 DISMISSED_DAYS = 30
 RENEWAL_DAYS = 60
+STEP_DAYS = 30
 RUN_SECONDS = 120
 # What comes first when all is equally late.
 RANK = {
@@ -184,8 +185,10 @@ def _issues(user: User, today: dt.date) -> list[Task]:
 
 
 def _steps(user: User, today: dt.date) -> list[Task]:
+    """Steps agreed at a pulse check; those forgotten for longer than a month stay on the page of pulse checks."""
+    oldest = today - dt.timedelta(days=STEP_DAYS)
     rows = PulseCheck.objects.filter(
-        next_step_owner=user, next_step_done_at=None, next_step_due_on__lte=today
+        next_step_owner=user, next_step_done_at=None, next_step_due_on__range=(oldest, today)
     ).select_related("account")
     return [
         Task(

@@ -1,0 +1,382 @@
+"""The account page: what it says, who sees it, what can be done on it."""
+
+import datetime as dt
+from decimal import Decimal
+
+import pytest
+from django.core.cache import cache
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+from django.urls import reverse
+
+from accounts.models import AuditEntry, Interaction, Issue, Promise
+from accounts.models.care import PromiseStatus
+from pulsecheck.models import Handback, Touchpoint
+from pulsecheck.models.handbacks import HandbackOutcome
+from retention.models import Tier
+from retention.selectors.account import find_change
+from tests.factories import (
+    AccountFactory,
+    ClosedHandbackFactory,
+    ContactFactory,
+    ContractFactory,
+    EnquiryFactory,
+    HandbackFactory,
+    InteractionFactory,
+    IssueFactory,
+    OrderFactory,
+    OrderLineFactory,
+    PromiseFactory,
+    PulseCheckFactory,
+    ScoreFactory,
+    ScoreRunFactory,
+    TouchpointFactory,
+    date_ago,
+    days_ago,
+    make_cast,
+    reason,
+)
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture(autouse=True)
+def nothing_kept():
+    cache.clear()
+
+
+@pytest.fixture
+def cast():
+    return make_cast()
+
+
+@pytest.fixture
+def page(client, cast):
+    """The page of the cast's account as its owner sees it, as text."""
+
+    def read(query=""):
+        client.force_login(cast.owner)
+        return client.get(f"/accounts/{cast.account.pk}/{query}").content.decode()
+
+    return read
+
+
+def test_a_stranger_gets_the_404_of_an_account_that_is_not_there(client, cast):
+    for user, status in [
+        (cast.owner, 200),
+        (cast.teammate, 200),
+        (cast.marketing, 200),
+        (cast.stranger, 404),
+        (cast.other_manager, 404),
+    ]:
+        client.force_login(user)
+        assert client.get(f"/accounts/{cast.account.pk}/").status_code == status, user
+    assert client.get("/accounts/999999/").status_code == 404
+
+
+def test_reasons_and_starting_point_add_up_to_the_probability(client, cast):
+    reasons = [reason("Silence.", 28.4), reason("Late deliveries.", 12.4), reason("A good pulse.", -6.4)]
+    ScoreFactory(account=cast.account, churn_probability=0.71, base_probability=0.366, reasons=reasons)
+    client.force_login(cast.owner)
+    context = client.get(f"/accounts/{cast.account.pk}/").context
+    shown = [round(r.points) for r in context["facts"].reasons]
+    assert shown == [28, 12, -6]
+    assert context["base_points"] + sum(shown) == 71
+
+
+def test_the_change_is_split_by_factor_against_a_month_before(cast):
+    def score(ago, probability, silence, spend, version="m1"):
+        return ScoreFactory(
+            account=cast.account,
+            run=ScoreRunFactory(as_of=date_ago(ago)),
+            churn_probability=probability,
+            model_version=version,
+            reasons=[
+                reason(points=silence) | {"factor": "rhythm"},
+                reason(points=spend) | {"factor": "spend"},
+            ],
+        )
+
+    now = score(1, 0.71, 30.0, 5.0, "m2")
+    history = [now, score(8, 0.66, 25.0, 5.0), score(30, 0.52, 12.0, 4.2), score(60, 0.2, 0.0, 0.0)]
+    change = find_change(history)
+    assert (change.since, change.before, change.after) == (date_ago(30), 0.52, 0.71)
+    assert change.factors == [("rhythm", 18.0)]
+    assert change.is_model_new
+    assert find_change([now]) is None
+
+
+def test_money_is_of_the_accounts_own_currency_and_profit_where_cost_is_known(page, client, cast):
+    OrderFactory(account=cast.account, amount=Decimal(1000), cost=Decimal(600))
+    OrderFactory(account=cast.account, amount=Decimal(500))
+    OrderFactory(account=cast.account, amount=Decimal(900), status="cancelled")
+    OrderFactory(account=cast.account, amount=Decimal(700), currency="USD")
+    text = page()
+    assert "€1,500</b> bought so far" in text
+    assert "€400</b> profit (40\N{NO-BREAK SPACE}%)" in text
+    assert "where cost is known" in text
+
+
+def test_the_page_of_an_account_without_anything_says_so(page):
+    text = page()
+    for sentence in (
+        "Not scored yet.",
+        "No orders in the last two years.",
+        "Nobody on record.",
+        "No complaints on record.",
+        "Nothing is planned.",
+        "Nobody has asked how they feel about us yet.",
+    ):
+        assert sentence in text
+    assert "None</" not in text
+
+
+def test_an_alarm_sounds_when_a_parent_is_missing_or_silent(page, cast):
+    assert "say bad" not in page()
+    InteractionFactory(account=cast.account, happened_at=days_ago(120))
+    assert "Nobody has spoken with them for 120 days." in page()
+    cast.account.account_manager = None
+    cast.account.save()
+    assert "Only sales looks after this account" in page()
+    cast.account.original_salesperson, cast.account.account_manager = None, cast.owner
+    cast.account.save()
+    assert "it needs somebody from sales" in page()
+
+
+def test_one_contact_alone_is_a_thin_thread(page, cast):
+    ContactFactory(account=cast.account, name="Priya Shah", role="decision_maker")
+    ContactFactory(account=cast.account, name="Tom Reyes", is_active=False, left_on=date_ago(50))
+    text = page()
+    assert "Only one person there talks to us." in text
+    assert "Priya Shah</b> · decides" in text
+
+
+def test_the_timeline_holds_every_kind_and_filters_by_it(page, cast):
+    OrderFactory(account=cast.account, promised_on=date_ago(20), delivered_on=date_ago(17))
+    InteractionFactory(account=cast.account, subject="How the season starts", user=cast.owner)
+    IssueFactory(account=cast.account, resolved_at=days_ago(2))
+    PromiseFactory(account=cast.account, made_by=cast.owner, kept_on=date_ago(1), status="late")
+    PulseCheckFactory(account=cast.account, score=2)
+    ClosedHandbackFactory(account=cast.account)
+    for ago, tier in ((40, Tier.STEADY), (1, Tier.AT_RISK)):
+        ScoreFactory(account=cast.account, run=ScoreRunFactory(as_of=date_ago(ago)), tier=tier)
+    spoken = {
+        "orders": "delivered 3 days late",
+        "talk": "How the season starts",
+        "issues": "Issue resolved",
+        "promises": "Promise kept late",
+        "risk": "Moved from steady to at risk",
+    }
+    everything = page()
+    for kind, words in spoken.items():
+        assert words in everything
+        only = page(f"?kind={kind}").split('id="timeline"')[1].split("<aside")[0]
+        assert words in only
+        others = [said for other, said in spoken.items() if other != kind]
+        assert not any(said in only for said in others), kind
+    assert "Handback closed: saved" in page("?kind=risk")
+    assert page("?kind=nonsense")
+
+
+def test_a_long_history_is_shown_in_two_steps(page, cast):
+    for ago in range(1, 40):
+        OrderFactory(account=cast.account, ordered_at=days_ago(ago))
+    assert page().count("Ordered for") == 12
+    assert "Show what happened before" in page()
+    assert page("?all").count("Ordered for") == 39
+
+
+def fill(account, owner):
+    for ago in range(5, 90, 9):
+        OrderLineFactory(order=OrderFactory(account=account, ordered_at=days_ago(ago)))
+    for _ in range(4):
+        ContactFactory(account=account)
+        ContractFactory(account=account)
+        InteractionFactory(account=account, user=owner)
+        IssueFactory(account=account, owner=owner)
+        PromiseFactory(account=account, made_by=owner)
+        PulseCheckFactory(account=account)
+        ClosedHandbackFactory(account=account)
+        EnquiryFactory(account=account)
+
+
+def test_the_number_of_queries_does_not_grow_with_the_account(client, cast):
+    run = ScoreRunFactory()
+    ScoreFactory(account=cast.account, run=run)
+    client.force_login(cast.owner)
+    client.get(f"/accounts/{cast.account.pk}/")  # makes the company's row
+    counts = []
+    for _ in range(2):
+        fill(cast.account, cast.owner)
+        cache.clear()
+        with CaptureQueriesContext(connection) as queries:
+            assert client.get(f"/accounts/{cast.account.pk}/").status_code == 200
+        counts.append(len(queries))
+    assert counts[0] == counts[1] <= 30
+
+
+def test_a_rhythm_chart_shows_the_silence_in_words(page, cast):
+    ScoreFactory(account=cast.account, days_since_last_order=74, usual_gap_days=21.0)
+    OrderFactory(account=cast.account, ordered_at=days_ago(75))
+    text = page()
+    assert "53 days beyond the usual gap" in text
+    assert 'aria-label="Orders over 2 years. Last order 74 days ago, usually every 21."' in text
+
+
+# ── what can be done there ─────────────────────────────────────────────
+def send(client, name, pk, **data):
+    return client.post(reverse(f"retention:{name}", args=[pk]), data, follow=True)
+
+
+def test_a_call_is_logged_and_stands_in_the_timeline(client, cast):
+    contact = ContactFactory(account=cast.account)
+    client.force_login(cast.owner)
+    page = send(
+        client, "log_interaction", cast.account.pk, kind="call", subject="Wants samples", contact=contact.pk
+    )
+    logged = Interaction.objects.get()
+    assert (logged.user, logged.contact, logged.kind, logged.record_source) == (
+        cast.owner,
+        contact,
+        "call",
+        "mainstay",
+    )
+    assert "Wants samples" in page.content.decode()
+
+
+def test_a_contact_of_another_account_is_refused(client, cast):
+    client.force_login(cast.owner)
+    send(client, "log_interaction", cast.account.pk, kind="call", subject="x", contact=ContactFactory().pk)
+    assert not Interaction.objects.exists()
+
+
+def test_nothing_typed_is_lost_when_something_is_missing(client, cast):
+    client.force_login(cast.owner)
+    tomorrow = date_ago(-1).isoformat()
+    response = send(
+        client,
+        "log_interaction",
+        cast.account.pk,
+        kind="email",
+        subject="Sent the list",
+        happened_on=tomorrow,
+    )
+    assert response.status_code == 422
+    text = response.content.decode()
+    assert "This is still to come." in text
+    assert 'value="Sent the list"' in text
+    response = send(
+        client, "make_promise", cast.account.pk, text="A price list", due_on=date_ago(2).isoformat()
+    )
+    assert "This day is over." in response.content.decode()
+
+
+def test_a_promise_is_made_and_kept(client, cast):
+    client.force_login(cast.owner)
+    send(client, "make_promise", cast.account.pk, text="A price list", due_on=date_ago(-7).isoformat())
+    promise = Promise.objects.get()
+    assert (promise.made_by, promise.status) == (cast.owner, PromiseStatus.OPEN)
+    client.force_login(cast.teammate)
+    for _ in range(2):
+        send(client, "keep_promise", promise.pk)
+    promise.refresh_from_db()
+    assert promise.status == PromiseStatus.KEPT
+    assert AuditEntry.objects.filter(action="keep_promise", user=cast.teammate).count() == 1
+
+
+def test_a_promise_kept_after_its_day_is_late(client, cast):
+    promise = PromiseFactory(account=cast.account)
+    client.force_login(cast.owner)
+    send(client, "keep_promise", promise.pk)
+    promise.refresh_from_db()
+    assert promise.status == PromiseStatus.LATE
+
+
+def test_an_issue_is_opened_and_solved(client, cast):
+    client.force_login(cast.owner)
+    send(client, "open_issue", cast.account.pk, description="Two crates broken", severity="high")
+    issue = Issue.objects.get()
+    assert (issue.owner, issue.severity, issue.resolved_at) == (cast.owner, "high", None)
+    send(client, "resolve_issue", issue.pk)
+    issue.refresh_from_db()
+    assert issue.resolved_at is not None
+
+
+def test_a_contact_who_left_and_fine_print_are_noted(client, cast):
+    contact, contract = ContactFactory(account=cast.account), ContractFactory(account=cast.account)
+    client.force_login(cast.owner)
+    send(client, "contact_left", contact.pk)
+    send(client, "disclose_terms", contract.pk)
+    contact.refresh_from_db()
+    contract.refresh_from_db()
+    assert (contact.is_active, contact.left_on) == (False, dt.date.today())
+    assert (contract.terms_disclosed_by, contract.terms_disclosed_on) == (cast.owner, dt.date.today())
+
+
+def test_an_enquiry_is_answered(client, cast):
+    enquiry = EnquiryFactory(account=cast.account)
+    client.force_login(cast.owner)
+    send(client, "answer_enquiry", enquiry.pk)
+    enquiry.refresh_from_db()
+    assert enquiry.responded_at is not None
+    assert enquiry.owner == cast.owner
+
+
+def test_putting_off_moves_the_planned_contact_or_plans_one(client, cast):
+    client.force_login(cast.owner)
+    until = date_ago(-14)
+    send(client, "put_off", cast.account.pk, until=until.isoformat(), reason="On holiday")
+    touchpoint = Touchpoint.objects.get()
+    assert touchpoint.due_on >= until
+    assert touchpoint.snoozed_from is not None
+    assert touchpoint.note == "On holiday"
+
+
+def test_putting_off_without_a_reason_is_refused_in_words(client, cast):
+    TouchpointFactory(account=cast.account)
+    client.force_login(cast.owner)
+    page = send(client, "put_off", cast.account.pk, until=date_ago(-14).isoformat())
+    assert "Say in a few words why it can wait." in page.content.decode()
+    page = send(client, "put_off", cast.account.pk, until=date_ago(3).isoformat(), reason="x")
+    assert "Choose a day after today" in page.content.decode()
+
+
+def test_not_a_risk_is_kept_as_a_false_alarm_with_the_reason(client, cast):
+    ScoreFactory(account=cast.account)
+    client.force_login(cast.owner)
+    send(client, "dismiss", cast.account.pk, reason="Closed for renovation until May")
+    handback = Handback.objects.get()
+    assert handback.outcome == HandbackOutcome.FALSE_ALARM
+    assert handback.closing_note == "Closed for renovation until May"
+
+
+@pytest.mark.parametrize(
+    ("name", "make"),
+    [
+        ("log_interaction", None),
+        ("make_promise", None),
+        ("open_issue", None),
+        ("put_off", None),
+        ("dismiss", None),
+        ("keep_promise", PromiseFactory),
+        ("resolve_issue", IssueFactory),
+        ("contact_left", ContactFactory),
+        ("disclose_terms", ContractFactory),
+        ("answer_enquiry", EnquiryFactory),
+    ],
+)
+def test_strangers_and_marketing_can_do_none_of_it(client, cast, name, make):
+    pk = make(account=cast.account).pk if make else cast.account.pk
+    for user in (cast.stranger, cast.marketing, cast.other_manager):
+        client.force_login(user)
+        assert send(client, name, pk).status_code == 404, user
+    client.force_login(cast.owner)
+    assert client.get(reverse(f"retention:{name}", args=[pk])).status_code == 405
+
+
+def test_marketing_reads_without_buttons(client, cast):
+    HandbackFactory(account=AccountFactory())
+    client.force_login(cast.marketing)
+    text = client.get(f"/accounts/{cast.account.pk}/").content.decode()
+    assert "Log a call" not in text
+    assert "Hand back" not in text

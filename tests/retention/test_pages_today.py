@@ -1,0 +1,219 @@
+"""Today and Search."""
+
+from decimal import Decimal
+
+import pytest
+from django.core.cache import cache
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+
+from retention.models import ScoreRun, Tier
+from retention.selectors.search import search
+from retention.selectors.today import team_table, today_of
+from tests.factories import (
+    AccountFactory,
+    ClosedHandbackFactory,
+    ContactFactory,
+    ContractFactory,
+    EnquiryFactory,
+    HandbackFactory,
+    InteractionFactory,
+    IssueFactory,
+    PromiseFactory,
+    PulseCheckFactory,
+    ScoreFactory,
+    ScoreRunFactory,
+    TouchpointFactory,
+    date_ago,
+    days_ago,
+    make_cast,
+)
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture(autouse=True)
+def nothing_kept():
+    cache.clear()
+
+
+@pytest.fixture
+def cast():
+    return make_cast()
+
+
+def account_of(user, name="Customer", **fields):
+    return AccountFactory(name=name, original_salesperson=user, **fields)
+
+
+def tasks(user):
+    return today_of(user, ScoreRun.objects.first(), date_ago(0)).tasks
+
+
+def kinds(user):
+    return [task.kind for task in tasks(user)]
+
+
+def test_every_kind_of_duty_has_its_row(cast):
+    rep = cast.owner
+    HandbackFactory(account=account_of(rep))
+    PromiseFactory(account=account_of(rep), made_by=rep)
+    EnquiryFactory(account=account_of(rep), owner=rep)
+    IssueFactory(account=account_of(rep), owner=rep, due_on=date_ago(1))
+    PulseCheckFactory(account=account_of(rep), taken_by=rep, next_step_due_on=date_ago(2))
+    TouchpointFactory(account=account_of(rep), assignee=rep, due_on=date_ago(0))
+    ContractFactory(account=account_of(rep), starts_on=date_ago(300), ends_on=date_ago(-20))
+    ScoreFactory(account=account_of(rep))
+    assert kinds(rep) == ["promise", "enquiry", "issue", "step", "handback", "risk", "pulse", "renewal"]
+
+
+def test_nobody_gets_more_rows_than_calls_they_can_make(cast):
+    cast.owner.calls_per_day = 3
+    for money in range(5):
+        ScoreFactory(account=account_of(cast.owner), revenue_at_risk=Decimal(money))
+    found = today_of(cast.owner, ScoreRun.objects.get(), date_ago(0))
+    assert [task.money for task in found.tasks] == [4, 3, 2]
+    assert found.waiting == 2
+
+
+def test_an_account_has_one_row_and_names_the_other_duties(cast):
+    account = account_of(cast.owner)
+    HandbackFactory(account=account)
+    PromiseFactory(account=account, made_by=cast.owner)
+    (task,) = tasks(cast.owner)
+    assert (task.kind, task.also) == ("promise", ["Answer the handback"])
+
+
+def test_accounts_that_are_looked_after_already_do_not_come_again(cast):
+    spoken, put_off, dismissed = (account_of(cast.owner) for _ in range(3))
+    for account in (spoken, put_off, dismissed):
+        ScoreFactory(account=account)
+    InteractionFactory(account=spoken, happened_at=days_ago(1))
+    TouchpointFactory(account=put_off, snoozed_from=date_ago(2), due_on=date_ago(-9), assignee=None)
+    ClosedHandbackFactory(account=dismissed, closed_at=days_ago(3), outcome="false_alarm")
+    assert tasks(cast.owner) == []
+
+
+def test_watched_accounts_and_those_of_others_are_no_task(cast):
+    ScoreFactory(account=account_of(cast.owner), tier=Tier.WATCH)
+    ScoreFactory(account=account_of(cast.stranger))
+    assert tasks(cast.owner) == []
+
+
+def test_an_accepted_handback_comes_back_when_nothing_was_tried(cast):
+    account = account_of(cast.owner)
+    HandbackFactory(account=account, state="accepted", accepted_at=days_ago(1))
+    (task,) = tasks(cast.owner)
+    assert task.why == "You accepted it and have not tried yet."
+
+
+def test_the_page_is_calm_when_nothing_is_due(client, cast):
+    client.force_login(cast.owner)
+    assert "All done" in client.get("/").content.decode()
+
+
+def test_an_empty_installation_opens_three_doors_to_an_administrator(client, cast):
+    cast.account.delete()
+    client.force_login(cast.administrator)
+    page = client.get("/").content.decode()
+    assert "Load the sample company" in page
+    assert "Comes with the next release" in page
+    client.force_login(cast.owner)
+    page = client.get("/").content.decode()
+    assert "Load the sample company" not in page
+    assert "An administrator of your company has to bring the first orders" in page
+
+
+def test_marketing_starts_at_the_accounts(client, cast):
+    client.force_login(cast.marketing)
+    assert client.get("/").url == "/accounts/"
+
+
+def test_what_changed_and_what_was_saved_stand_beside(client, cast):
+    account = account_of(cast.owner, "Moved Inn")
+    for ago, tier in ((2, Tier.STEADY), (1, Tier.WATCH)):
+        ScoreFactory(account=account, run=ScoreRunFactory(as_of=date_ago(ago)), tier=tier)
+    ClosedHandbackFactory(account=account_of(cast.owner, "Kept Hotel"), closed_at=days_ago(0))
+    client.force_login(cast.owner)
+    response = client.get("/")
+    assert [(m.score.account.name, m.before) for m in response.context["changed"]] == [
+        ("Moved Inn", "Steady")
+    ]
+    assert "Kept Hotel" in response.content.decode()
+    client.force_login(cast.stranger)
+    assert client.get("/").context["changed"] == []
+
+
+def test_a_manager_sees_how_the_team_stands_and_no_other(client, cast):
+    account = account_of(cast.owner, account_manager=cast.teammate)
+    ScoreFactory(account=account, revenue_at_risk=Decimal(700))
+    HandbackFactory(account=account, due_on=date_ago(1))
+    TouchpointFactory(account=account, due_on=date_ago(4))
+    rows = {m.user: m for m in team_table(cast.manager, ScoreRun.objects.get(), date_ago(0))}
+    assert set(rows) == {cast.owner, cast.teammate}
+    assert (rows[cast.owner].risky, rows[cast.owner].money, rows[cast.owner].overdue) == (1, 700, 1)
+    assert rows[cast.teammate].pulses_late == 1
+    client.force_login(cast.manager)
+    page = client.get("/").content.decode()
+    assert "Your people" in page
+    assert "Sam Stranger" not in page
+
+
+def test_the_number_of_queries_does_not_grow(client, cast):
+    client.force_login(cast.manager)
+    client.get("/")  # makes the company's row
+    counts = []
+    for _ in range(2):
+        for _ in range(8):
+            account = account_of(cast.owner)
+            ScoreFactory(account=account)
+            HandbackFactory(account=account, salesperson=cast.manager)
+            PromiseFactory(account=account, made_by=cast.manager)
+            TouchpointFactory(account=account_of(cast.owner), assignee=cast.manager, due_on=date_ago(1))
+        cache.clear()
+        with CaptureQueriesContext(connection) as queries:
+            assert client.get("/").status_code == 200
+        counts.append(len(queries))
+    assert counts[0] == counts[1] <= 34
+
+
+# ── search ─────────────────────────────────────────────────────────────
+def test_search_finds_beginnings_first_and_only_what_one_sees(cast):
+    for name in ("Old Mill", "Mill Lane", "Windmill"):
+        account_of(cast.owner, name)
+    account_of(cast.stranger, "Mill of Others")
+    assert [a.name for a in search(cast.owner, "mill").accounts] == ["Mill Lane", "Old Mill", "Windmill"]
+    assert [a.name for a in search(cast.owner, "mi").accounts] == ["Mill Lane"]
+
+
+def test_search_finds_people_by_name_and_mail(cast):
+    ContactFactory(account=cast.account, name="Priya Shah", email="priya@hotel.example")
+    ContactFactory(name="Priya Elsewhere")
+    assert [c.name for c in search(cast.owner, "priya").contacts] == ["Priya Shah"]
+    assert [c.name for c in search(cast.owner, "PRIYA@hotel.example").contacts] == ["Priya Shah"]
+
+
+def test_search_guesses_when_a_name_is_misspelled(cast):
+    found = search(cast.owner, "hotel seeblik")
+    assert found.is_guess
+    assert [a.name for a in found.accounts] == ["Hotel Seeblick"]
+
+
+@pytest.mark.parametrize("text", ["", "   ", "%", "_", "\0", "'", "x" * 5000, "\\"])
+def test_odd_searches_are_no_error(client, cast, text):
+    client.force_login(cast.owner)
+    for path in ("/search/", "/search/suggest/"):
+        assert client.get(path, {"q": text}).status_code == 200
+
+
+def test_the_palette_gets_accounts_people_and_pages(client, cast):
+    ContactFactory(account=cast.account, name="Hotte Pages")
+    client.force_login(cast.owner)
+    groups = {g["title"]: g["rows"] for g in client.get("/search/suggest/?q=hot").json()["groups"]}
+    assert groups["Accounts"] == [
+        {"label": "Hotel Seeblick", "hint": "Hotels", "href": f"/accounts/{cast.account.pk}/"}
+    ]
+    assert groups["People"][0]["href"] == f"/accounts/{cast.account.pk}/#people"
+    assert client.get("/search/suggest/?q=risk").json()["groups"][0]["rows"][0]["href"] == "/at-risk/"
+    client.force_login(cast.stranger)
+    assert client.get("/search/suggest/?q=hot").json()["groups"] == []
