@@ -27,13 +27,17 @@ RULES_CUSTOMERS, RULES_REPEAT_BUYERS = 60, 30  # fewer than these: rules
 RULES_PULL = 10.0  # prior customers, while there are few real ones
 SIGNAL = 0.005  # nats a model must gain over the base rate to be called a signal
 NEWER_WEIGHT = 0.9  # weight of a training cutoff, per step back
-TREE_WEIGHT = 2 / 3
-TREE_WEIGHTS = (0.5, 2 / 3, 0.8, 1.0)
+TREE_WEIGHT = (
+    0.5  # of the trees in the blend with BG/NBD, before anything is measured: a hedge that rarely loses
+)
+TREE_WEIGHTS = (1 / 3, 0.5, 2 / 3, 5 / 6, 1.0)
+MEASURED_BELIEVED = 2 / 3  # how far to go from there to the weight that would have been best
 BGNBD_SAMPLE = 10_000
 TRAINING_ROWS = 80_000
+CLEAR = 3.0  # standard errors from which one trial decides
 FIT_ACCOUNTS = 40_000  # a book is fitted on so many of its accounts; more changes nothing that can be seen
 SEASON_CUSTOMERS = 1_000
-LEVEL_CUSTOMERS = 1_000.0  # with so many customers the learned level and BG/NBD's count alike
+LEVEL_CUSTOMERS = 500.0  # with so many customers the learned level and BG/NBD's count alike
 YEAR = 365
 DRIFT_BELIEVED = 0.5
 
@@ -209,20 +213,52 @@ def _best_rung(book: _Book, now: _Moment) -> FittedModel:
         return _rhythm_model(
             book, now, "rhythm", {"checked": False, "why": "less than two horizons of history"}
         )
-    then = book.at(horizon_ago)
-    label = book.churned(then)
-    trained_then = _train(book, horizon_ago)
-    verdict = _judge(then, label, trained_then)
+    trial = _tried(book, horizon_ago)
+    verdict = _judge(trial, _earlier_trial(book, trial))
     if not verdict["has_signal"]:
         return _base_rate_model(book, now, verdict)
-    if not verdict["learned"] or trained_then is None:
+    trained = _train(book, now.as_of) if verdict["learned"] else None
+    if trained is None or trial.trained is None:
         return _rhythm_model(book, now, "rhythm", verdict)
-    trained = _train(book, now.as_of)
-    if trained is None:
-        return _rhythm_model(book, now, "rhythm", verdict)
-    trained = _tuned(trained, trained_then, then, label, verdict)
-    trained = _levelled(book, now, trained, trained_then, then, label, verdict)
-    return _learned_model(book, now, trained, verdict)
+    trained = _tuned(trained, trial, verdict)
+    return _learned_model(book, now, _levelled(book, now, trained, trial, verdict), verdict)
+
+
+@dataclass(frozen=True)
+class _Trial:
+    """The book put back to an earlier day: what was known, what was learned from it, what happened."""
+
+    moment: _Moment
+    label: NDArray[np.bool_]
+    trained: _Trained | None
+
+    def gains(self) -> Floats:
+        """(customers, weights) nats each customer's log loss falls from P0 to the blend with each weight."""
+        assert self.trained is not None, "asked only where there are trees"
+        rhythm = _level_free_loss(calibration.to_logit(self.moment.p_silent), self.label)
+        blends = [
+            _level_free_loss(replace(self.trained, tree_weight=weight).blend(self.moment), self.label)
+            for weight in TREE_WEIGHTS
+        ]
+        return rhythm[:, None] - np.column_stack(blends)
+
+
+def _tried(book: _Book, as_of: int) -> _Trial:
+    moment = book.at(as_of)
+    return _Trial(moment, book.churned(moment), _train(book, as_of))
+
+
+def _earlier_trial(book: _Book, trial: _Trial) -> _Trial | None:
+    """A second opinion from half a horizon earlier, where the first one is within its own noise."""
+    earlier = trial.moment.as_of - book.horizon // 2
+    if trial.trained is None or earlier - book.first_day < 2 * book.horizon:
+        return None
+    gains = trial.gains()
+    best = gains[:, gains.mean(axis=0).argmax()]
+    if abs(best.mean()) > CLEAR * best.std() / np.sqrt(len(best)):
+        return None
+    second = _tried(book, earlier)
+    return second if second.trained is not None else None
 
 
 def _level_free_loss(logit: Floats, label: NDArray[np.bool_]) -> Floats:
@@ -232,55 +268,54 @@ def _level_free_loss(logit: Floats, label: NDArray[np.bool_]) -> Floats:
     return np.where(label, -np.log(p), -np.log1p(-p))
 
 
-def _judge(then: _Moment, label: NDArray[np.bool_], trained: _Trained | None) -> dict[str, object]:
+def _judge(trial: _Trial, earlier: _Trial | None) -> dict[str, object]:
     """Would the rungs have helped one horizon ago? Levels are judged apart: they drift with the season."""
+    label, p_silent = trial.label, trial.moment.p_silent
     rate = np.full(len(label), calibration.to_logit(np.array([calibration.observed_rate(label)]))[0])
-    base = _level_free_loss(rate, label)
-    rhythm = _level_free_loss(calibration.to_logit(then.p_silent), label)
-    gain_rhythm = float((base - rhythm).mean())
+    rhythm = calibration.to_logit(p_silent)
+    gain = float((_level_free_loss(rate, label) - _level_free_loss(rhythm, label)).mean())
     verdict: dict[str, object] = {
         "checked": True,
         "customers": len(label),
-        "rhythm": metrics.figures(label, then.p_silent).as_dict(),
-        "gain_of_rhythm": round(gain_rhythm, 5),
+        "rhythm": metrics.figures(label, p_silent).as_dict(),
+        "gain_of_rhythm": round(gain, 5),
+        "learned": False,
     }
-    best, learned = gain_rhythm, False
-    if trained is not None:
-        logit = trained.blend(then)
-        ahead = rhythm - _level_free_loss(logit, label)
-        noise = float(ahead.std() / np.sqrt(len(ahead)))
-        learned = bool(ahead.mean() > 0.5 * noise)
-        best = max(best, float((base - rhythm + ahead).mean()))
-        verdict["blend"] = metrics.figures(label, expit(logit)).as_dict()
-        verdict["gain_of_learning"] = round(float(ahead.mean()), 5)
-    return verdict | {"has_signal": best >= SIGNAL, "learned": learned}
+    if trial.trained is not None:
+        trials = [trial] if earlier is None else [trial, earlier]
+        ahead = np.mean([one.gains().mean(axis=0) for one in trials], axis=0)
+        best = float(ahead.max())
+        verdict |= {
+            "gain_of_learning": round(best, 5),
+            "trials": len(trials),
+            "best_weight": TREE_WEIGHTS[int(ahead.argmax())],
+            "learned": best > 0,
+        }
+        gain += max(best, 0.0)
+    return verdict | {"has_signal": gain >= SIGNAL}
 
 
-def _tuned(
-    trained: _Trained,
-    trained_then: _Trained,
-    then: _Moment,
-    label: NDArray[np.bool_],
-    verdict: dict[str, object],
-) -> _Trained:
-    """Blend weight and slope as they would have been best one horizon ago, half believed."""
-
-    def loss(weight: float) -> float:
-        return float(_level_free_loss(replace(trained_then, tree_weight=weight).blend(then), label).mean())
-
-    weight = (TREE_WEIGHT + min(TREE_WEIGHTS, key=loss)) / 2
-    blend = replace(trained_then, tree_weight=weight).blend(then)
-    centred = blend + calibration.level_shift(blend, calibration.observed_rate(label))
-    slope = calibration.shrunk_slope(centred, label)
+def _tuned(trained: _Trained, trial: _Trial, verdict: dict[str, object]) -> _Trained:
+    """The blend's weight drawn toward the one that would have been best, its slope as it would have been right."""
+    assert trial.trained is not None, "only a learned rung is tuned"
+    best = float(verdict["best_weight"])  # type: ignore[arg-type]
+    weight = TREE_WEIGHT + MEASURED_BELIEVED * (best - TREE_WEIGHT)
+    blend = replace(trial.trained, tree_weight=weight).blend(trial.moment)
+    centred = blend + calibration.level_shift(blend, calibration.observed_rate(trial.label))
+    slope = calibration.shrunk_slope(centred, trial.label)
     verdict |= {"tree_weight": round(weight, 4), "slope": round(slope, 4)}
+    then = metrics.figures(trial.label, expit(blend))
+    verdict["blend"] = then.as_dict()
     return replace(trained, tree_weight=weight, slope=slope)
 
 
 def _levelled(
-    book: _Book, now: _Moment, trained: _Trained, trained_then: _Trained,
-    then: _Moment, label: NDArray[np.bool_], verdict: dict[str, object],
-) -> _Trained:  # fmt: skip
+    book: _Book, now: _Moment, trained: _Trained, trial: _Trial, verdict: dict[str, object]
+) -> _Trained:
     """Match the level of the same season last year, where that would have helped one horizon ago as well."""
+    assert trial.trained is not None, "only a learned rung is levelled"
+    then, label = trial.moment, trial.label
+    trained_then = replace(trial.trained, tree_weight=trained.tree_weight)
     before = _season_shift(book, trained_then, then.as_of)
     if before is not None:
         plain = calibration_loss(trained_then.placed(then).logit(then), label)
