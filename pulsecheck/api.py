@@ -14,6 +14,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from accounts.api.authentication import caller
 from accounts.api.paging import NewestFirst
 from accounts.api.problems import Conflict
 from accounts.api.repeats import idempotent
@@ -39,7 +40,7 @@ class OnlyCarersWrite(permissions.BasePermission):
     message = "Your role reads handbacks and pulse checks; it does not act on them."
 
     def has_permission(self, request: Request, view: APIView) -> bool:
-        return request.method in permissions.SAFE_METHODS or has_role(request.user, *CARERS)
+        return request.method in permissions.SAFE_METHODS or has_role(caller(request), *CARERS)
 
 
 class AttemptSerializer(serializers.ModelSerializer[HandbackAttempt]):
@@ -180,7 +181,9 @@ class PulseSerializer(serializers.ModelSerializer[PulseCheck]):
     account = AccountColumn()
     taken_by = EmailOf("taken_by")
     next_step_owner = EmailOf("next_step_owner")
-    themes = serializers.SlugRelatedField(slug_field="code", many=True, read_only=True)
+    themes: serializers.SlugRelatedField[Any] = serializers.SlugRelatedField(
+        slug_field="code", many=True, read_only=True
+    )
 
     class Meta:
         model = PulseCheck
@@ -215,7 +218,7 @@ class GrievanceRequest(serializers.Serializer[Any]):
 class PulseRequest(serializers.Serializer[Any]):
     account_id = serializers.IntegerField(min_value=1, max_value=2**63 - 1)
     score = serializers.IntegerField(min_value=1, max_value=6)
-    themes = serializers.SlugRelatedField(
+    themes: serializers.SlugRelatedField[Any] = serializers.SlugRelatedField(
         slug_field="code", queryset=PulseTheme.objects.filter(is_active=True), many=True, required=False
     )
     note = serializers.CharField(max_length=5000, allow_blank=True, default="")
@@ -281,10 +284,10 @@ class PulseViewSet(mixins.CreateModelMixin, Visible):
     def create(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         """Completes the planned contact and plans the next; a grievance opens an issue, a poor score a handback."""
         body = dict(_checked(PulseRequest, request))
-        account = _account_for(request.user, body.pop("account_id"))
+        account = _account_for(caller(request), body.pop("account_id"))
         entry = PulseEntry(
             contact=_contact_of(account, body.pop("contact_id")),
-            grievance=_grievance(body.pop("grievance"), request.user),
+            grievance=_grievance(body.pop("grievance"), caller(request)),
             **{"next_step_owner": request.user, **body},
         )
         pulse = _done(log_pulse_check, account, request.user, entry)

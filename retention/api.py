@@ -10,6 +10,7 @@ from django.shortcuts import get_object_or_404
 from drf_spectacular.utils import extend_schema
 from rest_framework import mixins, serializers, viewsets
 
+from accounts.api.authentication import caller
 from accounts.api.paging import Pages
 from accounts.api.resources import AccountColumn
 from accounts.models import Account
@@ -38,7 +39,7 @@ class ScoreSerializer(serializers.ModelSerializer[Score]):
         )  # fmt: skip
 
 
-class ScoreFilter(django_filters.FilterSet):  # type: ignore[misc]
+class ScoreFilter(django_filters.FilterSet):
     account = django_filters.CharFilter("account__external_id", label="External id of the account.")
     tier = django_filters.ChoiceFilter(choices=Tier.choices)
     min_probability = django_filters.NumberFilter("churn_probability", "gte")
@@ -69,7 +70,7 @@ class ScoreViewSet(mixins.ListModelMixin, viewsets.GenericViewSet[Score]):
     def get_queryset(self) -> QuerySet[Score]:
         if getattr(self, "swagger_fake_view", False):
             return Score.objects.none()
-        return Score.objects.visible_to(self.request.user).published().select_related("account").order_by()
+        return Score.objects.visible_to(caller(self.request)).published().select_related("account").order_by()
 
 
 @extend_schema(summary="List the scores of an account, newest first")
@@ -85,7 +86,7 @@ class AccountScoreViewSet(mixins.ListModelMixin, viewsets.GenericViewSet[Score])
         if getattr(self, "swagger_fake_view", False):
             return Score.objects.none()
         account = get_object_or_404(
-            Account.objects.visible_to(self.request.user), pk=self.kwargs["account_id"]
+            Account.objects.visible_to(caller(self.request)), pk=self.kwargs["account_id"]
         )
         published = Score.objects.filter(account=account, run__state=RunState.PUBLISHED)
         return published.select_related("account").order_by()

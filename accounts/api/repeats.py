@@ -17,6 +17,7 @@ from rest_framework.renderers import JSONRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from accounts.api.authentication import caller
 from accounts.api.problems import KeyReused
 from accounts.models import IdempotentCall
 
@@ -67,12 +68,12 @@ def _check(key: str) -> None:
 
 def _claim(request: Request, key: str) -> tuple[IdempotentCall, bool]:
     """The row of this key; waits while another transaction holds the same key."""
-    IdempotentCall.objects.filter(user=request.user, created_at__lt=timezone.now() - KEPT).delete()
+    IdempotentCall.objects.filter(user=caller(request), created_at__lt=timezone.now() - KEPT).delete()
     fingerprint = _fingerprint(request)
     IdempotentCall.objects.bulk_create(
-        [IdempotentCall(user=request.user, key=key, fingerprint=fingerprint)], ignore_conflicts=True
+        [IdempotentCall(user=caller(request), key=key, fingerprint=fingerprint)], ignore_conflicts=True
     )
-    call = IdempotentCall.objects.get(user=request.user, key=key)
+    call = IdempotentCall.objects.get(user=caller(request), key=key)
     if call.fingerprint != fingerprint:
         raise KeyReused
     return call, call.status is None

@@ -33,7 +33,7 @@ class EmailOf(serializers.EmailField):
 class AccountSerializer(serializers.ModelSerializer[Account]):
     original_salesperson = EmailOf("original_salesperson")
     account_manager = EmailOf("account_manager")
-    parent = serializers.CharField(
+    parent = serializers.CharField(  # type: ignore[assignment]
         source="parent.external_id",
         read_only=True,
         allow_null=True,
@@ -50,7 +50,7 @@ class AccountSerializer(serializers.ModelSerializer[Account]):
         )  # fmt: skip
 
 
-class AccountFilter(django_filters.FilterSet):  # type: ignore[misc]
+class AccountFilter(django_filters.FilterSet):
     name = django_filters.CharFilter(lookup_expr="icontains", label="Part of the name.")
     billing_mode = django_filters.ChoiceFilter(choices=BillingMode.choices)
     lifecycle_stage = django_filters.ChoiceFilter(choices=LifecycleStage.choices)
@@ -74,7 +74,7 @@ class ContactSerializer(serializers.ModelSerializer[Contact]):
         )  # fmt: skip
 
 
-class OfAccountFilter(django_filters.FilterSet):  # type: ignore[misc]
+class OfAccountFilter(django_filters.FilterSet):
     account = django_filters.CharFilter("account__external_id", label="External id of the account.")
     account_id = django_filters.NumberFilter("account_id", min_value=1, max_value=2**63 - 1)
 
@@ -143,7 +143,7 @@ class Visible(viewsets.ReadOnlyModelViewSet[Any]):
     prefetched: tuple[str, ...] = ()
 
     def get_queryset(self) -> QuerySet[Any]:
-        model = self.queryset.model  # type: ignore[union-attr]
+        model = self.queryset.model  # type: ignore[union-attr, arg-type]
         if getattr(self, "swagger_fake_view", False):
             return model._default_manager.none()
         seen = model._default_manager.visible_to(self.request.user)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 from drf_spectacular.openapi import AutoSchema
 from rest_framework.pagination import CursorPagination
@@ -12,7 +12,7 @@ from accounts.api.problems import CONTENT_TYPE, Problem
 WRITES = {"POST", "PUT", "PATCH", "DELETE"}
 
 
-class Schema(AutoSchema):  # type: ignore[misc]
+class Schema(AutoSchema):
     """Adds to what a view declares the errors that all of them share."""
 
     def get_tags(self) -> list[str]:
@@ -20,7 +20,7 @@ class Schema(AutoSchema):  # type: ignore[misc]
         words = [word for word in self.path.split("/") if word and "{" not in word]
         return [words[2] if len(words) > 2 else words[-1]]
 
-    def _get_response_bodies(self, direction: str = "response") -> dict[str, Any]:
+    def _get_response_bodies(self, direction: Literal["request", "response"] = "response") -> dict[str, Any]:
         bodies: dict[str, Any] = super()._get_response_bodies(direction)
         for code in self._problem_codes():
             if code not in bodies:

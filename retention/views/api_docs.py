@@ -67,7 +67,7 @@ def _groups() -> tuple[GroupDoc, ...]:
 
 def _call(method: str, path: str, operation: dict[str, Any], parts: dict[str, Any]) -> CallDoc:
     answers = operation["responses"]
-    good = next((answers[code] for code in answers if code.startswith("2")), {})
+    good: dict[str, Any] = next((answers[code] for code in answers if code.startswith("2")), {})
     body = operation.get("requestBody", {})
     summary = operation.get("summary") or operation["operationId"].replace("_", " ")
     return CallDoc(
@@ -84,8 +84,10 @@ def _call(method: str, path: str, operation: dict[str, Any], parts: dict[str, An
 
 
 def _content(body: dict[str, Any]) -> dict[str, Any]:
-    content = body.get("content", {})
-    return next(iter(content.values()), {}).get("schema", {})
+    content: dict[str, Any] = body.get("content", {})
+    first: dict[str, Any] = next(iter(content.values()), {})
+    schema: dict[str, Any] = first.get("schema", {})
+    return schema
 
 
 def _parameter(parameter: dict[str, Any], parts: dict[str, Any]) -> FieldDoc:
