@@ -151,10 +151,21 @@ class Totals:
 
 
 def why(score: Score, most: int = 2) -> str:
-    """The strongest reasons for leaving, as sentences."""
+    """The strongest reasons for leaving, as sentences; of a quiet account first how long it has been silent."""
     strongest = sorted(score.reasons, key=lambda r: -r["points"])[:most]
     speaking = [r["sentence"].rstrip(". ") for r in strongest if r["points"] >= 1]
+    if score.tier == Tier.QUIET or not speaking:
+        silence = _silence(score)
+        speaking = [silence, *[s for s in speaking if s != silence]][:most] if silence else speaking
     return ". ".join(speaking) + "." if speaking else "No single reason stands out."
+
+
+def _silence(score: Score) -> str:
+    since, gap = score.days_since_last_order, score.usual_gap_days
+    if since is None:
+        return ""
+    last = "Last order today" if since == 0 else f"Last order {since} day{'s' if since != 1 else ''} ago"
+    return f"{last}; usually every {max(round(gap), 1)} days" if gap else last
 
 
 # ── which accounts ─────────────────────────────────────────────────────

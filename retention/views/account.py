@@ -65,6 +65,7 @@ def _show(request: SignedIn, shown: Account, bound: dict[str, forms.Form] | None
         "pulse_url": reverse("pulsecheck:log_pulse", args=[shown.pk]),
         "open_step": next((p for p in facts.pulses if p.next_step_done_at is None), None),
         "kind": kind,
+        "open_form": "interaction" if "log" in request.GET else "",
         "kinds": KINDS,
         "events": events if shows_all else events[:EVENTS],
         "has_more_events": not shows_all and len(events) > EVENTS,
