@@ -292,7 +292,8 @@ KPIS = (
         "Why customers left",
         "The revenue a year of the customers who left, by reason.",
         "Customers whose handback was closed as lost or whose contract ended with a churn reason in the window, and "
-        "customers of a year ago who stopped altogether. Each counts once, with what a year of it was worth.",
+        "customers of a year ago who stopped altogether. Each counts once, with the reason recorded last and what a "
+        "year of it was worth.",
         YEAR,
         "Nothing: a customer who left without a recorded reason counts as unknown.",
         "money",

@@ -254,16 +254,19 @@ class Reader:
 
     # -- why they left --------------------------------------------------
     def _reasons(self, day: dt.date) -> Measured:
-        """Recorded losses first (the latest of an account), then those who stopped without a word."""
+        """Losses recorded in the year, and all who stopped in it: with the reason recorded last, a year before included."""
         t0 = months_before(day, 12)
         before, after = self.worth(t0), self.worth(day)
         stopped = (before > 0) & (after <= 0)
         money = np.where(stopped, before, 0.0)
-        losses = self._recorded_losses(day_number(t0), day_number(day))
-        parts = sorted({UNKNOWN} | {reason for _, reason, _ in losses})
+        losses = self._recorded_losses(day_number(months_before(t0, 12)), day_number(day))
+        parts = sorted({UNKNOWN} | {reason for _, _, reason, _ in losses})
         part = np.where(stopped, parts.index(UNKNOWN), -1)
-        for row, reason, worth in losses:
-            part[row], money[row] = parts.index(reason), worth
+        for lost_on, row, reason, worth in losses:
+            if lost_on > day_number(t0):
+                part[row], money[row] = parts.index(reason), worth
+            elif stopped[row]:
+                part[row] = parts.index(reason)
         left = part >= 0
 
         def detail(rows: Ints | None) -> dict[str, Any]:
@@ -274,8 +277,8 @@ class Reader:
         start = t0 + dt.timedelta(days=1)
         return Measured("churn_reasons", start, amount(money, left), "", detail, part, tuple(parts))
 
-    def _recorded_losses(self, t0: int, t1: int) -> list[tuple[int, str, float]]:
-        """(account, reason, a year's worth) of contracts ended and handbacks lost in (t0, t1], oldest first."""
+    def _recorded_losses(self, t0: int, t1: int) -> list[tuple[int, int, str, float]]:
+        """(day, account, reason, a year's worth) of contracts ended and handbacks lost in (t0, t1], oldest first."""
         contracts, handbacks = self.contracts, self.handbacks
         ended = np.minimum(contracts.ends, contracts.cancelled)
         gone = (contracts.reason != "") & (ended > t0) & (ended <= t1)
@@ -297,7 +300,7 @@ class Reader:
                 strict=True,
             ),
         ]
-        return [(int(row), str(reason), float(worth)) for _, row, reason, worth in sorted(found)]
+        return [(int(day), int(row), str(reason), float(worth)) for day, row, reason, worth in sorted(found)]
 
     # -- cohorts --------------------------------------------------------
     def _cohorts(self) -> Measured:

@@ -14,7 +14,7 @@ from django.utils.http import urlencode
 from django.views.decorators.http import require_GET
 
 from accounts.models import Role, User
-from accounts.permissions import SignedIn, require_role
+from accounts.permissions import LEADERS, SignedIn, has_role, require_role
 from accounts.selectors import get_company
 from retention.kpis.catalogue import BY_NAME, Kpi
 from retention.selectors.definitions import version_words
@@ -159,7 +159,9 @@ def board(request: SignedIn) -> HttpResponse:
     """All figures of the company or of one slice."""
     record = newest_record()
     if record is None:
-        return render(request, "retention/kpis/board.html", {"record": None})
+        may_import = has_role(request.user, *LEADERS)
+        empty = {"record": None, "import_url": reverse("accounts:imports") if may_import else ""}
+        return render(request, "retention/kpis/board.html", empty)
     query = request.GET.dict()
     scope, part = _scope_and_part(request.user, query)
     figures = kpi_figures(record.as_of, part)

@@ -238,6 +238,14 @@ def test_why_customers_left_keeps_the_unknown(book):
     assert value("churn_reasons", "region", "South").detail["lines"][0]["reason"] == "undercut"
 
 
+def test_a_reason_recorded_before_the_window_explains_who_stopped_in_it(book):
+    closed(book["left"], "2025-05-01", outcome="lost", churn_reason=churn_reason("budget-cut"))
+    closed(book["grew"], "2025-05-01", outcome="lost", churn_reason=churn_reason("undercut"))
+    record_kpis(AS_OF)
+    lines = [(line["reason"], line["money"]) for line in value("churn_reasons").detail["lines"]]
+    assert lines == [("budget-cut", 100)]
+
+
 def test_cohorts_by_quarter_of_the_first_order(book):
     record_kpis(AS_OF)
     detail = value("cohort_retention").detail
