@@ -9,6 +9,7 @@ a picture of each.
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable
 from datetime import date
 from pathlib import Path
@@ -45,6 +46,8 @@ PAGES = {
     if not row.is_api and "administrator" in row.get and name not in NO_PAGES
 }
 VIEWS = [(1280, False), (390, True)]
+# What a template or a script says when it has nothing to say.
+RAW = re.compile(r"^None$|: None$|\{\{|\{%|undefined|\bNaN\b|<[A-Z]\w+: ")
 Open = Callable[..., Page]
 Axe = Callable[[Page], list[str]]
 
@@ -81,8 +84,8 @@ def faults_of(page: Page, address: str, axe: Axe) -> list[str]:
     root = "document.documentElement"
     if page.evaluate(f"{root}.scrollWidth > {root}.clientWidth"):
         faults.append("scrolls sideways")
-    text = page.locator("body").inner_text()
-    faults += [f"says {word}" for word in ("None", "{{", "{%", "undefined", "NaN") if word in text.split()]
+    lines = [line.strip() for line in page.locator("body").inner_text().splitlines()]
+    faults += [f"says {line}" for line in lines if RAW.search(line)]
     return faults + axe(page)
 
 
