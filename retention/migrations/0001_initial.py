@@ -10,234 +10,604 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
     dependencies = [
-        ('accounts', '0004_api'),
+        ("accounts", "0004_api"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
     operations = [
         migrations.CreateModel(
-            name='FittedModel',
+            name="FittedModel",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('created_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now(), editable=False)),
-                ('updated_at', models.DateTimeField(auto_now=True, db_default=django.db.models.functions.datetime.Now())),
-                ('version', models.CharField(max_length=40, unique=True)),
-                ('as_of', models.DateField()),
-                ('horizon_days', models.PositiveIntegerField()),
-                ('stage', models.CharField(choices=[('rules', 'Rules'), ('rhythm', 'Buying rhythm'), ('learned', 'Learned'), ('contract', 'Contract')], max_length=10)),
-                ('has_signal', models.BooleanField(default=True, help_text='False: nothing beat the base rate; everyone gets it.')),
-                ('summary', models.JSONField(default=dict, help_text='What was tried, what won, by how much; for the Model page.')),
-                ('payload', models.BinaryField()),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                (
+                    "created_at",
+                    models.DateTimeField(
+                        db_default=django.db.models.functions.datetime.Now(), editable=False
+                    ),
+                ),
+                (
+                    "updated_at",
+                    models.DateTimeField(auto_now=True, db_default=django.db.models.functions.datetime.Now()),
+                ),
+                ("version", models.CharField(max_length=40, unique=True)),
+                ("as_of", models.DateField()),
+                ("horizon_days", models.PositiveIntegerField()),
+                (
+                    "stage",
+                    models.CharField(
+                        choices=[
+                            ("rules", "Rules"),
+                            ("rhythm", "Buying rhythm"),
+                            ("learned", "Learned"),
+                            ("contract", "Contract"),
+                        ],
+                        max_length=10,
+                    ),
+                ),
+                (
+                    "has_signal",
+                    models.BooleanField(
+                        default=True, help_text="False: nothing beat the base rate; everyone gets it."
+                    ),
+                ),
+                (
+                    "summary",
+                    models.JSONField(
+                        default=dict, help_text="What was tried, what won, by how much; for the Model page."
+                    ),
+                ),
+                ("payload", models.BinaryField()),
             ],
             options={
-                'ordering': ['-as_of', '-pk'],
+                "ordering": ["-as_of", "-pk"],
             },
         ),
         migrations.CreateModel(
-            name='JobRun',
+            name="JobRun",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('created_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now(), editable=False)),
-                ('updated_at', models.DateTimeField(auto_now=True, db_default=django.db.models.functions.datetime.Now())),
-                ('job', models.CharField(max_length=40)),
-                ('local_date', models.DateField()),
-                ('state', models.CharField(choices=[('running', 'Running'), ('done', 'Done'), ('failed', 'Failed')], default='running', max_length=10)),
-                ('attempts', models.PositiveSmallIntegerField(default=0)),
-                ('lease_until', models.DateTimeField(blank=True, null=True)),
-                ('finished_at', models.DateTimeField(blank=True, null=True)),
-                ('message', models.TextField(blank=True)),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                (
+                    "created_at",
+                    models.DateTimeField(
+                        db_default=django.db.models.functions.datetime.Now(), editable=False
+                    ),
+                ),
+                (
+                    "updated_at",
+                    models.DateTimeField(auto_now=True, db_default=django.db.models.functions.datetime.Now()),
+                ),
+                ("job", models.CharField(max_length=40)),
+                ("local_date", models.DateField()),
+                (
+                    "state",
+                    models.CharField(
+                        choices=[("running", "Running"), ("done", "Done"), ("failed", "Failed")],
+                        default="running",
+                        max_length=10,
+                    ),
+                ),
+                ("attempts", models.PositiveSmallIntegerField(default=0)),
+                ("lease_until", models.DateTimeField(blank=True, null=True)),
+                ("finished_at", models.DateTimeField(blank=True, null=True)),
+                ("message", models.TextField(blank=True)),
             ],
             options={
-                'ordering': ['-local_date', 'job'],
-                'constraints': [models.UniqueConstraint(fields=('job', 'local_date'), name='job_once_a_day')],
+                "ordering": ["-local_date", "job"],
+                "constraints": [models.UniqueConstraint(fields=("job", "local_date"), name="job_once_a_day")],
             },
         ),
         migrations.CreateModel(
-            name='KpiEvidence',
+            name="KpiEvidence",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('name', models.CharField(max_length=40)),
-                ('as_of', models.DateField()),
-                ('recorded_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
-                ('payload', models.BinaryField()),
-                ('labels', models.JSONField(default=dict, help_text='Names of the slices or parts that the arrays number.')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("name", models.CharField(max_length=40)),
+                ("as_of", models.DateField()),
+                ("recorded_at", models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
+                ("payload", models.BinaryField()),
+                (
+                    "labels",
+                    models.JSONField(
+                        default=dict, help_text="Names of the slices or parts that the arrays number."
+                    ),
+                ),
             ],
             options={
-                'verbose_name_plural': 'KPI evidence',
-                'constraints': [models.UniqueConstraint(fields=('name',), name='kpi_evidence_once')],
+                "verbose_name_plural": "KPI evidence",
+                "constraints": [models.UniqueConstraint(fields=("name",), name="kpi_evidence_once")],
             },
         ),
         migrations.CreateModel(
-            name='KpiValue',
+            name="KpiValue",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('created_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now(), editable=False)),
-                ('updated_at', models.DateTimeField(auto_now=True, db_default=django.db.models.functions.datetime.Now())),
-                ('name', models.CharField(max_length=40)),
-                ('period_start', models.DateField()),
-                ('period_end', models.DateField()),
-                ('slice_kind', models.CharField(default='company', help_text='company, team, segment or region', max_length=20)),
-                ('slice_key', models.CharField(blank=True, default='', max_length=120)),
-                ('value', models.FloatField(null=True)),
-                ('numerator', models.FloatField(null=True)),
-                ('denominator', models.FloatField(null=True)),
-                ('accounts', models.PositiveBigIntegerField(default=0)),
-                ('is_provisional', models.BooleanField(default=False, help_text='A window of it has not yet elapsed.')),
-                ('definition_version', models.CharField(blank=True, max_length=40)),
-                ('detail', models.JSONField(default=dict)),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                (
+                    "created_at",
+                    models.DateTimeField(
+                        db_default=django.db.models.functions.datetime.Now(), editable=False
+                    ),
+                ),
+                (
+                    "updated_at",
+                    models.DateTimeField(auto_now=True, db_default=django.db.models.functions.datetime.Now()),
+                ),
+                ("name", models.CharField(max_length=40)),
+                ("period_start", models.DateField()),
+                ("period_end", models.DateField()),
+                (
+                    "slice_kind",
+                    models.CharField(
+                        default="company", help_text="company, team, segment or region", max_length=20
+                    ),
+                ),
+                ("slice_key", models.CharField(blank=True, default="", max_length=120)),
+                ("value", models.FloatField(null=True)),
+                ("numerator", models.FloatField(null=True)),
+                ("denominator", models.FloatField(null=True)),
+                ("accounts", models.PositiveBigIntegerField(default=0)),
+                (
+                    "is_provisional",
+                    models.BooleanField(default=False, help_text="A window of it has not yet elapsed."),
+                ),
+                ("definition_version", models.CharField(blank=True, max_length=40)),
+                ("detail", models.JSONField(default=dict)),
             ],
             options={
-                'ordering': ['name', '-period_end'],
-                'constraints': [models.UniqueConstraint(fields=('name', 'period_start', 'period_end', 'slice_kind', 'slice_key'), name='kpi_once_per_slice')],
+                "ordering": ["name", "-period_end"],
+                "constraints": [
+                    models.UniqueConstraint(
+                        fields=("name", "period_start", "period_end", "slice_kind", "slice_key"),
+                        name="kpi_once_per_slice",
+                    )
+                ],
             },
         ),
         migrations.CreateModel(
-            name='ScoreRun',
+            name="ScoreRun",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('created_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now(), editable=False)),
-                ('updated_at', models.DateTimeField(auto_now=True, db_default=django.db.models.functions.datetime.Now())),
-                ('as_of', models.DateField(unique=True)),
-                ('horizon_days', models.PositiveIntegerField()),
-                ('state', models.CharField(choices=[('preparing', 'Preparing'), ('scoring', 'Scoring'), ('published', 'Published'), ('failed', 'Failed')], default='preparing', max_length=10)),
-                ('takes_action', models.BooleanField(default=True, help_text='Opens handbacks and plans touchpoints when published.')),
-                ('accounts', models.PositiveBigIntegerField(default=0)),
-                ('summary', models.JSONField(default=dict, help_text='Counts by tier, money at risk, backtest of this run.')),
-                ('started_at', models.DateTimeField(blank=True, null=True)),
-                ('published_at', models.DateTimeField(blank=True, null=True)),
-                ('acted_at', models.DateTimeField(blank=True, null=True)),
-                ('message', models.TextField(blank=True)),
-                ('model', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='runs', to='retention.fittedmodel')),
-                ('started_by', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to=settings.AUTH_USER_MODEL)),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                (
+                    "created_at",
+                    models.DateTimeField(
+                        db_default=django.db.models.functions.datetime.Now(), editable=False
+                    ),
+                ),
+                (
+                    "updated_at",
+                    models.DateTimeField(auto_now=True, db_default=django.db.models.functions.datetime.Now()),
+                ),
+                ("as_of", models.DateField(unique=True)),
+                ("horizon_days", models.PositiveIntegerField()),
+                (
+                    "state",
+                    models.CharField(
+                        choices=[
+                            ("preparing", "Preparing"),
+                            ("scoring", "Scoring"),
+                            ("published", "Published"),
+                            ("failed", "Failed"),
+                        ],
+                        default="preparing",
+                        max_length=10,
+                    ),
+                ),
+                (
+                    "takes_action",
+                    models.BooleanField(
+                        default=True, help_text="Opens handbacks and plans touchpoints when published."
+                    ),
+                ),
+                ("accounts", models.PositiveBigIntegerField(default=0)),
+                (
+                    "summary",
+                    models.JSONField(
+                        default=dict, help_text="Counts by tier, money at risk, backtest of this run."
+                    ),
+                ),
+                ("started_at", models.DateTimeField(blank=True, null=True)),
+                ("published_at", models.DateTimeField(blank=True, null=True)),
+                ("acted_at", models.DateTimeField(blank=True, null=True)),
+                ("message", models.TextField(blank=True)),
+                (
+                    "model",
+                    models.ForeignKey(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="runs",
+                        to="retention.fittedmodel",
+                    ),
+                ),
+                (
+                    "started_by",
+                    models.ForeignKey(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.SET_NULL,
+                        related_name="+",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
             ],
             options={
-                'ordering': ['-as_of'],
+                "ordering": ["-as_of"],
             },
         ),
         migrations.CreateModel(
-            name='ScoreChunk',
+            name="ScoreChunk",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('number', models.PositiveIntegerField()),
-                ('first_id', models.PositiveBigIntegerField()),
-                ('last_id', models.PositiveBigIntegerField()),
-                ('state', models.CharField(choices=[('waiting', 'Waiting'), ('claimed', 'Claimed'), ('done', 'Done'), ('failed', 'Failed')], default='waiting', max_length=10)),
-                ('attempts', models.PositiveSmallIntegerField(default=0)),
-                ('lease_until', models.DateTimeField(blank=True, null=True)),
-                ('claimed_by', models.CharField(blank=True, max_length=120)),
-                ('accounts', models.PositiveIntegerField(default=0)),
-                ('finished_at', models.DateTimeField(blank=True, null=True)),
-                ('message', models.TextField(blank=True)),
-                ('run', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='chunks', to='retention.scorerun')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("number", models.PositiveIntegerField()),
+                ("first_id", models.PositiveBigIntegerField()),
+                ("last_id", models.PositiveBigIntegerField()),
+                (
+                    "state",
+                    models.CharField(
+                        choices=[
+                            ("waiting", "Waiting"),
+                            ("claimed", "Claimed"),
+                            ("done", "Done"),
+                            ("failed", "Failed"),
+                        ],
+                        default="waiting",
+                        max_length=10,
+                    ),
+                ),
+                ("attempts", models.PositiveSmallIntegerField(default=0)),
+                ("lease_until", models.DateTimeField(blank=True, null=True)),
+                ("claimed_by", models.CharField(blank=True, max_length=120)),
+                ("accounts", models.PositiveIntegerField(default=0)),
+                ("finished_at", models.DateTimeField(blank=True, null=True)),
+                ("message", models.TextField(blank=True)),
+                (
+                    "run",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="chunks",
+                        to="retention.scorerun",
+                    ),
+                ),
             ],
             options={
-                'ordering': ['run', 'number'],
+                "ordering": ["run", "number"],
             },
         ),
         migrations.CreateModel(
-            name='Score',
+            name="Score",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('as_of', models.DateField()),
-                ('horizon_days', models.PositiveIntegerField()),
-                ('churn_probability', models.FloatField()),
-                ('base_probability', models.FloatField()),
-                ('tier', models.CharField(choices=[('at_risk', 'At risk'), ('quiet', 'Quiet'), ('watch', 'Watch'), ('steady', 'Steady'), ('thriving', 'Thriving'), ('new', 'New'), ('lost', 'Lost')], max_length=10)),
-                ('stage', models.CharField(choices=[('rules', 'Rules'), ('rhythm', 'Buying rhythm'), ('learned', 'Learned'), ('contract', 'Contract')], max_length=10)),
-                ('model_version', models.CharField(max_length=40)),
-                ('revenue_at_risk', accounts.models.fields.MoneyField(decimal_places=2, max_digits=18)),
-                ('currency', accounts.models.fields.CurrencyField(max_length=3, validators=[django.core.validators.RegexValidator('^[A-Z]{3}$', 'Use the three-letter code of the currency, such as EUR.')])),
-                ('revenue_at_risk_company', accounts.models.fields.MoneyField(decimal_places=2, help_text="In the company's currency, for sorting and totals.", max_digits=18)),
-                ('expected_value_12m', accounts.models.fields.MoneyField(decimal_places=2, max_digits=18)),
-                ('days_since_last_order', models.IntegerField(null=True)),
-                ('usual_gap_days', models.FloatField(null=True)),
-                ('main_factor', models.CharField(db_default='', max_length=30)),
-                ('reasons', models.JSONField(default=list)),
-                ('previous_probability', models.FloatField(help_text='Of the run a month before, where there is one.', null=True)),
-                ('account', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.CASCADE, related_name='scores', to='accounts.account')),
-                ('run', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.CASCADE, related_name='scores', to='retention.scorerun')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("as_of", models.DateField()),
+                ("horizon_days", models.PositiveIntegerField()),
+                ("churn_probability", models.FloatField()),
+                ("base_probability", models.FloatField()),
+                (
+                    "tier",
+                    models.CharField(
+                        choices=[
+                            ("at_risk", "At risk"),
+                            ("quiet", "Quiet"),
+                            ("watch", "Watch"),
+                            ("steady", "Steady"),
+                            ("thriving", "Thriving"),
+                            ("new", "New"),
+                            ("lost", "Lost"),
+                        ],
+                        max_length=10,
+                    ),
+                ),
+                (
+                    "stage",
+                    models.CharField(
+                        choices=[
+                            ("rules", "Rules"),
+                            ("rhythm", "Buying rhythm"),
+                            ("learned", "Learned"),
+                            ("contract", "Contract"),
+                        ],
+                        max_length=10,
+                    ),
+                ),
+                ("model_version", models.CharField(max_length=40)),
+                ("revenue_at_risk", accounts.models.fields.MoneyField(decimal_places=2, max_digits=18)),
+                (
+                    "currency",
+                    accounts.models.fields.CurrencyField(
+                        max_length=3,
+                        validators=[
+                            django.core.validators.RegexValidator(
+                                "^[A-Z]{3}$", "Use the three-letter code of the currency, such as EUR."
+                            )
+                        ],
+                    ),
+                ),
+                (
+                    "revenue_at_risk_company",
+                    accounts.models.fields.MoneyField(
+                        decimal_places=2,
+                        help_text="In the company's currency, for sorting and totals.",
+                        max_digits=18,
+                    ),
+                ),
+                ("expected_value_12m", accounts.models.fields.MoneyField(decimal_places=2, max_digits=18)),
+                ("days_since_last_order", models.IntegerField(null=True)),
+                ("usual_gap_days", models.FloatField(null=True)),
+                ("main_factor", models.CharField(db_default="", max_length=30)),
+                ("reasons", models.JSONField(default=list)),
+                (
+                    "previous_probability",
+                    models.FloatField(help_text="Of the run a month before, where there is one.", null=True),
+                ),
+                (
+                    "account",
+                    models.ForeignKey(
+                        db_index=False,
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="scores",
+                        to="accounts.account",
+                    ),
+                ),
+                (
+                    "run",
+                    models.ForeignKey(
+                        db_index=False,
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="scores",
+                        to="retention.scorerun",
+                    ),
+                ),
             ],
             options={
-                'ordering': ['-revenue_at_risk_company', 'account_id'],
+                "ordering": ["-revenue_at_risk_company", "account_id"],
             },
         ),
         migrations.CreateModel(
-            name='TierPolicy',
+            name="TierPolicy",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('created_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now(), editable=False)),
-                ('updated_at', models.DateTimeField(auto_now=True, db_default=django.db.models.functions.datetime.Now())),
-                ('at_risk_from', models.FloatField(default=0.5, help_text='Churn probability from which an account is at risk.')),
-                ('watch_from', models.FloatField(default=0.3, help_text='Churn probability from which an account is watched.')),
-                ('thriving_below', models.FloatField(default=0.1, help_text='Churn probability below which an account thrives.')),
-                ('lost_from', models.FloatField(default=0.9, help_text='With a silence far beyond its rhythm, an account counts as lost.')),
-                ('quiet_after_gaps', models.FloatField(default=2.0, help_text='Silent for this many of its own usual gaps = quiet.')),
-                ('minimum_value', accounts.models.fields.MoneyField(decimal_places=2, default=Decimal('0'), help_text='Accounts worth less a year are at most watched.', max_digits=18)),
-                ('created_by', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to=settings.AUTH_USER_MODEL)),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                (
+                    "created_at",
+                    models.DateTimeField(
+                        db_default=django.db.models.functions.datetime.Now(), editable=False
+                    ),
+                ),
+                (
+                    "updated_at",
+                    models.DateTimeField(auto_now=True, db_default=django.db.models.functions.datetime.Now()),
+                ),
+                (
+                    "at_risk_from",
+                    models.FloatField(
+                        default=0.5, help_text="Churn probability from which an account is at risk."
+                    ),
+                ),
+                (
+                    "watch_from",
+                    models.FloatField(
+                        default=0.3, help_text="Churn probability from which an account is watched."
+                    ),
+                ),
+                (
+                    "thriving_below",
+                    models.FloatField(
+                        default=0.1, help_text="Churn probability below which an account thrives."
+                    ),
+                ),
+                (
+                    "lost_from",
+                    models.FloatField(
+                        default=0.9,
+                        help_text="With a silence far beyond its rhythm, an account counts as lost.",
+                    ),
+                ),
+                (
+                    "quiet_after_gaps",
+                    models.FloatField(
+                        default=2.0, help_text="Silent for this many of its own usual gaps = quiet."
+                    ),
+                ),
+                (
+                    "minimum_value",
+                    accounts.models.fields.MoneyField(
+                        decimal_places=2,
+                        default=Decimal("0"),
+                        help_text="Accounts worth less a year are at most watched.",
+                        max_digits=18,
+                    ),
+                ),
+                (
+                    "created_by",
+                    models.ForeignKey(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.SET_NULL,
+                        related_name="+",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
             ],
             options={
-                'verbose_name_plural': 'tier policies',
-                'ordering': ['-pk'],
+                "verbose_name_plural": "tier policies",
+                "ordering": ["-pk"],
             },
         ),
         migrations.CreateModel(
-            name='Definition',
+            name="Definition",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('created_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now(), editable=False)),
-                ('updated_at', models.DateTimeField(auto_now=True, db_default=django.db.models.functions.datetime.Now())),
-                ('segment', models.CharField(blank=True, default='', max_length=100)),
-                ('billing_mode', models.CharField(choices=[('repeat', 'Repeat purchase'), ('contract', 'Contract'), ('both', 'Both')], default='repeat', max_length=10)),
-                ('version', models.PositiveIntegerField(default=1)),
-                ('horizon_days', models.PositiveIntegerField(blank=True, help_text="Days without a purchase that count as leaving; empty = from the book's own rhythm.", null=True)),
-                ('inactive_floor_days', models.PositiveIntegerField(default=30)),
-                ('inactive_ceiling_days', models.PositiveIntegerField(default=365)),
-                ('grace_days', models.PositiveIntegerField(default=30, help_text='A contract renewed this late still counts as renewed.')),
-                ('created_by', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to=settings.AUTH_USER_MODEL)),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                (
+                    "created_at",
+                    models.DateTimeField(
+                        db_default=django.db.models.functions.datetime.Now(), editable=False
+                    ),
+                ),
+                (
+                    "updated_at",
+                    models.DateTimeField(auto_now=True, db_default=django.db.models.functions.datetime.Now()),
+                ),
+                ("segment", models.CharField(blank=True, default="", max_length=100)),
+                (
+                    "billing_mode",
+                    models.CharField(
+                        choices=[("repeat", "Repeat purchase"), ("contract", "Contract"), ("both", "Both")],
+                        default="repeat",
+                        max_length=10,
+                    ),
+                ),
+                ("version", models.PositiveIntegerField(default=1)),
+                (
+                    "horizon_days",
+                    models.PositiveIntegerField(
+                        blank=True,
+                        help_text="Days without a purchase that count as leaving; empty = from the book's own rhythm.",
+                        null=True,
+                    ),
+                ),
+                ("inactive_floor_days", models.PositiveIntegerField(default=30)),
+                ("inactive_ceiling_days", models.PositiveIntegerField(default=365)),
+                (
+                    "grace_days",
+                    models.PositiveIntegerField(
+                        default=30, help_text="A contract renewed this late still counts as renewed."
+                    ),
+                ),
+                (
+                    "created_by",
+                    models.ForeignKey(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.SET_NULL,
+                        related_name="+",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
             ],
             options={
-                'ordering': ['segment', 'billing_mode', '-version'],
-                'constraints': [models.UniqueConstraint(fields=('segment', 'billing_mode', 'version'), name='definition_version_once'), models.CheckConstraint(condition=models.Q(('horizon_days__isnull', True), ('horizon_days__range', (7, 730)), _connector='OR'), name='definition_horizon_sensible'), models.CheckConstraint(condition=models.Q(('inactive_floor_days__lte', models.F('inactive_ceiling_days'))), name='definition_floor_below_ceiling')],
+                "ordering": ["segment", "billing_mode", "-version"],
+                "constraints": [
+                    models.UniqueConstraint(
+                        fields=("segment", "billing_mode", "version"), name="definition_version_once"
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            ("horizon_days__isnull", True), ("horizon_days__range", (7, 730)), _connector="OR"
+                        ),
+                        name="definition_horizon_sensible",
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(("inactive_floor_days__lte", models.F("inactive_ceiling_days"))),
+                        name="definition_floor_below_ceiling",
+                    ),
+                ],
             },
         ),
         migrations.AddIndex(
-            model_name='scorerun',
-            index=models.Index(condition=models.Q(('state', 'published')), fields=['-as_of'], name='run_published'),
+            model_name="scorerun",
+            index=models.Index(
+                condition=models.Q(("state", "published")), fields=["-as_of"], name="run_published"
+            ),
         ),
         migrations.AddIndex(
-            model_name='scorechunk',
-            index=models.Index(condition=models.Q(('state', 'done'), _negated=True), fields=['run', 'number'], name='chunk_to_do'),
+            model_name="scorechunk",
+            index=models.Index(
+                condition=models.Q(("state", "done"), _negated=True),
+                fields=["run", "number"],
+                name="chunk_to_do",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='scorechunk',
-            constraint=models.UniqueConstraint(fields=('run', 'number'), name='chunk_once_per_run'),
+            model_name="scorechunk",
+            constraint=models.UniqueConstraint(fields=("run", "number"), name="chunk_once_per_run"),
         ),
         migrations.AddIndex(
-            model_name='score',
-            index=models.Index(fields=['as_of', '-revenue_at_risk_company', 'account'], name='score_by_money'),
+            model_name="score",
+            index=models.Index(
+                fields=["as_of", "-revenue_at_risk_company", "account"], name="score_by_money"
+            ),
         ),
         migrations.AddIndex(
-            model_name='score',
-            index=models.Index(condition=models.Q(('tier__in', ['at_risk', 'quiet', 'watch'])), fields=['as_of', '-revenue_at_risk_company', 'account'], name='score_risky_by_money'),
+            model_name="score",
+            index=models.Index(
+                condition=models.Q(("tier__in", ["at_risk", "quiet", "watch"])),
+                fields=["as_of", "-revenue_at_risk_company", "account"],
+                name="score_risky_by_money",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='score',
-            constraint=models.UniqueConstraint(fields=('account', 'as_of'), name='score_once_per_account_and_date'),
+            model_name="score",
+            constraint=models.UniqueConstraint(
+                fields=("account", "as_of"), name="score_once_per_account_and_date"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='score',
-            constraint=models.CheckConstraint(condition=models.Q(('churn_probability__range', (0, 1))), name='probability_between_0_and_1'),
+            model_name="score",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("churn_probability__range", (0, 1))), name="probability_between_0_and_1"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='tierpolicy',
-            constraint=models.CheckConstraint(condition=models.Q(('thriving_below__gt', 0), ('thriving_below__lt', models.F('watch_from')), ('watch_from__lt', models.F('at_risk_from')), ('at_risk_from__lt', models.F('lost_from')), ('lost_from__lt', 1)), name='tier_thresholds_rise'),
+            model_name="tierpolicy",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    ("thriving_below__gt", 0),
+                    ("thriving_below__lt", models.F("watch_from")),
+                    ("watch_from__lt", models.F("at_risk_from")),
+                    ("at_risk_from__lt", models.F("lost_from")),
+                    ("lost_from__lt", 1),
+                ),
+                name="tier_thresholds_rise",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='tierpolicy',
-            constraint=models.CheckConstraint(condition=models.Q(('quiet_after_gaps__gte', 1)), name='quiet_after_at_least_one_gap'),
+            model_name="tierpolicy",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("quiet_after_gaps__gte", 1)), name="quiet_after_at_least_one_gap"
+            ),
         ),
     ]
