@@ -203,7 +203,8 @@ def page_for(browser: "Browser", live_server: Any, committed_db: None) -> Iterat
             color_scheme="dark" if dark else "light",
             locale="en-GB",
         )
-        context.set_default_timeout(90_000)  # the first page imports everything, on a machine that may be busy
+        # The first page imports everything, on a machine that may be busy.
+        context.set_default_timeout(90_000)
         contexts.append(context)
         if user is not None:
             context.add_cookies([session_cookie(user, live_server.url)])
