@@ -64,13 +64,13 @@ $(BIN)/python:
 
 .venv/installed: requirements.txt | $(BIN)/python
 	@echo "Installing Python packages ..."
-	@if command -v uv >/dev/null; then uv pip install --quiet --python $(BIN)/python --require-hashes -r $<; \
+	@if command -v uv >/dev/null; then uv pip install --quiet --compile-bytecode --python $(BIN)/python --require-hashes -r $<; \
 	else $(BIN)/python -m pip install --quiet --require-hashes -r $<; fi
 	@touch $@
 
 .venv/installed-test: requirements-dev.txt | .venv/installed
 	@echo "Installing Python packages for the tests ..."
-	@if command -v uv >/dev/null; then uv pip install --quiet --python $(BIN)/python --require-hashes -r $<; \
+	@if command -v uv >/dev/null; then uv pip install --quiet --compile-bytecode --python $(BIN)/python --require-hashes -r $<; \
 	else $(BIN)/python -m pip install --quiet --require-hashes -r $<; fi
 	@touch $@
 
