@@ -86,12 +86,14 @@ class Customer:
         return f"TW-C{self.number:04d}"
 
 
-def make_customers(rng: Random, staff: Staff, first_day: dt.date, today: dt.date) -> list[Customer]:
+def make_customers(
+    rng: Random, staff: Staff, first_day: dt.date, today: dt.date, count: int
+) -> list[Customer]:
     """Six in ten were customers before `first_day`; the others came since, evenly."""
     namer = Namer(rng)
     return [
         _customer(rng, namer, staff, number, _joined_on(rng, first_day, today))
-        for number in range(1, CUSTOMERS + 1)
+        for number in range(1, count + 1)
     ]
 
 

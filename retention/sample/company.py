@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from decimal import Decimal
 from random import Random
 
-from retention.sample.book import PROSPECTS, SEGMENTS, YEARS, Customer, make_customers
+from retention.sample.book import CUSTOMERS, PROSPECTS, SEGMENTS, YEARS, Customer, make_customers
 from retention.sample.catalogue import make_products
 from retention.sample.life import Life, cents
 from retention.sample.names import PLACES
@@ -19,13 +19,13 @@ RATES = {"CHF": Decimal("1.05")}
 SEED = 21
 
 
-def generate(today: dt.date, seed: int = SEED) -> SampleCompany:
+def generate(today: dt.date, seed: int = SEED, customers: int = CUSTOMERS) -> SampleCompany:
     """The company as it stands at the end of `today`, after three years of trade; the same for the same arguments."""
     staff, products = make_staff(today), make_products()
     first_day = today - dt.timedelta(days=365 * YEARS)
     world, ledger = make_world(today, first_day, staff, products), Ledger()
-    customers = make_customers(Random(f"{seed} customers"), staff, first_day, today)
-    lives = [Life(Random(f"{seed} {customer.key}"), customer, world, ledger) for customer in customers]
+    book = make_customers(Random(f"{seed} customers"), staff, first_day, today, customers)
+    lives = [Life(Random(f"{seed} {customer.key}"), customer, world, ledger) for customer in book]
     for life in lives:
         life.live()
     rng = Random(f"{seed} book")
@@ -37,7 +37,7 @@ def generate(today: dt.date, seed: int = SEED) -> SampleCompany:
         people=list(staff.people),
         products=products,
         accounts=[_account(rng, life) for life in lives] + _prospects(rng, staff, today),
-        members=list(_members(rng, customers, staff, today)),
+        members=list(_members(rng, book, staff, today)),
         contacts=ledger.contacts,
         orders=sorted(ledger.orders, key=lambda order: (order.ordered_at, order.key)),
         lines=ledger.lines,

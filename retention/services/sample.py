@@ -35,10 +35,12 @@ from accounts.models import (
 from accounts.selectors import COMPANY_KEY, get_company
 from pulsecheck.models import Handback, HandbackAttempt, PulseCheck, PulseTheme, Touchpoint
 from pulsecheck.models.handbacks import HandbackState
+from pulsecheck.models.touchpoints import TouchpointState
 from retention.models import ScoreRun
+from retention.sample.book import CUSTOMERS
 from retention.sample.company import generate
 from retention.sample.records import HandbackRecord, Person, PulseRecord, SampleCompany
-from retention.sample.world import add_working_days
+from retention.sample.world import add_working_days, working_day
 from retention.services.actions import act_on_run
 from retention.services.scoring import score_book
 from retention.services.sign_in import trial_password
@@ -92,6 +94,7 @@ def load_sample(today: dt.date, seed: int, *, beside_real: bool = False) -> Load
     company = write_sample(today - dt.timedelta(days=1), seed, beside_real=beside_real)
     runs = score_past_nights(today)
     answer_some_handbacks(today)
+    miss_some_touchpoints(today)
     return LoadedSample(
         company.name, len(company.accounts), len(company.orders), len(company.people), runs=len(runs)
     )
@@ -119,6 +122,15 @@ def answer_some_handbacks(today: dt.date) -> None:
             handback.save()
 
 
+@transaction.atomic
+def miss_some_touchpoints(today: dt.date) -> None:
+    """One in eight of the contacts planned for the next weeks was due in the last ones, and nobody called."""
+    planned = Touchpoint.objects.filter(is_sample=True, state=TouchpointState.PLANNED, assignee__isnull=False)
+    for position, touchpoint in enumerate(planned.order_by("due_on", "account__external_id")[:160:8]):
+        touchpoint.due_on = working_day(today - dt.timedelta(days=3 + position % 12))
+        touchpoint.save(update_fields=["due_on", "updated_at"])
+
+
 def _date_back(handback: Handback, today: dt.date, days: int) -> None:
     handback.opened_at -= dt.timedelta(days=days)
     handback.due_on = add_working_days(today - dt.timedelta(days=days), 2)
@@ -140,7 +152,9 @@ def _accept_days_ago(handback: Handback, today: dt.date, days: int) -> None:
 
 
 @transaction.atomic
-def write_sample(last_day: dt.date, seed: int, *, beside_real: bool = False) -> SampleCompany:
+def write_sample(
+    last_day: dt.date, seed: int, *, beside_real: bool = False, customers: int = CUSTOMERS
+) -> SampleCompany:
     """Write everything that had happened by the end of `last_day`; no scores yet.
 
     Raises SampleError when there are real accounts (unless `beside_real`) or the sample is already there.
@@ -152,7 +166,7 @@ def write_sample(last_day: dt.date, seed: int, *, beside_real: bool = False) -> 
             "There are customers of your own here; the sample company would mix with them. "
             "Use --force to load it all the same."
         )
-    company = generate(last_day, seed)
+    company = generate(last_day, seed, customers)
     _name_company(company)
     _Writer(company).write()
     return company
