@@ -41,7 +41,9 @@ class TouchpointState(models.TextChoices):
 class Touchpoint(Stamped):
     """A planned contact: who looks in on whom, and by when. An account has one planned touchpoint at a time."""
 
-    derived_rows = models.Q(state="planned")  # planned by the cadence; no reason to keep an import that is undone
+    derived_rows = models.Q(
+        state="planned"
+    )  # planned by the cadence; no reason to keep an import that is undone
     account = models.ForeignKey(Account, on_delete=models.CASCADE, related_name="touchpoints")
     assignee = models.ForeignKey(
         User, null=True, blank=True, on_delete=models.PROTECT, related_name="touchpoints"
