@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from django.db.models import Q
+from django.urls import reverse
 
 from accounts.models import Account, Order, User
 from notifications.models import Preference
@@ -33,43 +34,43 @@ def first_steps() -> list[Step]:
         Step(
             "Bring your orders",
             "One file with customer, date and amount is enough.",
-            "/imports/",
+            reverse("accounts:imports"),
             Order.objects.exists(),
         ),
         Step(
             "Invite your people",
             "Sales reps, account managers, their managers.",
-            "/settings/people/",
+            reverse("accounts:people"),
             _has_people(),
         ),
         Step(
             "Give every account its owners",
             "Who won it, who looks after it. They come with an accounts file.",
-            "/accounts/?owner=missing",
+            reverse("retention:accounts") + "?owner=missing",
             _has_owners(),
         ),
         Step(
             "Say what leaving means",
             "Without your word it follows from how often your customers buy.",
-            "/settings/definitions/",
+            reverse("retention:definitions"),
             Definition.objects.filter(created_by__isnull=False).exists(),
         ),
         Step(
             "Say how often to look in",
             "A cadence for every tier; there is one to start with.",
-            "/settings/cadence/",
+            reverse("retention:cadence"),
             CadencePolicy.objects.filter(is_active=True).exists(),
         ),
         Step(
             "Choose what reaches you",
             "What comes by e-mail and what waits in the inbox.",
-            "/inbox/preferences/",
+            reverse("notifications:preferences"),
             Preference.objects.exists(),
         ),
         Step(
             "First scores",
             "They are worked out every night; an administrator can start them from the status page.",
-            "/status/",
+            reverse("retention:status"),
             ScoreRun.objects.filter(state=RunState.PUBLISHED).exists(),
         ),
     ]

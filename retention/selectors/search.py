@@ -51,7 +51,7 @@ def _ranked(rows: QuerySet[Any], text: str, also: Q | None = None) -> QuerySet[A
 
 
 def _alike(rows: QuerySet[Any], text: str) -> QuerySet[Any]:
-    """Names spelled alike, by trigrams."""
-    return (
-        rows.alias(shouted=Upper("name")).filter(shouted__trigram_similar=text.upper()).order_by("name", "pk")
-    )
+    """Names spelled alike, or with a word that is, by trigrams."""
+    shouted = text.upper()
+    alike = Q(shouted__trigram_similar=shouted) | Q(shouted__trigram_word_similar=shouted)
+    return rows.alias(shouted=Upper("name")).filter(alike).order_by("name", "pk")

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from django.http import Http404, HttpResponse, HttpResponseBase
 from django.shortcuts import render
+from django.urls import reverse
 from django.utils.http import urlencode
 from django.views.decorators.http import require_GET
 
-from accounts.permissions import SignedIn
+from accounts.permissions import LEADERS, SignedIn, has_role
 from accounts.selectors import company_today, get_company
 from retention.selectors import book
 from retention.selectors.accounts import count_accounts
@@ -35,6 +36,7 @@ def accounts(request: SignedIn) -> HttpResponse:
         "currency": get_company().currency,
         "export_query": urlencode({k: v for k, v in filters.query.items() if k != "after"}),
         "run": run,
+        "first_step": reverse("accounts:imports") if has_role(request.user, *LEADERS) else "",
         "today": today,
     }
     return render(request, "retention/accounts.html", context)
