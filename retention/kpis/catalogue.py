@@ -167,9 +167,10 @@ KPIS = (
         "expected_loss",
         "Expected loss",
         "The money a year we must expect to lose if nobody does anything.",
-        "Sum of churn probability x revenue expected in the next 12 months, over all scored customers.",
+        "Sum of churn probability x what the customer would buy in the next 12 months if it stayed, over all scored "
+        "customers.",
         MOMENT,
-        SCORED,
+        "Customers already lost. " + SCORED,
         "money",
         "down",
         "Expected loss",
@@ -179,8 +180,8 @@ KPIS = (
         "revenue_at_risk",
         "Revenue at risk",
         "The part of the expected loss that sits with customers above the at-risk threshold: where a call can help.",
-        "Sum of churn probability x revenue expected in the next 12 months, over customers whose probability is at or "
-        "above the at-risk threshold of the tiers.",
+        "Sum of churn probability x what the customer would buy in the next 12 months if it stayed, over customers whose "
+        "probability is at or above the at-risk threshold of the tiers.",
         MOMENT,
         "Customers already lost. " + SCORED,
         "money",

@@ -7,10 +7,11 @@ import numpy as np
 from retention.kpis.terms import Bools, Floats, Terms, amount, share
 
 
-def expected_loss(probability: Floats, expected_value: Floats) -> Terms:
-    """sum p_i x expected revenue of the next 12 months, company currency. `probability` NaN = not scored."""
-    scored = np.isfinite(probability)
-    return amount(np.nan_to_num(probability) * np.nan_to_num(expected_value), scored)
+def expected_loss(probability: Floats, expected_value: Floats, is_lost: Bools) -> Terms:
+    """sum p_i x expected revenue of the next 12 months, company currency, over accounts that are not lost already.
+    `probability` NaN = not scored."""
+    counted = np.isfinite(probability) & ~is_lost
+    return amount(np.nan_to_num(probability) * np.nan_to_num(expected_value), counted)
 
 
 def revenue_at_risk(probability: Floats, expected_value: Floats, is_lost: Bools, threshold: float) -> Terms:

@@ -28,8 +28,8 @@ class FittedModel:
     """Everything a worker needs to score any account: the same numbers on every machine.
 
     logit = intercept + tree_weight * trees + rhythm_weight * logit(P0). Where nothing beats the base rate both
-    weights are 0. `centre` are the mean contributions per factor over the book at `as_of`, so that an account
-    is explained against the average one.
+    weights are 0. `centre` are the mean contributions per factor over the accounts in good standing at `as_of`,
+    against which every account is explained.
 
     Attributes
     ----------
@@ -76,14 +76,18 @@ class FittedModel:
         return parts
 
     def centred(self, features: Matrix, state: RhythmState) -> "FittedModel":
-        """The same model, explaining against the average of these accounts.
+        """The same model, explaining against a customer in good standing: the average of those of these accounts
+        that are more likely to stay than to leave.
 
-        The average account has their mean probability. What that differs from their mean logit is laid on the
-        factors in proportion to how much each varies.
+        Against the average of all, a book with many customers long gone would call a worrying silence good news.
+        The starting point has the mean probability of those in good standing; what that differs from their mean
+        logit is laid on the factors in proportion to how much each varies.
         """
         parts = self.factor_parts(features, state)
-        centre = parts.mean(axis=0)
         own = self.intercept + (self.tree_weight * self.trees.intercept if self.trees is not None else 0.0)
+        stays = own + parts.sum(axis=1) < 0
+        parts = parts[stays] if stays.any() else parts
+        centre = parts.mean(axis=0)
         wanted = float(to_logit(expit(own + parts.sum(axis=1)).mean(keepdims=True))[0])
         spread = np.abs(parts - centre).mean(axis=0)
         if spread.sum() > 0:
@@ -92,13 +96,13 @@ class FittedModel:
 
     @property
     def full_intercept(self) -> float:
-        """Log odds of the average account: `intercept`, the trees' own, and the centre."""
+        """Log odds of the account reasons start from: `intercept`, the trees' own, and the centre."""
         own = self.tree_weight * self.trees.intercept if self.trees is not None else 0.0
         return self.intercept + own + float(self.centre.sum())
 
     @property
     def base_probability(self) -> float:
-        """Probability of the average account, from which reasons lead to the account's own."""
+        """Probability of a customer in good standing, from which reasons lead to the account's own."""
         return float(expit(self.full_intercept))
 
     @property

@@ -60,7 +60,7 @@ def score_accounts(
     p_silent = model.basis.bgnbd.p_silent(state.x, state.t_x, state.age, model.basis.horizon)
     logit = model.logit(features, p_silent)
     probability = np.clip(expit(logit), LEAST_PROBABILITY, 1 - LEAST_PROBABILITY)
-    value = expected_value(purchases, as_of, rows, state, probability, model)
+    value = expected_value(purchases, as_of, rows, state, model)
     gap = features[:, NAMES.index("gap_median")].astype(float)
     silence = state.age - state.t_x
     tier = tiers_of(
@@ -80,22 +80,14 @@ def score_accounts(
 
 
 def expected_value(
-    purchases: Purchases, as_of: int, rows: Ints, state: RhythmState, probability: Floats, model: FittedModel
+    purchases: Purchases, as_of: int, rows: Ints, state: RhythmState, model: FittedModel
 ) -> Floats:
-    """Money expected over the 12 months after `as_of`: expected orders times the shrunk mean order value.
-
-    BG/NBD gives the orders of an active customer; how likely the customer is active is taken from the score
-    itself, so that probability and money tell the same story.
-    """
-    bgnbd, horizon = model.basis.bgnbd, model.basis.horizon
-    silent_if_alive = bgnbd.p_silent_if_alive(state.x, state.age, horizon)
-    alive = np.clip((1 - probability) / np.maximum(1 - silent_if_alive, 1e-9), 0.0, 1.0)
-    if not model.has_signal:
-        alive = bgnbd.p_alive(state.x, state.t_x, state.age)
+    """Money an account brings in the 12 months after `as_of` if it stays a customer: the orders that BG/NBD expects
+    of an active one, times the shrunk mean order value. This is what is lost when it goes (docs/decisions/0005)."""
     start, end = purchases.offsets[rows], purchases.position(as_of, rows)
     count = (end - start).astype(float)
     mean = (purchases.cents_sum[end] - purchases.cents_sum[start]) / 100 / count
-    orders = alive * bgnbd.orders_if_alive(state.x, state.age, YEAR)
+    orders = model.basis.bgnbd.orders_if_alive(state.x, state.age, YEAR)
     return np.clip(orders * model.money.mean_value(count, mean), 0.0, LARGEST_MONEY)
 
 

@@ -169,7 +169,7 @@ class Reader:
         p, value, customer = scores.probability, scores.expected_value, scores.is_customer
         lost, threshold = scores.tier == Tier.LOST.value, tier_policy_in_force().at_risk_from
         about = _constant({"run": scores.run.as_of.isoformat(), "at_risk_from": threshold})
-        yield Measured("expected_loss", day, risk.expected_loss(p, value), detail=about)
+        yield Measured("expected_loss", day, risk.expected_loss(p, value, lost), detail=about)
         at_risk = risk.revenue_at_risk(p, value, lost, threshold)
         yield Measured("revenue_at_risk", day, at_risk, detail=about)
         quiet = risk.quiet_share(scores.tier == Tier.QUIET.value, customer)

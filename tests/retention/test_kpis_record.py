@@ -165,7 +165,7 @@ def test_money_at_risk_and_shares_come_from_the_scores_of_the_day(book):
     InteractionFactory(account=book["grew"], happened_at=at("2026-06-01"))
     InteractionFactory(account=book["shrank"], happened_at=at("2025-12-01"))
     record_kpis(AS_OF)
-    assert value("expected_loss").value == pytest.approx(100 + 600 + 950 + 2 * 300)
+    assert value("expected_loss").value == pytest.approx(100 + 600 + 2 * 300)
     assert value("revenue_at_risk").value == pytest.approx(600)
     assert value("quiet_share").value == pytest.approx(1 / 3)
     assert value("out_of_touch_share").value == pytest.approx(2 / 3)

@@ -21,10 +21,18 @@ P = np.array([0.9, 0.5, 0.1, np.nan])
 VALUE = np.array([1000.0, 400.0, 2000.0, np.nan])
 
 
+NOBODY_LOST = np.zeros(4, dtype=bool)
+
+
 def test_expected_loss_is_probability_times_value_over_all_scored():
-    figure = expected_loss(P, VALUE).figure()
+    figure = expected_loss(P, VALUE, NOBODY_LOST).figure()
     assert figure.value == pytest.approx(900 + 200 + 200)
     assert figure.accounts == 3
+
+
+def test_what_is_lost_already_is_no_loss_to_expect():
+    figure = expected_loss(P, VALUE, np.array([True, False, False, False])).figure()
+    assert (figure.value, figure.accounts) == (pytest.approx(400), 2)
 
 
 def test_revenue_at_risk_begins_at_the_threshold_and_leaves_out_the_lost():
@@ -34,12 +42,13 @@ def test_revenue_at_risk_begins_at_the_threshold_and_leaves_out_the_lost():
 
 @given(st.floats(0.01, 0.99))
 def test_revenue_at_risk_is_part_of_the_expected_loss(threshold):
-    at_risk = revenue_at_risk(P, VALUE, np.zeros(4, dtype=bool), threshold).figure()
-    assert at_risk.numerator <= expected_loss(P, VALUE).figure().numerator + 1e-9
+    at_risk = revenue_at_risk(P, VALUE, NOBODY_LOST, threshold).figure()
+    assert at_risk.numerator <= expected_loss(P, VALUE, NOBODY_LOST).figure().numerator + 1e-9
 
 
 def test_nothing_scored_is_no_figure_rather_than_zero():
-    assert expected_loss(np.array([np.nan]), np.array([np.nan])).figure().value is None
+    nothing = np.full(4, np.nan)
+    assert expected_loss(nothing, nothing, NOBODY_LOST).figure().value is None
 
 
 def test_quiet_and_out_of_touch_shares_are_of_customers_not_lost():
