@@ -16,12 +16,13 @@ from retention.models.scores import RunState
 
 @dataclass(frozen=True)
 class Step:
-    """One thing to set up, and where."""
+    """One thing to set up, and where; what is not needed has a sensible beginning without it."""
 
     title: str
     text: str
     path: str
     is_done: bool
+    is_needed: bool = True
 
 
 def has_accounts() -> bool:
@@ -54,6 +55,7 @@ def first_steps() -> list[Step]:
             "Without your word it follows from how often your customers buy.",
             reverse("retention:definitions"),
             Definition.objects.filter(created_by__isnull=False).exists(),
+            is_needed=False,
         ),
         Step(
             "Say how often to look in",
@@ -66,6 +68,7 @@ def first_steps() -> list[Step]:
             "What comes by e-mail and what waits in the inbox.",
             reverse("notifications:preferences"),
             Preference.objects.exists(),
+            is_needed=False,
         ),
         Step(
             "First scores",

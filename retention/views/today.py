@@ -41,7 +41,8 @@ def today(request: SignedIn) -> HttpResponse:
         "saves": saves_of(request.user, day, team=leads),
     }
     if has_role(request.user, *ADMINISTRATORS):
-        context["steps"] = first_steps()
+        steps = first_steps()
+        context["steps"] = steps if any(s.is_needed and not s.is_done for s in steps) else []
     return render(request, "retention/today.html", context)
 
 
