@@ -29,6 +29,8 @@ class Command(BaseCommand):
         try:
             with _opened(chosen["output"]) as out:
                 written = self._write(run, out)
+        except BrokenPipeError:
+            return  # whoever read our output has seen enough
         except OSError as problem:
             raise CommandError(f"Cannot write {chosen['output']}: {problem.strerror}.") from None
         self.stderr.write(
