@@ -201,13 +201,14 @@ class _Writer:
         self.contacts = self._write(Contact, company.contacts, references())
         orders = self._write(Order, company.orders, references())
         self._write_products_and_lines(orders)
-        for model, records in (
+        others: tuple[tuple[type[models.Model], Sequence[Any]], ...] = (
             (Contract, company.contracts),
             (Interaction, company.interactions),
             (Issue, company.issues),
             (Promise, company.promises),
             (Enquiry, company.enquiries),
-        ):
+        )
+        for model, records in others:
             self._write(model, records, references())
         members = [_row(record, references(), {}) for record in company.members]
         _copy(AccountMember, members)
