@@ -14,7 +14,7 @@ def escalate() -> None:
     escalate_overdue(company_today())
 
 
-@shared_task(name="pulsecheck.tasks.plan", queue="batch")
+@shared_task(name="pulsecheck.tasks.plan")
 def plan() -> None:
     """Bring the plan of contacts up to date."""
     plan_touchpoints()

@@ -9,11 +9,12 @@ from django.db import transaction
 from django.utils import timezone
 
 from accounts.models import Account, ChurnReason, User
-from accounts.selectors import company_today
+from accounts.selectors import company_today, get_company
 from accounts.services.audit import write_audit
 from accounts.services.care import log_interaction
 from notifications.models import Topic
 from notifications.services import notify, notify_administrators
+from pulsecheck.business_days import business_calendar
 from pulsecheck.errors import CareError, HandbackConflict
 from pulsecheck.handback import choose_person
 from pulsecheck.models import Handback, HandbackAttempt
@@ -208,7 +209,12 @@ def _thank(handback: Handback, closer: User) -> None:
 
 # ── when nobody answers ────────────────────────────────────────────────
 def escalate_overdue(today: dt.date) -> int:
-    """Tell a manager, once, of every handback whose day to answer is over; how many there were."""
+    """Tell a manager, once, of every handback whose day to answer is over; how many there were.
+
+    On working days only: what was due on Friday evening is nobody's neglect on Saturday.
+    """
+    if not business_calendar(get_company().country).is_business_day(today):
+        return 0
     overdue = Handback.objects.filter(state=HandbackState.OPEN, due_on__lt=today, escalated_at=None)
     ids = list(overdue.order_by("due_on", "pk").values_list("pk", flat=True))
     return sum(_escalate(pk, today) for pk in ids)

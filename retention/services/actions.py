@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import datetime as dt
+
 from django.db import transaction
 from django.utils import timezone
 
@@ -11,26 +13,34 @@ from retention.models import Score, ScoreRun, Tier
 from retention.models.scores import RunState, Stage
 from retention.selectors.risks import snapshot_of
 from retention.services.kpis import record_kpis
+from retention.services.scoring import default_as_of
+
+CURRENT = dt.timedelta(
+    days=7
+)  # scores older than this, counted from where the book is now, send nobody anywhere
 
 
 def act_on_run(run: ScoreRun) -> bool:
     """Do once what a published run calls for; False when it was done, or when it takes no action.
 
-    The run's row is locked meanwhile, so two workers that are told at the same time act once.
+    Scores of long ago are for looking back: nobody is sent to a customer because of them. The run's row is locked meanwhile, so two workers that are told at the same time act once.
     """
     with transaction.atomic():
         locked = ScoreRun.objects.select_for_update().get(pk=run.pk)
         if locked.state != RunState.PUBLISHED or locked.acted_at is not None:
             return False
-        if _is_newest(locked):
+        is_newest = _is_newest(locked)
+        if is_newest:
             record_kpis(locked.as_of)
         if not locked.takes_action:
             return False
-        hand_back_risky(locked)
-        plan_touchpoints()
+        is_current = is_newest and default_as_of() - locked.as_of <= CURRENT
+        if is_current:
+            hand_back_risky(locked)
+            plan_touchpoints()
         locked.acted_at = timezone.now()
         locked.save(update_fields=["acted_at", "updated_at"])
-    return True
+    return is_current
 
 
 def _is_newest(run: ScoreRun) -> bool:

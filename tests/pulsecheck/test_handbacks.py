@@ -11,6 +11,7 @@ from django.db import connections
 
 from accounts.models import AuditEntry, Company, ExchangeRate, Interaction, Team
 from notifications.models import Notification, Topic
+from pulsecheck.business_days import business_calendar
 from pulsecheck.errors import CareError, HandbackConflict
 from pulsecheck.models import Handback, HandbackAttempt
 from pulsecheck.models.handbacks import HandbackTrigger
@@ -357,13 +358,20 @@ def test_not_a_risk_is_a_false_alarm_with_its_reason(cast, opened):
 
 # ── when nobody answers ────────────────────────────────────────────────
 def test_the_manager_hears_once_of_what_is_overdue(cast, opened):
-    after = opened.due_on + dt.timedelta(days=1)
+    after = business_calendar("").after(opened.due_on, 1)
 
     assert escalate_overdue(opened.due_on) == 0
     assert escalate_overdue(after) == 1
     assert escalate_overdue(after) == 0
     assert told(cast.manager, Topic.ESCALATION) == ["Hotel Seeblick: the handback is not answered"]
     assert opened.attempts.get().kind == "escalate"
+
+
+def test_nobody_is_late_on_a_weekend(cast):
+    friday = dt.date(2026, 11, 20)
+    HandbackFactory(account=cast.account, salesperson=cast.owner, due_on=friday)
+
+    assert [escalate_overdue(friday + dt.timedelta(days=n)) for n in (1, 2, 3)] == [0, 0, 1]
 
 
 def test_what_was_answered_is_not_escalated(cast, opened):
@@ -392,7 +400,8 @@ def test_a_manager_who_does_not_answer_is_escalated_to_another(cast):
     ],
 )
 def test_the_day_ends_at_midnight_of_the_company_on_nights_the_clock_changes(cast, due, before, after):
-    set_company(time_zone="Europe/Berlin")
+    # Where people work on Sundays, so that the night itself is told and not the Monday after.
+    set_company(time_zone="Europe/Berlin", country="IL")
     handback = HandbackFactory(account=cast.account, due_on=due)
 
     with time_machine.travel(before, tick=False):
