@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import django_filters
+from django.db.models import QuerySet
 from drf_spectacular.utils import extend_schema, extend_schema_view
 from rest_framework import mixins, permissions, serializers
 from rest_framework.decorators import action
@@ -23,7 +24,7 @@ from accounts.models import Account, ChurnReason, Contact, User
 from accounts.permissions import CARERS, has_role
 from pulsecheck.errors import CareError, HandbackConflict
 from pulsecheck.models import Handback, HandbackAttempt, PulseCheck, PulseTheme
-from pulsecheck.models.handbacks import HandbackOutcome, HandbackState, HandbackTrigger
+from pulsecheck.models.handbacks import HandbackOutcome, HandbackQuerySet, HandbackState, HandbackTrigger
 from pulsecheck.services.handbacks import (
     TALKS,
     accept_handback,
@@ -134,6 +135,10 @@ class HandbackViewSet(Visible):
     pagination_class = NewestFirst
     related = ("account", "salesperson", "closed_by", "churn_reason")
     prefetched = ("attempts__user",)
+
+    def visible_rows(self, rows: HandbackQuerySet, user: User) -> QuerySet[Handback]:
+        """Also those that were handed to `user`."""
+        return rows.visible_to(user)
 
     def _answer(self) -> Response:
         """The handback as it is now."""

@@ -9,10 +9,11 @@ from django.db.models import QuerySet
 from django.shortcuts import get_object_or_404
 from drf_spectacular.utils import extend_schema
 from rest_framework import mixins, serializers, viewsets
+from rest_framework.pagination import CursorPagination
 
 from accounts.api.authentication import caller
 from accounts.api.paging import Pages
-from accounts.api.resources import AccountColumn
+from accounts.api.resources import AccountColumn, of_visible_accounts
 from accounts.models import Account
 from retention.models import Score, Tier
 from retention.models.scores import RunState
@@ -54,7 +55,10 @@ class ScorePages(Pages):
     ordering = "account_id"
 
 
-class HistoryPages(Pages):
+class HistoryPages(CursorPagination):
+    """Of one account, by day."""
+
+    page_size = 50
     ordering = "-as_of"
 
 
@@ -70,7 +74,8 @@ class ScoreViewSet(mixins.ListModelMixin, viewsets.GenericViewSet[Score]):
     def get_queryset(self) -> QuerySet[Score]:
         if getattr(self, "swagger_fake_view", False):
             return Score.objects.none()
-        return Score.objects.visible_to(caller(self.request)).published().select_related("account").order_by()
+        seen = of_visible_accounts(Score.objects.published(), caller(self.request))
+        return seen.select_related("account").order_by()
 
 
 @extend_schema(summary="List the scores of an account, newest first")

@@ -9,10 +9,11 @@ from django.db.models import QuerySet
 from drf_spectacular.utils import extend_schema, extend_schema_view
 from rest_framework import serializers, viewsets
 
+from accounts.api.authentication import caller
 from accounts.api.bulk import BulkUpsert
 from accounts.api.paging import NewestFirst, Pages
-from accounts.models import Account, Contact, Contract, Order
-from accounts.models.account import BillingMode, LifecycleStage
+from accounts.models import Account, Contact, Contract, Order, User
+from accounts.models.account import AccountQuerySet, BillingMode, LifecycleStage, visible_accounts
 from accounts.models.commerce import OrderStatus
 
 
@@ -134,6 +135,14 @@ class ContractFilter(OfAccountFilter):
         fields = ("external_id", "record_source")
 
 
+def of_visible_accounts(rows: QuerySet[Any], user: User) -> QuerySet[Any]:
+    """What `visible_to` says, said so that PostgreSQL starts from the accounts: for a page of the orders of somebody who
+    sees few of many, 20 ms instead of seconds (it would walk through everybody's orders until fifty are theirs)."""
+    if visible_accounts(user) is None:
+        return rows
+    return rows.filter(account__in=Account.objects.visible_to(user).order_by())
+
+
 class Visible(viewsets.ReadOnlyModelViewSet[Any]):
     """Reads what the caller may see; everything else is not found."""
 
@@ -146,8 +155,12 @@ class Visible(viewsets.ReadOnlyModelViewSet[Any]):
         model = self.queryset.model  # type: ignore[union-attr, arg-type]
         if getattr(self, "swagger_fake_view", False):
             return model._default_manager.none()
-        seen = model._default_manager.visible_to(self.request.user)
+        seen = self.visible_rows(model._default_manager.all(), caller(self.request))
         return seen.select_related(*self.related).prefetch_related(*self.prefetched).order_by()
+
+    def visible_rows(self, rows: Any, user: User) -> QuerySet[Any]:
+        """Of all rows, those `user` may see."""
+        return of_visible_accounts(rows, user)
 
 
 @extend_schema_view(
@@ -161,6 +174,9 @@ class AccountViewSet(BulkUpsert, Visible):
     filterset_class = AccountFilter
     related = ("original_salesperson", "account_manager", "parent")
     kind = "accounts"
+
+    def visible_rows(self, rows: AccountQuerySet, user: User) -> QuerySet[Account]:
+        return rows.visible_to(user)
 
 
 @extend_schema_view(
