@@ -18,7 +18,6 @@ from accounts.selectors import company_today
 from pulsecheck.tasks import escalate
 from retention.models import ScoreRun
 from retention.sample.company import SEED
-from retention.scoring.errors import ScoringError
 from retention.services import digests, jobs, sample, scoring
 from retention.services.actions import act_on_run
 
@@ -45,23 +44,14 @@ def digest() -> None:
 @shared_task(name="retention.tasks.score_night")
 def score_night(job_id: int) -> None:
     """Prepare the run of one night and ring for workers to score it."""
-    job = jobs.claim_job(job_id)
-    if job is None:
-        return
-    try:
-        run = scoring.start_night(job.local_date)
-    except ScoringError as problem:
-        jobs.finish_job(job, str(problem), failed=True)
-        return
-    jobs.finish_job(job)
-    _ring(run)
+    if (run := jobs.run_night(job_id)) is not None:
+        _ring(run)
 
 
 @shared_task(name="retention.tasks.score_run")
 def score_run(run_id: int) -> None:
     """Fit a run that somebody asked for, and ring for workers to score it."""
-    run = scoring.resume_run(run_id)
-    if run is not None:
+    if (run := scoring.resume_run(run_id)) is not None:
         _ring(run)
 
 

@@ -26,8 +26,8 @@ def act_on_run(run: ScoreRun) -> bool:
     Scores of long ago are for looking back: nobody is sent to a customer because of them. The run's row is locked meanwhile, so two workers that are told at the same time act once.
     """
     with transaction.atomic():
-        locked = ScoreRun.objects.select_for_update().get(pk=run.pk)
-        if locked.state != RunState.PUBLISHED or locked.acted_at is not None:
+        locked = ScoreRun.objects.select_for_update(no_key=True, skip_locked=True).filter(pk=run.pk).first()
+        if locked is None or locked.state != RunState.PUBLISHED or locked.acted_at is not None:
             return False
         is_newest = _is_newest(locked)
         if is_newest:

@@ -10,9 +10,11 @@ from django.db.models.functions import Now
 from django.utils import timezone
 
 from accounts.selectors import get_company
-from retention.models import JobRun
+from retention.models import JobRun, ScoreRun
+from retention.scoring.errors import ScoringError
+from retention.services.scoring import start_night
 
-LEASE = dt.timedelta(minutes=11)  # a little longer than the longest task
+LEASE = dt.timedelta(seconds=15)  # until the job's row is locked; after that the lock counts, not the lease
 MOST_ATTEMPTS = 5
 NIGHT_BEGINS = dt.time(2)
 CATCH_UP_DAYS = 3
@@ -59,6 +61,25 @@ def finish_job(job: JobRun, message: str = "", *, failed: bool = False) -> None:
     job.state = "failed" if failed else "done"
     job.message, job.finished_at, job.lease_until = message, timezone.now(), None
     job.save()
+
+
+def run_night(job_id: int) -> ScoreRun | None:
+    """Prepare the run of one night, ready to be scored; None when the job is done, taken, or cannot be done.
+
+    The job's row is locked meanwhile: a worker that dies frees it, one that is slow keeps it.
+    """
+    job = claim_job(job_id)
+    if job is None:
+        return None
+    try:
+        with transaction.atomic():
+            JobRun.objects.select_for_update().get(pk=job.pk)
+            run = start_night(job.local_date)
+            finish_job(job)
+    except ScoringError as problem:
+        finish_job(job, str(problem), failed=True)
+        return None
+    return run
 
 
 def _claimable() -> QuerySet[JobRun]:

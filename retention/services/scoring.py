@@ -17,7 +17,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from django.db import connection, transaction
-from django.db.models import F, Q
+from django.db.models import Q
 from django.db.models.functions import Now
 from django.utils import timezone
 
@@ -31,7 +31,7 @@ from retention.datasets import (
     load_history,
     order_days,
 )
-from retention.models import FittedModel, ScoreChunk, ScoreRun, Tier
+from retention.models import FittedModel, JobRun, ScoreChunk, ScoreRun, Tier
 from retention.models.scores import ChunkState, RunState
 from retention.scoring import models as engine
 from retention.scoring.backtest import Cutoff, backtest
@@ -46,7 +46,6 @@ from retention.selectors.definitions import definition_for, definitions_in_force
 CHUNK_ACCOUNTS = 25_000
 LEASE = dt.timedelta(seconds=15)
 MOST_ATTEMPTS = 5
-FIT_LEASE = dt.timedelta(minutes=11)
 STALE = dt.timedelta(days=30)  # a book without orders for so long is history, not a quiet month
 MONTH_BEFORE = dt.timedelta(days=28)
 
@@ -74,7 +73,7 @@ def prepare_run(
         check_horizon(horizon)
     _check_date(as_of)
     with transaction.atomic():
-        run, _ = ScoreRun.objects.select_for_update().get_or_create(
+        run, _ = ScoreRun.objects.select_for_update(no_key=True).get_or_create(
             as_of=as_of, defaults={"horizon_days": horizon or 0}
         )
         run.chunks.all().delete()
@@ -113,7 +112,7 @@ def fit_run(run: ScoreRun, history: History | None = None) -> ScoreRun:
     horizon = run.horizon_days or _horizon_of_book(orders, as_of)
     fitted = fit_model(orders, day_number(as_of), horizon)
     with transaction.atomic():
-        run = ScoreRun.objects.select_for_update().get(pk=run.pk)
+        run = ScoreRun.objects.select_for_update(no_key=True).get(pk=run.pk)
         run.model = _stored(fitted, as_of)
         run.horizon_days = horizon
         run.state = RunState.SCORING
@@ -295,7 +294,8 @@ def _staging_text(scores: Scores) -> str:
 def publish_run(run_id: int) -> ScoreRun | None:
     """Show the scores of a run once its last chunk is done; None while it is not, or when somebody else did."""
     with transaction.atomic():
-        run = ScoreRun.objects.select_for_update().get(pk=run_id)
+        # "no key": scores that are being written refer to this row, and need not wait for each other here.
+        run = ScoreRun.objects.select_for_update(no_key=True).get(pk=run_id)
         if run.state != RunState.SCORING or run.chunks.exclude(state=ChunkState.DONE).exists():
             return None
         run.summary = _summary_of(run)
@@ -334,10 +334,16 @@ def score_book(
     Workers may take chunks of it meanwhile; the result is the same.
     """
     run = prepare_run(as_of, horizon, takes_action=takes_action)
-    clock("reading orders", 0, 1)
-    history = load_history(as_of)
-    clock("fitting", 0, 1)
-    run = _fitted(run, history)
+    try:
+        with transaction.atomic():
+            _hold(run)
+            clock("reading orders", 0, 1)
+            history = load_history(as_of)
+            clock("fitting", 0, 1)
+            run = fit_run(run, history)
+    except ScoringError as problem:
+        fail_run(run, str(problem))
+        raise
     total = run.chunks.count()
     clock("scoring", 0, total)
     while (chunk := claim_chunk(run.pk)) is not None:
@@ -366,6 +372,11 @@ def fail_run(run: ScoreRun, message: str) -> None:
     ScoreRun.objects.filter(pk=run.pk).update(state=RunState.FAILED, message=message)
 
 
+def _hold(run: ScoreRun) -> None:
+    """Lock a run's row until the transaction ends: nobody else fits it while its worker lives."""
+    ScoreRun.objects.select_for_update(no_key=True).get(pk=run.pk)
+
+
 def start_night(local_date: dt.date) -> ScoreRun:
     """The run of the night before `local_date`, fitted and ready to be scored; kept when it is there already."""
     wanted = local_date - dt.timedelta(days=1)
@@ -374,31 +385,24 @@ def start_night(local_date: dt.date) -> ScoreRun:
     if run is not None and run.state in {RunState.SCORING, RunState.PUBLISHED}:
         return run
     newest = not ScoreRun.objects.filter(state=RunState.PUBLISHED, as_of__gt=as_of).exists()
-    return _fitted(prepare_run(as_of, takes_action=newest))
+    return fit_run(prepare_run(as_of, takes_action=newest))
 
 
 def resume_run(run_id: int) -> ScoreRun | None:
-    """Fit a run that was prepared and has no model yet; None when somebody does or did that."""
-    with transaction.atomic():
-        run = ScoreRun.objects.select_for_update(skip_locked=True).filter(pk=run_id).first()
-        if run is None or run.state != RunState.PREPARING or not _lies_idle(run):
-            return None
-        run.started_at = timezone.now()
-        run.save()
-    return _fitted(run)
+    """Fit a run that was prepared and has no model yet; None when somebody does or did that, or it cannot be done."""
+    try:
+        with transaction.atomic():
+            runs = ScoreRun.objects.select_for_update(no_key=True, skip_locked=True)
+            run = runs.filter(pk=run_id, state=RunState.PREPARING).first()
+            return fit_run(run) if run is not None and _lies_idle(run) else None
+    except ScoringError as problem:
+        ScoreRun.objects.filter(pk=run_id).update(state=RunState.FAILED, message=str(problem))
+        return None
 
 
 def _lies_idle(run: ScoreRun) -> bool:
-    """Nobody has begun to fit it, or whoever did has had more time than that takes."""
-    return run.started_at is None or timezone.now() - run.started_at > FIT_LEASE
-
-
-def _fitted(run: ScoreRun, history: History | None = None) -> ScoreRun:
-    try:
-        return fit_run(run, history)
-    except ScoringError as problem:
-        fail_run(run, str(problem))
-        raise
+    """Nobody has begun to fit it, or whoever did has had time to lock it."""
+    return run.started_at is None or timezone.now() - run.started_at > LEASE
 
 
 @dataclass(frozen=True)
@@ -418,8 +422,8 @@ def find_unfinished() -> Unfinished:
     open_chunks = ScoreChunk.objects.filter(run__state=RunState.SCORING).exclude(state=ChunkState.DONE)
     free = open_chunks.filter(Q(state=ChunkState.WAITING) | Q(lease_until__lt=now))
     to_publish = ScoreRun.objects.filter(state=RunState.SCORING).exclude(pk__in=open_chunks.values("run_id"))
-    held = open_chunks.filter(lease_until__gte=now).order_by(F("lease_until").desc()).first()
-    left = (held.lease_until - now).total_seconds() if held and held.lease_until else None
+    leases = _leases(now)
+    left = (max(leases) - now).total_seconds() if leases else None
     to_fit = [run.pk for run in ScoreRun.objects.filter(state=RunState.PREPARING) if _lies_idle(run)]
     to_act_on = ScoreRun.objects.filter(state=RunState.PUBLISHED, takes_action=True, acted_at__isnull=True)
     return Unfinished(
@@ -429,6 +433,19 @@ def find_unfinished() -> Unfinished:
         list(to_act_on.values_list("pk", flat=True)),
         left,
     )
+
+
+def _leases(now: dt.datetime) -> list[dt.datetime]:
+    """When the claims of the moment run out: of chunks, of nights, of runs somebody has begun to fit."""
+    chunks = ScoreChunk.objects.filter(run__state=RunState.SCORING, state=ChunkState.CLAIMED)
+    nights = JobRun.objects.filter(state="running")
+    begun = ScoreRun.objects.filter(state=RunState.PREPARING).values_list("started_at", flat=True)
+    ends = [
+        *chunks.values_list("lease_until", flat=True),
+        *nights.values_list("lease_until", flat=True),
+        *(moment + LEASE for moment in begun if moment is not None),
+    ]
+    return [end for end in ends if end is not None and end >= now]
 
 
 def backtest_book(horizon: int | None, cutoffs: int) -> list[Cutoff]:

@@ -101,6 +101,20 @@ def test_a_night_from_tick_to_published(committed_db: None, celery_worker: Worke
     assert Score.objects.count() == 120
 
 
+def test_killed_while_fitting(committed_db: None, celery_worker: WorkerProcess) -> None:
+    """The night's job is free again as soon as whoever had it is gone."""
+    fill_book(CUSTOMERS)
+    tasks.tick.delay()
+    wait_until(lambda: JobRun.objects.filter(attempts=1).exists(), explain=celery_worker.log.read_text)
+    celery_worker.kill()
+    celery_worker.start()
+    wait_until(
+        lambda: ScoreRun.objects.filter(state=RunState.PUBLISHED).exists(), 60, celery_worker.log.read_text
+    )
+    assert ScoreRun.objects.count() == 1
+    assert Score.objects.count() == CUSTOMERS
+
+
 def test_a_slow_worker_keeps_its_chunk(many_chunks: tuple[ScoreRun, list]) -> None:
     """While whoever scores a chunk holds its row, an expired lease gives it to nobody else."""
     first = scoring.claim_chunk()
