@@ -52,7 +52,7 @@ def sign_in(page: Page, email: str) -> None:
     page.goto("/")
     expect(page).to_have_url(re.compile("/sign-in/"))
     page.get_by_label("E-mail").fill(email)
-    page.get_by_label("Password", exact=True).fill(PASSWORD)
+    page.get_by_label("Password").fill(PASSWORD)
     page.get_by_role("button", name="Sign in").click()
     expect(page.get_by_role("heading", level=1)).to_be_visible()
     keep(page, "1-first-page")
