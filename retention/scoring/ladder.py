@@ -99,7 +99,7 @@ class _Book:
         self.last_label_day = int(purchases.day.max())
         self._moments: dict[int, _Moment] = {}
         self._draw = _hashed(purchases.account_ids, seed)
-        self._previous: BgNbd | None = None
+        self._newest: BgNbd | None = None
 
     def at(self, as_of: int) -> _Moment:
         if as_of not in self._moments:
@@ -120,7 +120,10 @@ class _Book:
         gap = usual_gap(state) or self.horizon / 3
         few = len(rows) < RULES_CUSTOMERS or int((state.x > 0).sum()) < RULES_REPEAT_BUYERS
         pull = RULES_PULL if few else 1.0
-        bgnbd = fit_bgnbd(state.x, state.t_x, state.age, unit=gap, pull=pull)
+        bgnbd = fit_bgnbd(state.x, state.t_x, state.age, unit=gap, pull=pull, start=self._newest)
+        self._newest = (
+            self._newest or bgnbd
+        )  # parameters hardly move over time: earlier days start from there
         return Basis(bgnbd, gap, self.horizon)
 
     def _drawn(self, rows: Ints, most: int) -> Ints:

@@ -12,7 +12,8 @@ import io
 import os
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -223,7 +224,7 @@ def tier_rules() -> TierRules:
 
 _STAGING = """
 CREATE TEMP TABLE score_staging (account_id bigint, probability float8, tier text, at_risk numeric,
-    expected numeric, silence int, gap float8, reasons text) ON COMMIT DROP
+    expected numeric, silence int, gap float8, reasons jsonb) ON COMMIT DROP
 """
 _FORGET = """
 DELETE FROM retention_score s WHERE s.as_of = %(as_of)s AND s.account_id BETWEEN %(first)s AND %(last)s
@@ -238,7 +239,7 @@ _UPSERT = f"""
 INSERT INTO retention_score AS old (account_id, as_of, {", ".join(_COLUMNS)})
 SELECT n.account_id, %(as_of)s, %(run)s, %(horizon)s, n.probability, %(base)s, n.tier, %(stage)s, %(version)s,
     round(n.at_risk / COALESCE(rate.rate, 1), 2), a.currency, n.at_risk,
-    round(n.expected / COALESCE(rate.rate, 1), 2), n.silence, n.gap, n.reasons::jsonb -> 0 ->> 'factor', n.reasons::jsonb,
+    round(n.expected / COALESCE(rate.rate, 1), 2), n.silence, n.gap, n.reasons -> 0 ->> 'factor', n.reasons,
     before.churn_probability
 FROM score_staging n
 JOIN accounts_account a ON a.id = n.account_id
@@ -268,7 +269,7 @@ def _write(run: ScoreRun, chunk: ScoreChunk, scores: Scores) -> None:
     with connection.cursor() as cursor:
         cursor.execute(_STAGING)
         cursor.copy_expert("COPY score_staging FROM STDIN", io.StringIO(_staging_text(scores)))
-        cursor.execute("ANALYZE score_staging")
+        cursor.execute("ANALYZE score_staging (account_id)")
         cursor.execute(_FORGET, values)
         cursor.execute(_UPSERT, values)
         cursor.execute("DROP TABLE score_staging")
@@ -346,10 +347,29 @@ def score_book(
         raise
     total = run.chunks.count()
     clock("scoring", 0, total)
-    while (chunk := claim_chunk(run.pk)) is not None:
-        score_chunk(chunk, history)
-        clock("scoring", run.chunks.filter(state=ChunkState.DONE).count(), total)
+    # While PostgreSQL writes one chunk, the next one is worked out. A transaction around us would hide the chunks.
+    helpers = 0 if total < 2 or connection.in_atomic_block else 1
+    with ThreadPoolExecutor(1) as pool:
+        others = [pool.submit(_score_in_thread, run, history) for _ in range(helpers)]
+        for _ in _scored(run, history):
+            clock("scoring", run.chunks.filter(state=ChunkState.DONE).count(), total)
+        for other in others:
+            other.result()
     return _await_publication(run)
+
+
+def _scored(run: ScoreRun, history: History) -> Iterator[int]:
+    """Score free chunks of a run until there are none; yields the accounts of each."""
+    while (chunk := claim_chunk(run.pk)) is not None:
+        yield score_chunk(chunk, history)
+
+
+def _score_in_thread(run: ScoreRun, history: History) -> None:
+    try:
+        for _ in _scored(run, history):
+            pass
+    finally:
+        connection.close()
 
 
 def _await_publication(run: ScoreRun) -> ScoreRun:
