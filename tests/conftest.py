@@ -72,6 +72,17 @@ def data_dir() -> Path:
     return DATA_DIR
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Every test that commits begins with the rows the migrations made: a flush takes them, and one test without
+    them leaves the next ones without reasons, themes and policies."""
+    for item in items:
+        marker = item.get_closest_marker("django_db")
+        commits = {"transactional_db", "live_server"} & set(getattr(item, "fixturenames", ()))
+        if commits or (marker is not None and marker.kwargs.get("transaction")):
+            item.add_marker(pytest.mark.django_db(transaction=True, serialized_rollback=True), append=False)
+
+
 @pytest.fixture
 def committed_db(django_db_serialized_rollback: None, transactional_db: None) -> None:
     """A database whose rows other processes see; the migrations' own rows are back for every test."""

@@ -31,8 +31,8 @@ from retention.sample.staff import SLOW, email_of
 from retention.sample.world import Ledger, World, add_days, add_working_days, office_hours, working_day
 
 FADE = 0.935  # of strain, per week
-BASE_HAZARD = 0.0011  # chance to start leaving in a week, without strain
-STEEPNESS = 1.75
+BASE_HAZARD = 0.0006  # chance to start leaving in a week, without strain
+STEEPNESS = 2.54
 MOST_STRAIN = 3.4
 EARLY_DAYS = 200
 CENT = Decimal("0.01")
