@@ -83,6 +83,20 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.django_db(transaction=True, serialized_rollback=True), append=False)
 
 
+@pytest.fixture(scope="session")
+def django_db_setup(django_db_setup: None) -> None:
+    """The test database, whose first rows every connection knows of.
+
+    Django keeps them on the connection object that made the database. Once Playwright runs its event loop in this
+    thread, Django works with another object, and would put nothing back without saying so.
+    """
+    from django.db import connections
+
+    connection = connections["default"]
+    if hasattr(connection, "_test_serialized_contents"):
+        type(connection)._test_serialized_contents = connection._test_serialized_contents
+
+
 @pytest.fixture
 def committed_db(django_db_serialized_rollback: None, transactional_db: None) -> None:
     """A database whose rows other processes see; the migrations' own rows are back for every test."""
