@@ -42,7 +42,7 @@ class Child:
                 stderr=log,
                 pass_fds=self.pass_fds,
                 start_new_session=True,
-                preexec_fn=_end_with_parent,
+                preexec_fn=end_with_parent,
             )
         self.started_at = time.monotonic()
 
@@ -111,7 +111,7 @@ def _how(returncode: int) -> str:
     return f"signal {-returncode}" if returncode < 0 else f"exit {returncode}"
 
 
-def _end_with_parent() -> None:
+def end_with_parent() -> None:
     """Linux ends the child when the supervisor itself is killed with -9 and cannot stop anybody."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(1, signal.SIGTERM)

@@ -29,6 +29,7 @@ from accounts.selectors import get_company
 from retention.benchmarks.book import LAST_DAY, RECORD_SOURCE, load_book, scratch_database
 from retention.models import Score
 from retention.services import scoring
+from retention.supervisor import end_with_parent
 
 HOST = "127.0.0.1"
 FLOOR = "floor"
@@ -187,6 +188,7 @@ def _server() -> Iterator[int]:
             },
             pass_fds=[claimed.fileno()],
             stderr=subprocess.DEVNULL,
+            preexec_fn=end_with_parent,
         )
         try:
             _wait_for(port, child)
