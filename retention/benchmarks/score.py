@@ -60,11 +60,11 @@ def _whole_run(horizon: int) -> dict[str, float]:
     """What `score` does, with the seconds of each step."""
     marks: dict[str, float] = {}
 
-    def clock(doing: str, done: int, total: int) -> None:
+    def mark(doing: str, done: int, total: int) -> None:
         marks.setdefault(doing, time.perf_counter())
 
     began = time.perf_counter()
-    scoring.score_book(LAST_DAY, horizon, takes_action=False, clock=clock)
+    scoring.score_book(LAST_DAY, horizon, takes_action=False, progress=mark)
     ended = time.perf_counter()
     return {
         "read": marks["fitting"] - marks["reading orders"],

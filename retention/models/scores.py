@@ -32,11 +32,19 @@ class Stage(models.TextChoices):
     CONTRACT = "contract", "Contract"
 
 
+class Clock(models.TextChoices):
+    """What a model predicts: no purchase within the horizon, or a contract that is not renewed."""
+
+    REPEAT = "repeat", "Repeat purchase"
+    CONTRACT = "contract", "Contract"
+
+
 class FittedModel(Stamped):
     """A fitted model as arrays (no code, no pickle), so that any worker applies the same one and it can be compared
     or brought back. `version` is a hash of what it was fitted on and found."""
 
     version = models.CharField(max_length=40, unique=True)
+    clock = models.CharField(max_length=10, choices=Clock.choices, default=Clock.REPEAT)
     as_of = models.DateField()
     horizon_days = models.PositiveIntegerField()
     stage = models.CharField(max_length=10, choices=Stage.choices)
@@ -70,6 +78,9 @@ class ScoreRun(Stamped):
     state = models.CharField(max_length=10, choices=RunState.choices, default=RunState.PREPARING)
     model = models.ForeignKey(
         FittedModel, null=True, blank=True, on_delete=models.PROTECT, related_name="runs"
+    )
+    contract_model = models.ForeignKey(
+        FittedModel, null=True, blank=True, on_delete=models.PROTECT, related_name="contract_runs"
     )
     takes_action = models.BooleanField(
         default=True, help_text="Opens handbacks and plans touchpoints when published."
@@ -154,6 +165,15 @@ class Score(models.Model):
     currency = CurrencyField()
     revenue_at_risk_company = MoneyField(help_text="In the company's currency, for sorting and totals.")
     expected_value_12m = MoneyField()
+    expected_value_low = MoneyField(null=True, help_text="Nine of ten such accounts bring more than this.")
+    expected_value_high = MoneyField(null=True, help_text="Nine of ten such accounts bring less than this.")
+    lifetime_value = MoneyField(
+        null=True, help_text="What it will still bring, leaving and interest allowed for."
+    )
+    health_score = models.SmallIntegerField(null=True, help_text="0 to 100, high is good; see the scorecard.")
+    known_share = models.SmallIntegerField(
+        null=True, help_text="Per cent of what the score could use that is known of this account."
+    )
     days_since_last_order = models.IntegerField(null=True)
     usual_gap_days = models.FloatField(null=True)
     main_factor = models.CharField(max_length=30, db_default="")

@@ -50,7 +50,7 @@ MOST_ATTEMPTS = 5
 STALE = dt.timedelta(days=30)  # a book without orders for so long is history, not a quiet month
 MONTH_BEFORE = dt.timedelta(days=28)
 
-Clock = Callable[[str, int, int], None]  # what is being done, how far, of how many
+Progress = Callable[[str, int, int], None]  # what is being done, how far, of how many
 
 
 def prepare_run(
@@ -328,7 +328,11 @@ def _summary_of(run: ScoreRun) -> dict[str, object]:
 
 
 def score_book(
-    as_of: dt.date, horizon: int | None = None, *, takes_action: bool = True, clock: Clock = lambda *_: None
+    as_of: dt.date,
+    horizon: int | None = None,
+    *,
+    takes_action: bool = True,
+    progress: Progress = lambda *_: None,
 ) -> ScoreRun:
     """A whole run in this process, reading the orders once: what the command does.
 
@@ -338,21 +342,21 @@ def score_book(
     try:
         with transaction.atomic():
             _hold(run)
-            clock("reading orders", 0, 1)
+            progress("reading orders", 0, 1)
             history = load_history(as_of)
-            clock("fitting", 0, 1)
+            progress("fitting", 0, 1)
             run = fit_run(run, history)
     except ScoringError as problem:
         fail_run(run, str(problem))
         raise
     total = run.chunks.count()
-    clock("scoring", 0, total)
+    progress("scoring", 0, total)
     # While PostgreSQL writes one chunk, the next one is worked out. A transaction around us would hide the chunks.
     helpers = 0 if total < 2 or connection.in_atomic_block else 1
     with ThreadPoolExecutor(1) as pool:
         others = [pool.submit(_score_in_thread, run, history) for _ in range(helpers)]
         for _ in _scored(run, history):
-            clock("scoring", run.chunks.filter(state=ChunkState.DONE).count(), total)
+            progress("scoring", run.chunks.filter(state=ChunkState.DONE).count(), total)
         for other in others:
             other.result()
     return _await_publication(run)

@@ -42,7 +42,7 @@ class Command(BaseCommand):
         try:
             as_of = iso_date(chosen["as_of"]) if chosen["as_of"] else default_as_of()
             run = score_book(
-                as_of, chosen["horizon"], takes_action=not chosen["no_actions"], clock=self._show
+                as_of, chosen["horizon"], takes_action=not chosen["no_actions"], progress=self._show
             )
         except ScoringError as problem:
             raise CommandError(str(problem)) from None
