@@ -1,4 +1,4 @@
-"""What is known about each account at the end of a day: about forty numbers, all vectorised.
+"""What is known about each account at the end of a day: thirty-six numbers, all vectorised.
 
 Every feature at `as_of` is computed from rows dated on or before `as_of` and from nothing else; a value that
 cannot be known (the usual gap of a customer with one purchase) is NaN: unknown, never neutral. Rhythm is read
@@ -60,8 +60,6 @@ FACTOR_OF = {
     "returns_4": "returns",
     "return_share": "returns",
     "same_window_last_year": "season",
-    "late_share": "delivery",
-    "late_last": "delivery",
 }
 NAMES = tuple(FACTOR_OF)
 
@@ -127,7 +125,6 @@ def _block(purchases: Purchases, as_of: int, rows: Ints, basis: Basis) -> dict[s
         columns |= _activity(purchases, as_of, rows, start, end, basis.horizon)
         columns |= _spend(purchases, start, end)
         columns |= _returns(purchases, as_of, rows, basis.horizon, columns["purchases"])
-        columns |= delivery(purchases, as_of, rows, 4 * basis.horizon)
     return columns
 
 
@@ -247,6 +244,7 @@ def delivery(purchases: Purchases, as_of: int, rows: Ints, window: float) -> dic
     """Late deliveries among the orders of the last `window` days whose promised day has passed.
 
     An order is late when it arrived after the promised day, or has not arrived although that day has passed.
+    Not one of `NAMES`: it is evidence beside the orders, see `signals`.
     """
     history = purchases.history
     if history.promised is None:

@@ -10,7 +10,7 @@ from sklearn.metrics import average_precision_score, brier_score_loss, log_loss,
 from retention.scoring import calibration, metrics
 from retention.scoring.bgnbd import BgNbd
 from retention.scoring.explain import Book, reasons_of
-from retention.scoring.features import NAMES, Basis, features_at
+from retention.scoring.features import NAMES, Basis, delivery, features_at
 from retention.scoring.history import history_from_rows, purchases_of
 from retention.scoring.models import FACTORS
 from retention.scoring.money import fit_gamma_gamma
@@ -112,7 +112,7 @@ def test_features_of_a_known_history() -> None:
 
 
 def test_one_purchase_leaves_rhythm_unknown() -> None:
-    for name in ("gap_mean", "gap_median", "gap_sd", "recency_over_max", "late_share", "returns_4"):
+    for name in ("gap_mean", "gap_median", "gap_sd", "recency_over_max", "returns_4"):
         assert np.isnan(feature([(0, 10.0)], 5, name)), name
 
 
@@ -121,11 +121,9 @@ def test_late_deliveries_count_once_their_day_has_passed() -> None:
         np.ones(4, dtype=int), np.array([10, 20, 30, 40]), np.ones(4),
         promised=np.array([15, 25, 35, 90]), delivered=np.array([15, 28, -(2**31), -(2**31)]),
     )  # fmt: skip
-    table = features_at(purchases_of(history.until(50)), 50, np.array([0]), BASIS)[0]
-    assert table[NAMES.index("late_share")] == pytest.approx(
-        2 / 3
-    )  # on time, late, not come; one not yet due
-    assert table[NAMES.index("late_last")] == 1
+    found = delivery(purchases_of(history.until(50)), 50, np.array([0]), 360)
+    assert found["late_share"][0] == pytest.approx(2 / 3)  # on time, late, not come; one not yet due
+    assert found["late_last"][0] == 1
 
 
 def reasons(facts: dict[str, float], points: dict[str, float], *, has_signal: bool = True) -> list[dict]:
@@ -189,9 +187,6 @@ def test_without_signal_that_is_what_is_said() -> None:
         ({"same_window_last_year": 2}, "season", "Ordered 2 times in the same 90 days last year."),
         ({"same_window_last_year": 0}, "season", "Bought nothing in the same 90 days last year."),
         ({}, "season", "Was not yet a customer at this time last year."),
-        ({"late_share": 0.4}, "delivery", "40 % of its recent deliveries came late."),
-        ({"late_share": 0}, "delivery", "All its recent deliveries came on time."),
-        ({}, "delivery", "No deliveries with a promised day lately."),
     ],
 )  # fmt: skip
 def test_every_sentence(facts: dict[str, float], factor: str, sentence: str) -> None:
