@@ -56,13 +56,73 @@ def fit_model(history: History, as_of: int, horizon: int, seed: int = 0) -> Fitt
     ScoringError
         The horizon is unusable, or nobody had bought by `as_of`.
     """
+    return _fit(_book(history, as_of, horizon, seed), as_of)
+
+
+@dataclass(frozen=True)
+class PastMoment:
+    """What the model of orders would have said at the end of an earlier day, and what then happened.
+
+    Attributes
+    ----------
+    as_of : day number; its horizon ended by the day of the fit
+    account_ids : (n,) ascending ids of accounts that had bought by `as_of`; in a large book a fixed draw of them
+    logit : (n,) log odds of churn, at their level, by a model that was fitted on what was known at `as_of`:
+        no label that ends later is in it. Where there was nothing to learn from yet, BG/NBD's P0
+    churned : (n,) bought nothing in the `horizon` days after `as_of`
+    learned : trees stand behind `logit`
+    """
+
+    as_of: int
+    account_ids: Ints
+    logit: Floats
+    churned: NDArray[np.bool_]
+    learned: bool
+
+
+def training_logits(history: History, as_of: int, horizon: int, seed: int = 0) -> list[PastMoment]:
+    """What a further stage on top of the orders learns from: every elapsed training cutoff, newest first.
+
+    All log odds are out of time. The one thing taken from `as_of` itself is the kind of model (`fit_model`'s
+    rung), so that the past is scored by what the accounts of today are scored with. Arguments and errors as
+    `fit_model`; `fit_with_past` gives both for the price of little more than one.
+    """
+    return fit_with_past(history, as_of, horizon, seed)[1]
+
+
+def fit_with_past(
+    history: History, as_of: int, horizon: int, seed: int = 0
+) -> tuple[FittedModel, list[PastMoment]]:
+    """`fit_model` and `training_logits` in one go."""
+    book = _book(history, as_of, horizon, seed)
+    model = _fit(book, as_of)
+    return model, [_past(book, day, model) for day in book.cutoffs(as_of)]
+
+
+def _past(book: "_Book", day: int, model: FittedModel) -> PastMoment:
+    moment = book.at(day)
+    trained = _train(book, day) if model.stage == "learned" else None
+    if not model.has_signal:
+        logit = np.full(len(moment.rows), _base_logit(book, day))
+    elif trained is None:
+        logit = calibration.to_logit(moment.p_silent)
+    else:
+        logit = trained.placed(moment).logit(moment)
+    ids = book.purchases.account_ids[moment.rows]
+    return PastMoment(day, ids, logit, book.churned(moment), trained is not None)
+
+
+def _book(history: History, as_of: int, horizon: int, seed: int) -> "_Book":
     check_horizon(horizon)
     purchases = purchases_of(history.until(as_of))
     if not len(purchases.customers(as_of)):
         raise ScoringError(
             "No account had bought anything by that day; choose a later date or import orders."
         )
-    book = _Book(purchases, horizon, seed)
+    return _Book(purchases, horizon, seed)
+
+
+def _fit(book: "_Book", as_of: int) -> FittedModel:
     now = book.at(as_of)
     if len(now.rows) < RULES_CUSTOMERS or int((now.state.x > 0).sum()) < RULES_REPEAT_BUYERS:
         return _rhythm_model(book, now, "rules", {"customers": len(now.rows)})
@@ -352,19 +412,27 @@ def _season_shift(book: _Book, trained: _Trained, as_of: int) -> float | None:
     return float(np.clip(shift, -calibration.CAP, calibration.CAP))
 
 
-def _base_rate_model(book: _Book, now: _Moment, verdict: dict[str, object]) -> FittedModel:
-    moments = [book.at(day) for day in book.cutoffs(now.as_of)]
+def _base_logit(book: _Book, as_of: int) -> float:
+    """Log odds of the churn rate over the cutoffs known by then, newer ones heavier; BG/NBD's mean where none are."""
+    moments = [book.at(day) for day in book.cutoffs(as_of)]
+    if not moments:
+        return float(calibration.to_logit(book.at(as_of).p_silent.mean(keepdims=True))[0])
     rates = [calibration.observed_rate(book.churned(moment)) for moment in moments]
-    rate = float(np.average(rates, weights=[NEWER_WEIGHT**step for step in range(len(rates))]))
+    rate = np.average(rates, weights=[NEWER_WEIGHT**step for step in range(len(rates))], keepdims=True)
+    return float(calibration.to_logit(rate)[0])
+
+
+def _base_rate_model(book: _Book, now: _Moment, verdict: dict[str, object]) -> FittedModel:
+    intercept = _base_logit(book, now.as_of)
     return FittedModel(
         stage="rhythm",
         has_signal=False,
         as_of=now.as_of,
         basis=now.basis,
         money=_money(book, now),
-        intercept=float(calibration.to_logit(np.array([rate]))[0]),
+        intercept=intercept,
         rhythm_weight=0.0,
-        summary=verdict | {"base_rate": round(rate, 4)},
+        summary=verdict | {"base_rate": round(float(expit(intercept)), 4)},
     )
 
 

@@ -12,7 +12,7 @@ from retention.scoring.errors import ScoringError
 from retention.scoring.features import NAMES, features_at, rhythm_state
 from retention.scoring.history import History, history_from_rows, purchases_of
 from retention.scoring.horizon import default_horizon
-from retention.scoring.ladder import fit_model, fit_sample
+from retention.scoring.ladder import fit_model, fit_sample, training_logits
 from retention.scoring.models import FittedModel, model_from_bytes
 from retention.scoring.scores import Scores, score_accounts
 from retention.scoring.tiers import TIERS
@@ -119,6 +119,21 @@ def test_later_records_leave_model_and_scores_of_a_learned_book_alone() -> None:
     assert everything.orders > known.orders
     assert fit_model(everything, AS_OF, HORIZON).version == model.version
     same(score_accounts(known, AS_OF, model), score_accounts(everything, AS_OF, model))
+
+
+def test_past_log_odds_know_nothing_of_what_came_after_them() -> None:
+    """Each moment of the past is scored as it would have been scored then: a later order moves its label only."""
+    account, day, amount = book_rows(500)
+    moments = training_logits(history_from_rows(account, day, amount), AS_OF, HORIZON)
+    assert [m.as_of for m in moments] == [AS_OF - round(HORIZON * (1 + k / 2)) for k in range(8)]
+    assert all(m.learned for m in moments)
+    then = moments[2]
+    mixed_up = np.where(day > then.as_of, 501 - account, account)
+    changed = training_logits(history_from_rows(mixed_up, day, amount), AS_OF, HORIZON)[2]
+    assert changed.learned
+    assert changed.account_ids.tolist() == then.account_ids.tolist()
+    assert changed.logit == pytest.approx(then.logit, abs=1e-3)  # where the search for BG/NBD began differs
+    assert changed.churned.tolist() != then.churned.tolist()
 
 
 def test_chunks_give_the_scores_of_the_whole() -> None:
