@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from retention.scoring.bgnbd import BgNbd
-from retention.scoring.history import UNKNOWN_DAY, Ints, Purchases
+from retention.scoring.history import UNKNOWN_DAY, Ints, Purchases, spread
 
 Floats = NDArray[np.float64]
 Matrix = NDArray[np.float32]
@@ -249,9 +249,9 @@ def delivery(purchases: Purchases, as_of: int, rows: Ints, window: float) -> dic
     history = purchases.history
     if history.promised is None:
         nothing = np.full(len(rows), np.nan)
-        return {"late_share": nothing, "late_last": nothing}
+        return {"late_share": nothing, "late_last": nothing, "deliveries": nothing}
     first, stop = history.offsets[rows], history.offsets[rows + 1]
-    positions, owner = _spread(first, stop)
+    positions, owner = spread(first, stop)
     due = (
         (history.promised[positions] != UNKNOWN_DAY)
         & (history.promised[positions] < as_of)
@@ -264,7 +264,8 @@ def delivery(purchases: Purchases, as_of: int, rows: Ints, window: float) -> dic
     lates = np.bincount(owner, weights=late, minlength=len(rows))
     last_late = np.full(len(rows), np.nan)
     last_late[owner] = late  # orders are sorted by day: the newest is written last
-    return {"late_share": lates / np.where(counted > 0, counted, np.nan), "late_last": last_late}
+    some = np.where(counted > 0, counted, np.nan)
+    return {"late_share": lates / some, "late_last": last_late, "deliveries": some}
 
 
 def _delivered(purchases: Purchases, positions: Ints) -> NDArray:
@@ -275,11 +276,3 @@ def _delivered(purchases: Purchases, positions: Ints) -> NDArray:
 def _was_late(promised: NDArray, delivered: NDArray, as_of: int) -> NDArray[np.bool_]:
     arrived = (delivered != UNKNOWN_DAY) & (delivered <= as_of)
     return np.where(arrived, delivered > promised, True)
-
-
-def _spread(first: Ints, stop: Ints) -> tuple[Ints, Ints]:
-    """All positions of the ranges [first, stop), and the number of the range each belongs to."""
-    length = stop - first
-    owner = np.repeat(np.arange(len(first)), length)
-    ahead = np.concatenate(([0], np.cumsum(length)))[:-1]
-    return np.arange(length.sum()) - np.repeat(ahead - first, length), owner

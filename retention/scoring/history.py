@@ -128,8 +128,8 @@ def history_from_rows(
     _refuse_unusable(account, day, amount)
     ids = np.unique(account) if account_ids is None else np.unique(account_ids)
     ids = ids.astype(np.int64)
-    row = _row_of(ids, account)
-    offsets, order = _grouping(row, len(ids), day)
+    row = row_of(ids, account)
+    offsets, order = grouping(row, len(ids), day)
     cents = np.rint(np.asarray(amount, dtype=np.float64) * 100.0)
 
     def grouped(column: NDArray[np.integer] | None) -> Days | None:
@@ -153,12 +153,18 @@ def _refuse_unusable(account: NDArray, day: NDArray, amount: NDArray) -> None:
         raise ScoringError("An order is dated outside the years 1 to 9999; correct its date and score again.")
 
 
-def _row_of(ids: Ints, account: NDArray[np.integer]) -> NDArray[np.int32]:
-    """Position of each order's account in `ids`; a lookup table when ids are dense, else binary search."""
+def row_of(ids: Ints, account: NDArray[np.integer]) -> NDArray[np.int32]:
+    """Position of each record's account in `ids`; a lookup table when ids are dense, else binary search.
+
+    Raises
+    ------
+    ScoringError
+        A record belongs to an account that is not among `ids`.
+    """
     if not len(account):
         return np.empty(0, dtype=np.int32)
     if not len(ids) or account.min() < ids[0] or account.max() > ids[-1]:
-        raise ScoringError("An order belongs to an account outside the range that is being scored.")
+        raise ScoringError("A record belongs to an account outside the range that is being scored.")
     span = int(ids[-1] - ids[0]) + 1
     if span <= 8 * len(ids) + 1024:
         table = np.full(span, -1, dtype=np.int32)
@@ -168,11 +174,11 @@ def _row_of(ids: Ints, account: NDArray[np.integer]) -> NDArray[np.int32]:
         row = np.searchsorted(ids, account).astype(np.int32)
         row[ids[row] != account] = -1
     if (row < 0).any():
-        raise ScoringError("An order belongs to an account that is not in the list of accounts to score.")
+        raise ScoringError("A record belongs to an account that is not in the list of accounts to score.")
     return row
 
 
-def _grouping(row: NDArray[np.int32], accounts: int, day: NDArray[np.integer]) -> tuple[Ints, Ints]:
+def grouping(row: NDArray[np.int32], accounts: int, day: NDArray[np.integer]) -> tuple[Ints, Ints]:
     """Offsets per account and the permutation that sorts rows by account, then day.
 
     One stable counting sort by account suffices when rows arrive by day, as they mostly do; otherwise
@@ -233,6 +239,14 @@ class Purchases:
         """Rows of the accounts that had bought by the end of day `as_of`."""
         has_any = np.flatnonzero(np.diff(self.offsets))
         return has_any[self.day[self.offsets[has_any]] <= as_of]
+
+
+def spread(first: Ints, stop: Ints) -> tuple[Ints, Ints]:
+    """All positions of the ranges [first, stop), and the number of the range each belongs to."""
+    length = stop - first
+    owner = np.repeat(np.arange(len(first)), length)
+    ahead = np.concatenate(([0], np.cumsum(length)))[:-1]
+    return np.arange(length.sum()) - np.repeat(ahead - first, length), owner
 
 
 def _position(offsets: Ints, day: Days, as_of: float, rows: Ints) -> Ints:
