@@ -1,6 +1,6 @@
 """The company's own people, its customers, and everything recorded about them."""
 
-from accounts.models.account import Account, AccountMember, Contact
+from accounts.models.account import Account, AccountMember, Contact, OwnerChange
 from accounts.models.api import ApiToken, IdempotentCall
 from accounts.models.audit import AuditEntry
 from accounts.models.care import ChurnReason, Enquiry, Interaction, Issue, Promise
@@ -26,6 +26,7 @@ __all__ = [
     "Issue",
     "Order",
     "OrderLine",
+    "OwnerChange",
     "Product",
     "Promise",
     "RejectedRow",

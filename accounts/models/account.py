@@ -7,7 +7,7 @@ from typing import Self
 from django.contrib.postgres.indexes import GinIndex, OpClass
 from django.db import models
 from django.db.models import Q
-from django.db.models.functions import Upper
+from django.db.models.functions import Now, Upper
 
 from accounts.models.fields import CurrencyField, MoneyField, Sourced, Stamped
 from accounts.models.staff import Role, User
@@ -146,6 +146,37 @@ class AccountMember(Stamped):
 
     def __str__(self) -> str:
         return f"{self.user} for {self.account}"
+
+
+class OwnerRole(models.TextChoices):
+    SALES = "sales", "Original salesperson"
+    OPERATIONS = "operations", "Account manager"
+
+
+class OwnerChange(models.Model):
+    """Another of ours looks after an account from `changed_at` on; nobody where `to_user` is empty.
+
+    Only ever added, and by the database itself (trigger `owner_change`), whichever way the account was changed: by a
+    person, a file, a CRM, or because somebody left. Owners an account had from its first record on are no change.
+    """
+
+    derived_rows = Q(pk__isnull=False)  # follows from the account: no reason to keep an import that is undone
+    account = models.ForeignKey(
+        Account, on_delete=models.CASCADE, related_name="owner_changes", db_index=False
+    )
+    role = models.CharField(max_length=12, choices=OwnerRole.choices)
+    from_user = models.ForeignKey(User, null=True, on_delete=models.PROTECT, related_name="+", db_index=False)
+    to_user = models.ForeignKey(User, null=True, on_delete=models.PROTECT, related_name="+", db_index=False)
+    changed_at = models.DateTimeField(db_default=Now())
+
+    objects = AccountRelatedQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["-changed_at", "-pk"]
+        indexes = [models.Index(fields=["account", "-changed_at"], name="owner_change_by_account")]
+
+    def __str__(self) -> str:
+        return f"{self.get_role_display()} of {self.account}: {self.to_user or 'nobody'}"
 
 
 class ContactRole(models.TextChoices):

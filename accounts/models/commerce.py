@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from django.contrib.postgres.indexes import BrinIndex
 from django.db import models
 from django.db.models import F, Q
 
@@ -71,7 +72,11 @@ class Order(Sourced):
         constraints = [
             models.UniqueConstraint(fields=["record_source", "external_id"], name="order_once_per_source")
         ]
-        indexes = [models.Index(fields=["account", "-ordered_at"], name="order_by_account")]
+        indexes = [
+            models.Index(fields=["account", "-ordered_at"], name="order_by_account"),
+            # A few kilobytes for any number of orders: which of them came in since a moment.
+            BrinIndex(fields=["created_at"], name="order_by_arrival"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.external_id} of {self.ordered_at:%Y-%m-%d}"

@@ -19,6 +19,7 @@ from accounts.models import (
     Issue,
     Order,
     OrderLine,
+    OwnerChange,
     Product,
     Promise,
     Role,
@@ -48,6 +49,7 @@ OF_ACCOUNTS: tuple[tuple[type[models.Model], str], ...] = (
     (Score, "account__is_sample"),
     (Notification, "account__is_sample"),
     (AccountMember, "account__is_sample"),
+    (OwnerChange, "account__is_sample"),
     (Contact, "account__is_sample"),
     (Account, "is_sample"),
 )
