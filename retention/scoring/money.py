@@ -30,6 +30,12 @@ class GammaGamma:
         own = self.p * orders
         return (own * mean + self.p * self.v) / (own + self.q - 1.0)
 
+    def mean_square(self, orders: Floats, mean: Floats, least: float) -> Floats:
+        """Expected square of an account's own mean value: the mean of orders is inverse gamma with shape
+        s = p orders + q, so its square is its mean squared times (s - 1) / (s - 2); s - 2 is kept from `least`."""
+        shape = self.p * orders + self.q
+        return self.mean_value(orders, mean) ** 2 * (shape - 1.0) / np.maximum(shape - 2.0, least)
+
 
 def fit_gamma_gamma(orders: Floats, mean: Floats) -> GammaGamma:
     """Maximum likelihood over customers with a positive mean; few customers give a weak pull to their mean.

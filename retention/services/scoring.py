@@ -281,7 +281,7 @@ def _staging_text(scores: Scores) -> str:
     gaps = np.where(known_gap, scores.gap, 0.0).tolist()
     rows = zip(
         scores.account_ids.tolist(), scores.probability.tolist(), scores.tier.tolist(),
-        scores.revenue_at_risk.tolist(), scores.expected_value.tolist(),
+        scores.revenue_at_risk.tolist(), scores.worth.expected.tolist(),
         scores.silence.astype(int).tolist(), known_gap.tolist(), gaps, scores.reasons, strict=True,
     )  # fmt: skip
     nothing = "\\N"

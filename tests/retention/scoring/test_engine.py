@@ -44,9 +44,9 @@ def scored(history: History, as_of: int, horizon: int = HORIZON) -> Scores:
 
 def assert_sensible(scores: Scores) -> None:
     assert ((scores.probability > 0) & (scores.probability < 1)).all()
-    assert (scores.expected_value >= 0).all()
-    assert np.isfinite(scores.expected_value).all()
-    assert (scores.revenue_at_risk <= scores.expected_value).all()
+    assert (scores.worth.expected >= 0).all()
+    assert np.isfinite(scores.worth.expected).all()
+    assert (scores.revenue_at_risk <= scores.worth.expected).all()
     assert set(scores.tier) <= set(TIERS)
     for text, p in zip(scores.reasons, scores.probability, strict=True):
         reasons = json.loads(text)
@@ -58,7 +58,7 @@ def assert_sensible(scores: Scores) -> None:
 def same(one: Scores, other: Scores) -> None:
     assert one.account_ids.tolist() == other.account_ids.tolist()
     assert one.probability.tolist() == other.probability.tolist()
-    assert one.expected_value.tolist() == other.expected_value.tolist()
+    assert one.worth.expected.tolist() == other.worth.expected.tolist()
     assert one.tier.tolist() == other.tier.tolist()
     assert one.reasons == other.reasons
 
