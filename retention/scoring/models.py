@@ -15,12 +15,17 @@ from retention.scoring.calibration import to_logit
 from retention.scoring.errors import ScoringError
 from retention.scoring.features import FACTOR_OF, NAMES, Basis, Matrix, RhythmState
 from retention.scoring.money import GammaGamma
+from retention.scoring.parts import Parts, Standing, good_standing
 from retention.scoring.trees import BINS, AdditiveTrees
 
 Floats = NDArray[np.float64]
 
-FORMAT = 1
-FACTORS = ("pattern", *(f for f in dict.fromkeys(FACTOR_OF.values()) if f != "pattern"))
+FORMAT = 2
+# What adds to the log odds -> factor. P0 is two columns: what it was on the day of the last order is the account's
+# pace, what waiting since then added is the pattern of a customer who has stopped.
+COLUMNS = {**FACTOR_OF, "pace": "frequency", "waiting": "pattern"}
+FACTORS = ("pattern", *(f for f in dict.fromkeys(COLUMNS.values()) if f != "pattern"))
+NOBODY = Standing(np.zeros(len(COLUMNS)), np.full(len(COLUMNS), np.nan))
 
 
 @dataclass(frozen=True)
@@ -28,8 +33,7 @@ class FittedModel:
     """Everything a worker needs to score any account: the same numbers on every machine.
 
     logit = intercept + tree_weight * trees + rhythm_weight * logit(P0). Where nothing beats the base rate both
-    weights are 0. `centre` are the mean contributions per factor over the accounts in good standing at `as_of`,
-    against which every account is explained.
+    weights are 0. `standing` is a customer in good standing at `as_of`, with whom every account is compared.
 
     Attributes
     ----------
@@ -47,7 +51,7 @@ class FittedModel:
     rhythm_weight: float
     tree_weight: float = 0.0
     trees: AdditiveTrees | None = None
-    centre: Floats = field(default_factory=lambda: np.zeros(len(FACTORS)))
+    standing: Standing = NOBODY
     summary: dict[str, Any] = field(default_factory=dict)
 
     def logit(self, features: Matrix, p_silent: Floats) -> Floats:
@@ -57,48 +61,32 @@ class FittedModel:
             total = total + self.tree_weight * self.trees.logit(features)
         return total
 
-    def factor_parts(self, features: Matrix, state: RhythmState) -> Floats:
-        """(n, len(FACTORS)) what each factor adds to the logit; rows and `intercept` sum to `logit`.
-
-        P0 itself is split: what it was on the day of the last order is the account's frequency, what the
-        silence since then added is the pattern of a customer who has stopped.
-        """
-        parts = np.zeros((len(state.x), len(FACTORS)))
-        horizon = self.basis.horizon
-        at_last = to_logit(self.basis.bgnbd.p_silent(state.x, state.t_x, state.t_x, horizon))
-        now = to_logit(self.basis.bgnbd.p_silent(state.x, state.t_x, state.age, horizon))
-        parts[:, FACTORS.index("frequency")] = self.rhythm_weight * at_last
-        parts[:, FACTORS.index("pattern")] = self.rhythm_weight * (now - at_last)
+    def parts(self, features: Matrix, state: RhythmState) -> Parts:
+        """What each number adds to the logit: rows and `start` sum to `logit`."""
+        horizon, bgnbd = self.basis.horizon, self.basis.bgnbd
+        pace = to_logit(bgnbd.p_silent(state.x, state.t_x, state.t_x, horizon))
+        waiting = to_logit(bgnbd.p_silent(state.x, state.t_x, state.age, horizon)) - pace
+        added = np.zeros((len(pace), len(COLUMNS)), order="F")
         if self.trees is not None and self.tree_weight:
-            by_feature = self.trees.contributions(features)
-            for column, name in enumerate(NAMES):
-                parts[:, FACTORS.index(FACTOR_OF[name])] += self.tree_weight * by_feature[:, column]
-        return parts
+            added[:, : len(NAMES)] = self.trees.contributions(features)
+            added[:, : len(NAMES)] *= self.tree_weight
+        added[:, len(NAMES)] = self.rhythm_weight * pace
+        added[:, len(NAMES) + 1] = self.rhythm_weight * waiting
+        return Parts(COLUMNS, np.column_stack([features, pace, waiting]), added)
 
     def centred(self, features: Matrix, state: RhythmState) -> "FittedModel":
-        """The same model, explaining against a customer in good standing: the average of those of these accounts
-        that are more likely to stay than to leave.
+        """The same model, explaining against those of these accounts that are in good standing."""
+        return replace(self, standing=good_standing(self.parts(features, state), self.start))
 
-        Against the average of all, a book with many customers long gone would call a worrying silence good news.
-        The starting point has the mean probability of those in good standing; what that differs from their mean
-        logit is laid on the factors in proportion to how much each varies.
-        """
-        parts = self.factor_parts(features, state)
-        own = self.intercept + (self.tree_weight * self.trees.intercept if self.trees is not None else 0.0)
-        stays = own + parts.sum(axis=1) < 0
-        parts = parts[stays] if stays.any() else parts
-        centre = parts.mean(axis=0)
-        wanted = float(to_logit(expit(own + parts.sum(axis=1)).mean(keepdims=True))[0])
-        spread = np.abs(parts - centre).mean(axis=0)
-        if spread.sum() > 0:
-            centre = centre + (wanted - own - centre.sum()) * spread / spread.sum()
-        return replace(self, centre=centre)
+    @property
+    def start(self) -> float:
+        """Log odds of an account to which no number adds anything."""
+        return self.intercept + (self.tree_weight * self.trees.intercept if self.trees is not None else 0.0)
 
     @property
     def full_intercept(self) -> float:
-        """Log odds of the account reasons start from: `intercept`, the trees' own, and the centre."""
-        own = self.tree_weight * self.trees.intercept if self.trees is not None else 0.0
-        return self.intercept + own + float(self.centre.sum())
+        """Log odds of the customer in good standing, from whom reasons start."""
+        return self.start + float(self.standing.added.sum())
 
     @property
     def base_probability(self) -> float:
@@ -116,9 +104,10 @@ class FittedModel:
             "format": FORMAT, "stage": self.stage, "has_signal": self.has_signal, "as_of": self.as_of,
             "usual_gap": self.basis.usual_gap, "horizon": self.basis.horizon, "bgnbd": asdict(self.basis.bgnbd),
             "money": asdict(self.money), "intercept": self.intercept, "rhythm_weight": self.rhythm_weight,
-            "tree_weight": self.tree_weight, "features": NAMES, "factors": FACTORS, "summary": self.summary,
+            "tree_weight": self.tree_weight, "columns": list(COLUMNS), "summary": self.summary,
         }  # fmt: skip
-        arrays: dict[str, Any] = {"facts": np.array(json.dumps(facts, sort_keys=True)), "centre": self.centre}
+        arrays: dict[str, Any] = {"facts": np.array(json.dumps(facts, sort_keys=True))}
+        arrays |= {"standing_added": self.standing.added, "standing_values": self.standing.values}
         if self.trees is not None:
             arrays |= {"edges": self.trees.edges, "tables": self.trees.tables}
             arrays["tree_intercept"] = np.array(self.trees.intercept)
@@ -131,14 +120,14 @@ def model_from_bytes(payload: bytes) -> FittedModel:
     """Read back what `FittedModel.to_bytes` wrote; refuses a model of another version of the engine."""
     with np.load(io.BytesIO(payload), allow_pickle=False) as arrays:
         facts = json.loads(str(arrays["facts"]))
-        if facts["format"] != FORMAT or facts["features"] != list(NAMES) or facts["factors"] != list(FACTORS):
+        if facts["format"] != FORMAT or facts["columns"] != list(COLUMNS):
             raise ScoringError(
                 "The stored model was made by another version of Mainstay; start a new scoring run."
             )
         trees = None
         if "tables" in arrays:
             trees = AdditiveTrees(arrays["edges"], arrays["tables"], float(arrays["tree_intercept"]))
-        centre = arrays["centre"]
+        standing = Standing(arrays["standing_added"], arrays["standing_values"])
     return FittedModel(
         stage=facts["stage"],
         has_signal=facts["has_signal"],
@@ -149,7 +138,7 @@ def model_from_bytes(payload: bytes) -> FittedModel:
         rhythm_weight=facts["rhythm_weight"],
         tree_weight=facts["tree_weight"],
         trees=trees,
-        centre=centre,
+        standing=standing,
         summary=facts["summary"],
     )
 
