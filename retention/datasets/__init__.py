@@ -1,6 +1,7 @@
 """The only bridge from tables to arrays; every reader requires `as_of` and returns nothing dated after that day."""
 
 from retention.datasets.orders import load_account_ids, load_history, order_days
+from retention.datasets.signals import load_signals
 from retention.datasets.wire import LAST_ID, copy_to_array, date_of, day_number
 
 __all__ = [
@@ -10,5 +11,6 @@ __all__ = [
     "day_number",
     "load_account_ids",
     "load_history",
+    "load_signals",
     "order_days",
 ]

@@ -10,8 +10,9 @@ import datetime as dt
 import numpy as np
 from django.db import connection
 
-from accounts.models import ExchangeRate
+from accounts.models import ExchangeRate, Order
 from accounts.selectors import get_company
+from retention.datasets.days import local_days
 from retention.datasets.wire import LAST_ID, copy_to_array
 from retention.scoring.history import UNKNOWN_DAY, History, Ints, history_from_rows
 
@@ -32,36 +33,51 @@ def load_history(
     """
     ids = load_account_ids(first_id, last_id) if only is None else only
     amount, join = _in_company_currency()
-    restriction = f"o.account_id BETWEEN {int(first_id)} AND {int(last_id)}"
-    if only is not None:
-        restriction = f"o.account_id = ANY('{{{','.join(map(str, ids.tolist()))}}}'::bigint[])"
-    elif first_id == 0 and last_id == LAST_ID:
-        restriction = "TRUE"
-    after = int(
-        (dt.datetime.combine(as_of, dt.time(), get_company().zone) + dt.timedelta(days=1)).timestamp()
-    )
-    query = f"""
-        SELECT o.account_id, {_local_day("o.ordered_at")}, ({amount})::float8,
+    columns = {"account": ">i8", "moment": ">i8", "amount": ">f8"}
+    deliveries = ""
+    if _has_deliveries():
+        columns |= {"promised": ">i4", "delivered": ">i4"}
+        deliveries = f""",
             COALESCE(o.promised_on - DATE '1970-01-01', {UNKNOWN_DAY}),
-            COALESCE(o.delivered_on - DATE '1970-01-01', {UNKNOWN_DAY})
+            COALESCE(o.delivered_on - DATE '1970-01-01', {UNKNOWN_DAY})"""
+    query = f"""
+        SELECT o.account_id, o.ordered_at, ({amount})::float8{deliveries}
         FROM accounts_order o {join}
-        WHERE o.status <> 'cancelled' AND o.ordered_at < to_timestamp({after}) AND {restriction}
+        WHERE o.status <> 'cancelled' AND o.ordered_at < {end_of_day(as_of)}
+            AND {restricted_to(first_id, last_id, only, "o.account_id")}
         """  # noqa: S608 - whole numbers, and words of this module
-    rows = copy_to_array(
-        query,
-        {"account": ">i8", "day": ">i4", "amount": ">f8", "promised": ">i4", "delivered": ">i4"},
-    )
+    rows = copy_to_array(query, columns)
     return history_from_rows(
         rows["account"].astype(np.int64),
-        rows["day"].astype(np.int32),
+        local_days(rows["moment"], get_company().zone),
         rows["amount"].astype(np.float64),
         account_ids=ids,
-        promised=rows["promised"].astype(np.int32),
-        delivered=rows["delivered"].astype(np.int32),
+        promised=rows["promised"].astype(np.int32) if deliveries else None,
+        delivered=rows["delivered"].astype(np.int32) if deliveries else None,
     )
 
 
-def _local_day(column: str) -> str:
+def _has_deliveries() -> bool:
+    """Whether any order says when it was promised; answered by an index of those orders alone."""
+    return Order.objects.filter(promised_on__isnull=False).order_by().exists()
+
+
+def restricted_to(first_id: int, last_id: int, only: Ints | None, column: str = "account_id") -> str:
+    """SQL condition for the accounts of a range of ids, or `only` these."""
+    if only is not None:
+        return f"{column} = ANY('{{{','.join(map(str, only.tolist()))}}}'::bigint[])"
+    if first_id == 0 and last_id == LAST_ID:
+        return "TRUE"
+    return f"{column} BETWEEN {int(first_id)} AND {int(last_id)}"
+
+
+def end_of_day(day: dt.date) -> str:
+    """SQL for the first moment after a day in the company's time zone."""
+    after = dt.datetime.combine(day, dt.time(), get_company().zone) + dt.timedelta(days=1)
+    return f"to_timestamp({int(after.timestamp())})"
+
+
+def local_day(column: str) -> str:
     """SQL for the day number of a moment in the company's time zone."""
     zone = get_company().time_zone.replace("'", "")
     return f"({column} AT TIME ZONE '{zone}')::date - DATE '1970-01-01'"

@@ -10,17 +10,19 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit
 
+from retention.scoring.adjustment import TERMS, Adjustment
 from retention.scoring.bgnbd import BgNbd
 from retention.scoring.calibration import to_logit
 from retention.scoring.errors import ScoringError
 from retention.scoring.features import FACTOR_OF, NAMES, Basis, Matrix, RhythmState
 from retention.scoring.money import GammaGamma
-from retention.scoring.parts import Parts, Standing, good_standing
+from retention.scoring.parts import Parts, Standing, good_standing, medians
+from retention.scoring.signals import FACTS, Facts
 from retention.scoring.trees import BINS, AdditiveTrees
 
 Floats = NDArray[np.float64]
 
-FORMAT = 2
+FORMAT = 3
 # What adds to the log odds -> factor. P0 is two columns: what it was on the day of the last order is the account's
 # pace, what waiting since then added is the pattern of a customer who has stopped.
 COLUMNS = {**FACTOR_OF, "pace": "frequency", "waiting": "pattern"}
@@ -32,13 +34,15 @@ NOBODY = Standing(np.zeros(len(COLUMNS)), np.full(len(COLUMNS), np.nan))
 class FittedModel:
     """Everything a worker needs to score any account: the same numbers on every machine.
 
-    logit = intercept + tree_weight * trees + rhythm_weight * logit(P0). Where nothing beats the base rate both
-    weights are 0. `standing` is a customer in good standing at `as_of`, with whom every account is compared.
+    logit = intercept + tree_weight * trees + rhythm_weight * logit(P0) + adjustment. Where nothing beats the base rate
+    both weights are 0. `standing` is a customer in good standing at `as_of`, with whom every account is compared.
 
     Attributes
     ----------
     stage : rules, rhythm or learned (see `ladder.fit_model`)
     basis : BG/NBD parameters, usual gap and horizon, fitted at `as_of`
+    adjustment : what is known beyond orders, where that helped
+    since : day of the book's first record of each kind beyond orders; None where there was none to be looked at
     summary : what was tried and what it gave, for the model page; plain JSON
     """
 
@@ -52,17 +56,28 @@ class FittedModel:
     tree_weight: float = 0.0
     trees: AdditiveTrees | None = None
     standing: Standing = NOBODY
+    adjustment: Adjustment | None = None
+    since: dict[str, int] | None = None
     summary: dict[str, Any] = field(default_factory=dict)
 
-    def logit(self, features: Matrix, p_silent: Floats) -> Floats:
-        """(n,) log odds of churn from features and BG/NBD P0."""
+    def logit(self, features: Matrix, p_silent: Floats, facts: Facts | None = None) -> Floats:
+        """(n,) log odds of churn from features, BG/NBD P0, and what is known beyond orders (nothing, without `facts`)."""
         total = self.intercept + self.rhythm_weight * to_logit(p_silent)
         if self.trees is not None and self.tree_weight:
             total = total + self.tree_weight * self.trees.logit(features)
+        if self.adjustment is not None and facts is not None:
+            total = total + self.adjustment.logit(facts)
         return total
 
-    def parts(self, features: Matrix, state: RhythmState) -> Parts:
+    def parts(self, features: Matrix, state: RhythmState, facts: Facts | None = None) -> Parts:
         """What each number adds to the logit: rows and `start` sum to `logit`."""
+        parts = self._parts_of_orders(features, state)
+        if self.adjustment is None:
+            return parts
+        known = Facts(np.full((len(parts), len(FACTS)), np.nan)) if facts is None else facts
+        return parts.beside(self.adjustment.parts(known))
+
+    def _parts_of_orders(self, features: Matrix, state: RhythmState) -> Parts:
         horizon, bgnbd = self.basis.horizon, self.basis.bgnbd
         pace = to_logit(bgnbd.p_silent(state.x, state.t_x, state.t_x, horizon))
         waiting = to_logit(bgnbd.p_silent(state.x, state.t_x, state.age, horizon)) - pace
@@ -77,6 +92,16 @@ class FittedModel:
     def centred(self, features: Matrix, state: RhythmState) -> "FittedModel":
         """The same model, explaining against those of these accounts that are in good standing."""
         return replace(self, standing=good_standing(self.parts(features, state), self.start))
+
+    def adjusted(self, adjustment: Adjustment, facts: Facts) -> "FittedModel":
+        """The same model with what is known beyond orders on top; `facts` are of some accounts at `as_of`, to say what
+        is usual. The customer in good standing stays the one of the orders: one of whom nothing else is known."""
+        beyond = Standing(np.zeros(len(FACTS)), medians(facts.values))
+        standing = Standing(
+            np.concatenate([self.standing.added, beyond.added]),
+            np.concatenate([self.standing.values, beyond.values]),
+        )
+        return replace(self, adjustment=adjustment, standing=standing, has_signal=True)
 
     @property
     def start(self) -> float:
@@ -104,10 +129,13 @@ class FittedModel:
             "format": FORMAT, "stage": self.stage, "has_signal": self.has_signal, "as_of": self.as_of,
             "usual_gap": self.basis.usual_gap, "horizon": self.basis.horizon, "bgnbd": asdict(self.basis.bgnbd),
             "money": asdict(self.money), "intercept": self.intercept, "rhythm_weight": self.rhythm_weight,
-            "tree_weight": self.tree_weight, "columns": list(COLUMNS), "summary": self.summary,
+            "tree_weight": self.tree_weight, "columns": list(COLUMNS),
+            "terms": [term.fact for term in TERMS], "since": self.since, "summary": self.summary,
         }  # fmt: skip
         arrays: dict[str, Any] = {"facts": np.array(json.dumps(facts, sort_keys=True))}
         arrays |= {"standing_added": self.standing.added, "standing_values": self.standing.values}
+        if self.adjustment is not None:
+            arrays["adjustment"] = self.adjustment.as_array()
         if self.trees is not None:
             arrays |= {"edges": self.trees.edges, "tables": self.trees.tables}
             arrays["tree_intercept"] = np.array(self.trees.intercept)
@@ -120,7 +148,8 @@ def model_from_bytes(payload: bytes) -> FittedModel:
     """Read back what `FittedModel.to_bytes` wrote; refuses a model of another version of the engine."""
     with np.load(io.BytesIO(payload), allow_pickle=False) as arrays:
         facts = json.loads(str(arrays["facts"]))
-        if facts["format"] != FORMAT or facts["columns"] != list(COLUMNS):
+        terms = [term.fact for term in TERMS]
+        if facts["format"] != FORMAT or facts["columns"] != list(COLUMNS) or facts["terms"] != terms:
             raise ScoringError(
                 "The stored model was made by another version of Mainstay; start a new scoring run."
             )
@@ -128,6 +157,7 @@ def model_from_bytes(payload: bytes) -> FittedModel:
         if "tables" in arrays:
             trees = AdditiveTrees(arrays["edges"], arrays["tables"], float(arrays["tree_intercept"]))
         standing = Standing(arrays["standing_added"], arrays["standing_values"])
+        adjustment = Adjustment(*arrays["adjustment"]) if "adjustment" in arrays else None
     return FittedModel(
         stage=facts["stage"],
         has_signal=facts["has_signal"],
@@ -139,6 +169,8 @@ def model_from_bytes(payload: bytes) -> FittedModel:
         tree_weight=facts["tree_weight"],
         trees=trees,
         standing=standing,
+        adjustment=adjustment,
+        since=facts["since"],
         summary=facts["summary"],
     )
 

@@ -75,10 +75,10 @@ def good_standing(parts: Parts, start: float) -> Standing:
     spread = np.abs(added - centre).mean(axis=0)
     if spread.sum() > 0:
         centre = centre + (wanted - start - centre.sum()) * spread / spread.sum()
-    return Standing(centre, _medians(parts.values[stays]))
+    return Standing(centre, medians(parts.values[stays]))
 
 
-def _medians(values: NDArray[np.floating]) -> Floats:
+def medians(values: NDArray[np.floating]) -> Floats:
     """Median of the known values of each column; NaN where none is known."""
     out = np.full(values.shape[1], np.nan)
     for position, column in enumerate(values.T):

@@ -10,8 +10,10 @@ from retention.scoring.errors import ScoringError
 from retention.scoring.explain import Explainer
 from retention.scoring.features import NAMES, RhythmState, features_at, rhythm_state
 from retention.scoring.history import History, Ints, Purchases, purchases_of
+from retention.scoring.known import known_share
 from retention.scoring.models import FittedModel
 from retention.scoring.money import revenue_at_risk
+from retention.scoring.signals import Facts, Signals, signal_facts
 from retention.scoring.tiers import TierRules, tiers_of
 from retention.scoring.worth import Worth, worth_of
 
@@ -27,6 +29,7 @@ class Scores:
 
     `worth` is money (see `worth.Worth`), `revenue_at_risk` money per year; `silence` days since the last order; `gap` the
     account's usual gap in days, NaN with fewer than two purchases. `reasons` are JSON, see `explain.Explainer`.
+    `known_share` is per cent, see `known.known_share`.
     """
 
     account_ids: Ints
@@ -38,17 +41,22 @@ class Scores:
     silence: Floats
     gap: Floats
     reasons: list[str]
+    known_share: Ints
 
     def __len__(self) -> int:
         return len(self.account_ids)
 
 
 def score_accounts(
-    history: History, as_of: int, model: FittedModel, rules: TierRules | None = None
+    history: History,
+    as_of: int,
+    model: FittedModel,
+    rules: TierRules | None = None,
+    signals: Signals | None = None,
 ) -> Scores:
-    """Score every account in `history` that had bought by the end of day `as_of`.
+    """Score every account in `history` that had bought by the end of day `as_of`; `signals` must cover the same ones.
 
-    The result for an account depends on its own orders and the fitted model alone, so a book may be
+    The result for an account depends on its own records and the fitted model alone, so a book may be
     scored in any number of parts.
     """
     if as_of < model.as_of:
@@ -58,7 +66,8 @@ def score_accounts(
     state = rhythm_state(purchases, as_of, rows)
     features = features_at(purchases, as_of, rows, model.basis)
     p_silent = model.basis.bgnbd.p_silent(state.x, state.t_x, state.age, model.basis.horizon)
-    logit = model.logit(features, p_silent)
+    facts = facts_for(model, signals, purchases, as_of, rows)
+    logit = model.logit(features, p_silent, facts)
     probability = np.clip(expit(logit), LEAST_PROBABILITY, 1 - LEAST_PROBABILITY)
     worth = _worth(purchases, as_of, rows, state, model)
     gap = features[:, NAMES.index("gap_median")].astype(float)
@@ -76,8 +85,19 @@ def score_accounts(
     return Scores(
         purchases.account_ids[rows], probability, model.base_probability, worth,
         revenue_at_risk(probability, worth.expected), tier, silence, gap,
-        Explainer(model).reasons(model.parts(features, state), logit, probability),
+        Explainer(model).reasons(model.parts(features, state, facts), logit, probability),
+        known_share(features, facts),
     )  # fmt: skip
+
+
+def facts_for(
+    model: FittedModel, signals: Signals | None, purchases: Purchases, as_of: int, rows: Ints
+) -> Facts | None:
+    """What is known beyond orders of these accounts; None where the model never looked."""
+    if model.since is None:
+        return None
+    known = Signals(purchases.account_ids) if signals is None else signals
+    return signal_facts(known, purchases, as_of, rows, model.basis.horizon, model.since)
 
 
 def _worth(purchases: Purchases, as_of: int, rows: Ints, state: RhythmState, model: FittedModel) -> Worth:

@@ -7,6 +7,7 @@ down by then. That is never taken for good or bad news.
 """
 
 from dataclasses import dataclass, field, fields, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,33 +23,36 @@ RECENT_DAYS = 180  # how far back grievances are counted
 YEAR = 365
 HALF_LIFE = 90.0  # days in which what happened to a customer weighs half as much
 DELIVERY_HORIZONS = 2
+ENDS = {"until", "kept"}  # columns that say when something was over
 LONGEST_SILENCE = 730.0  # a last contact or pulse older than two years says no more than that
 
-# fact -> what it is, for one account at the end of a day
-FACTS = (
-    "late_share",  # of the deliveries due in the last two horizons
-    "late_last",  # 1 when the newest of them was late
-    "deliveries",  # how many those were
-    "open_issues",
-    "oldest_open",  # days the oldest open one has lain; 0 when none is open
-    "recent_issues",  # opened in the last RECENT_DAYS
-    "issue_weight",  # of the open ones: low 1, medium 2, high 3
-    "promises",  # due in the last year
-    "broken",  # of these not kept by their day
-    "broken_fresh",  # the same, each halved every HALF_LIFE days since it was due
-    "silence",  # days since anybody of ours and they were in contact
-    "active_contacts",  # people there we know of
-    "pulse",  # last pulse, 1 (about to leave) to 6 (delighted)
-    "pulse_age",  # days since then
-    "contacts_left",  # people there who left within a year
-    "left_fresh",  # the same, halved every HALF_LIFE days
-    "owner_changes",  # of ours who look after it, within a year
-    "changes_fresh",
-    "vacant",  # days without one of its two owners; 0 when both are there
-    "treated",  # share of the last horizon under handback
-    "under_handback",  # 1 while one is open
-    "lost_fresh",  # handbacks closed as lost, halved every HALF_LIFE days
-)
+# fact -> factor it is explained under; what each fact is, for one account at the end of a day
+FACTS = {
+    "late_share": "delivery",  # of the deliveries due in the last two horizons
+    "late_last": "delivery",  # 1 when the newest of them was late
+    "deliveries": "delivery",  # how many those were
+    "issue_weight": "service",  # of the open issues: low 1, medium 2, high 3
+    "open_issues": "service",
+    "oldest_open": "service",  # days the oldest open one has lain; 0 when none is open
+    "recent_issues": "service",  # opened in the last RECENT_DAYS
+    "broken_fresh": "promises",  # promises not kept by their day, each halved every HALF_LIFE days since
+    "broken": "promises",  # the same of the last year, counted
+    "promises": "promises",  # due in the last year
+    "silence": "relationship",  # days since anybody of ours and they were in contact
+    "active_contacts": "relationship",  # people there we know of
+    "pulse": "pulse",  # last pulse, 1 (about to leave) to 6 (delighted)
+    "pulse_age": "pulse",  # days since then
+    "pulse_day": "pulse",  # day number of it
+    "left_fresh": "stability",  # people there who left, each halved every HALF_LIFE days
+    "contacts_left": "stability",  # the same of the last year, counted
+    "changes_fresh": "stability",  # another of ours took over, halved every HALF_LIFE days
+    "owner_changes": "stability",  # the same of the last year, counted
+    "vacant": "stability",  # days without one of its two owners; 0 when both are there
+    "treated": "treatment",  # share of the last horizon under handback
+    "under_handback": "treatment",  # 1 while one is open
+    "lost_fresh": "treatment",  # handbacks closed as lost, halved every HALF_LIFE days
+}
+SIGNAL_FACTORS = tuple(dict.fromkeys(FACTS.values()))
 
 
 @dataclass(frozen=True)
@@ -66,6 +70,17 @@ class Records:
     def of(self, rows: Ints) -> tuple[Ints, Ints]:
         """Positions of the records of these accounts, and for each the index in `rows` it belongs to."""
         return spread(self.offsets[rows], self.offsets[rows + 1])
+
+    def until(self, as_of: int) -> "Records | None":
+        """Those known by the end of day `as_of`, without an end that came later; None where there are none."""
+        known = self.day <= as_of
+        if not known.any():
+            return None
+        running = np.concatenate(([0], np.cumsum(known, dtype=np.int64)))
+        columns = {name: column[known] for name, column in self.columns.items()}
+        for end in ENDS & columns.keys():
+            columns[end] = np.where(columns[end] > as_of, UNKNOWN_DAY, columns[end])
+        return Records(running[self.offsets], columns)
 
     def only(self, rows: Ints) -> "Records":
         """The records of these accounts, in their order."""
@@ -100,8 +115,8 @@ class Signals:
     touches : day of any contact between them and one of ours
     pulses : day, `score` 1 to 6
     people : a person there: day from which we knew of them, `until` the day they left
-    departures : a person there who left: day, `weight` 1 for who decides or speaks for us there, else 0.5
-    owners : day on which another of ours took over (or nobody did)
+    departures : a person there who left: day, `weight` 2 for who decides or speaks for us there, else 1
+    owners : day on which another of ours took over, `weight` 1
     vacancies : day from which an owner was missing, `until` the day somebody took over
     handbacks : day opened, `until` closed, `lost` 1 where the outcome was lost
     """
@@ -117,6 +132,11 @@ class Signals:
     vacancies: Records | None = None
     handbacks: Records | None = None
 
+    def until(self, as_of: int) -> "Signals":
+        """The same accounts with only what had happened by the end of day `as_of`: what ended later is not over."""
+        known: dict[str, Any] = {name: records.until(as_of) for name, records in self.kinds().items()}
+        return replace(self, **known)
+
     def between(self, first_id: int, last_id: int) -> "Signals":
         """The accounts with ids from `first_id` to `last_id`, both included."""
         begin, stop = np.searchsorted(self.account_ids, [first_id, last_id + 1])
@@ -129,7 +149,7 @@ class Signals:
     def _taken(self, rows: Ints) -> "Signals":
         if len(rows) == len(self.account_ids):
             return self
-        taken = {name: records.only(rows) for name, records in self.kinds().items()}
+        taken: dict[str, Any] = {name: records.only(rows) for name, records in self.kinds().items()}
         return replace(self, account_ids=self.account_ids[rows], **taken)
 
     def kinds(self) -> dict[str, Records]:
@@ -159,13 +179,15 @@ class Signals:
 
 @dataclass(frozen=True)
 class Facts:
-    """(n, len(FACTS)) what was known of each account at the end of day `as_of`, NaN where nothing was."""
+    """(n, len(FACTS)) what was known of each account at the end of a day, NaN where nothing was."""
 
-    as_of: int
     values: Floats
 
     def __getitem__(self, name: str) -> Floats:
-        return self.values[:, FACTS.index(name)]
+        return self.values[:, _POSITION[name]]
+
+
+_POSITION = {name: position for position, name in enumerate(FACTS)}
 
 
 @dataclass(frozen=True)
@@ -237,7 +259,7 @@ def signal_facts(
     columns = _deliveries(purchases, as_of, rows, horizon)
     for facts in (_issues, _promises, _relationship, _pulses, _changes, _treatment):
         columns |= facts(view)
-    return Facts(as_of, np.column_stack([columns[name] for name in FACTS]))
+    return Facts(np.column_stack([columns[name] for name in FACTS]))
 
 
 def _deliveries(purchases: Purchases, as_of: int, rows: Ints, horizon: int) -> dict[str, Floats]:
@@ -295,11 +317,14 @@ def _relationship(view: _View) -> dict[str, Floats]:
 def _pulses(view: _View) -> dict[str, Floats]:
     taken, owner = view.rows_by_then("pulses")
     if not taken:
-        return {"pulse": view.nothing, "pulse_age": view.nothing}
-    age = view.as_of - view.newest(owner, taken["day"])
-    still = age <= LONGEST_SILENCE
-    score = view.newest(owner, taken["score"])
-    return {"pulse": np.where(still, score, np.nan), "pulse_age": np.where(still, age, np.nan)}
+        return dict.fromkeys(("pulse", "pulse_age", "pulse_day"), view.nothing)
+    day, score = view.newest(owner, taken["day"]), view.newest(owner, taken["score"])
+    day = np.where(view.as_of - day <= LONGEST_SILENCE, day, np.nan)
+    return {
+        "pulse": np.where(np.isnan(day), np.nan, score),
+        "pulse_age": view.as_of - day,
+        "pulse_day": day,
+    }
 
 
 def _changes(view: _View) -> dict[str, Floats]:
