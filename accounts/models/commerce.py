@@ -73,7 +73,13 @@ class Order(Sourced):
             models.UniqueConstraint(fields=["record_source", "external_id"], name="order_once_per_source")
         ]
         indexes = [
-            models.Index(fields=["account", "-ordered_at"], name="order_by_account"),
+            # Carries what scoring reads, so that a stretch of accounts is read from the index alone.
+            models.Index(
+                fields=["account", "-ordered_at"], include=["amount", "status"], name="order_by_account"
+            ),
+            models.Index(
+                fields=["account"], condition=models.Q(promised_on__isnull=False), name="order_promised"
+            ),
             # A few kilobytes for any number of orders: which of them came in since a moment.
             BrinIndex(fields=["created_at"], name="order_by_arrival"),
         ]
