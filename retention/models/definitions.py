@@ -10,6 +10,7 @@ from django.db.models import F, Q
 from accounts.models import User
 from accounts.models.account import BillingMode
 from accounts.models.fields import MoneyField, Stamped
+from retention.scoring.tiers import TierRules
 
 
 class Definition(Stamped):
@@ -88,6 +89,17 @@ class TierPolicy(Stamped):
             ),
             models.CheckConstraint(condition=Q(quiet_after_gaps__gte=1), name="quiet_after_at_least_one_gap"),
         ]
+
+    def rules(self) -> TierRules:
+        """The thresholds as the scoring engine takes them."""
+        return TierRules(
+            at_risk_from=self.at_risk_from,
+            watch_from=self.watch_from,
+            thriving_below=self.thriving_below,
+            lost_from=self.lost_from,
+            quiet_after_gaps=self.quiet_after_gaps,
+            minimum_value=float(self.minimum_value),
+        )
 
     def __str__(self) -> str:
         return f"at risk from {self.at_risk_from:.0%}, watch from {self.watch_from:.0%}"

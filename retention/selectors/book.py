@@ -27,7 +27,7 @@ from pulsecheck.models.touchpoints import TouchpointState
 from retention.models import Score, ScoreRun, Tier
 from retention.models.scores import RISKY_TIERS
 from retention.selectors.frame import run_stamp
-from retention.selectors.paging import Page, make_page
+from accounts.paging import Page, make_page
 
 PAGE_SIZE = 50
 RENEWAL_DAYS = 90

@@ -19,23 +19,11 @@ from retention.kpis.purchases import inactive_after
 from retention.kpis.terms import Bools, Floats, Ints
 from retention.models import Definition, Score, ScoreRun, Tier, TierPolicy
 from retention.scoring.history import purchases_of
-from retention.scoring.tiers import TierRules, tiers_of
+from retention.scoring.tiers import tiers_of
 from retention.selectors.definitions import definition_for, definitions_in_force
 from retention.selectors.frame import latest_run
 
 WEEK = 7
-
-
-def tier_rules(policy: TierPolicy) -> TierRules:
-    """Thresholds as the scoring engine takes them."""
-    return TierRules(
-        at_risk_from=policy.at_risk_from,
-        watch_from=policy.watch_from,
-        thriving_below=policy.thriving_below,
-        lost_from=policy.lost_from,
-        quiet_after_gaps=policy.quiet_after_gaps,
-        minimum_value=float(policy.minimum_value),
-    )
 
 
 @dataclass(frozen=True)
@@ -89,7 +77,7 @@ class ScoredBook:
             self.gap,
             self.purchases.astype(np.float64),
             self.run.horizon_days,
-            tier_rules(policy),
+            policy.rules(),
             self.run.model is None or self.run.model.has_signal,
         )
 

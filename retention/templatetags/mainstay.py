@@ -355,7 +355,7 @@ def empty_state(icon: str, title: str, text: str = "", href: str = "", label: st
 
 @register.inclusion_tag("components/pager.html")
 def pager(page: Any) -> dict[str, Any]:
-    """First and next of a keyset-paged list (retention.selectors.paging.Page)."""
+    """First and next of a keyset-paged list (accounts.paging.Page)."""
     return {"page": page}
 
 

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import tempfile
 from typing import Any
 
 from django.contrib import messages
-from django.http import FileResponse, Http404, HttpResponse, HttpResponseBase, StreamingHttpResponse
+from django.http import Http404, HttpResponse, HttpResponseBase
 from django.shortcuts import render
 from django.urls import reverse
 from django.utils.http import urlencode
@@ -16,7 +15,6 @@ from accounts.models import Account, User
 from accounts.permissions import CARERS, LEADERS, SignedIn, has_role, require_role
 from accounts.selectors import company_today, get_company
 from accounts.services.care import assign_account_manager
-from accounts.spreadsheets import csv_lines, write_xlsx
 from retention.models import ScoreRun
 from retention.selectors import book
 from retention.selectors.account import staff_for
@@ -25,6 +23,7 @@ from retention.selectors.frame import latest_run
 from retention.services.today import hand_back, plan_pulses
 from retention.views.account import go_back
 from retention.views.chips import make_chips, sort_links
+from retention.views.downloads import table_response
 
 MOST_AT_ONCE = 200
 
@@ -62,20 +61,10 @@ def export(request: SignedIn, form: str) -> HttpResponseBase:
 
 
 def export_scores(request: SignedIn, run: ScoreRun, form: str, name: str, *, risky: bool) -> HttpResponseBase:
-    """The filtered book as a file, streamed (CSV) or written to a temporary file row by row (XLSX)."""
+    """The filtered book as a file."""
     filters = book.Filters.from_query(request.GET.dict())
     scores = book.scores_of(run, filters, request.user, risky=risky)
-    rows = book.export_rows(scores, filters)
-    if form == "csv":
-        response = StreamingHttpResponse(
-            csv_lines(book.EXPORT_HEADER, rows), content_type="text/csv; charset=utf-8"
-        )
-        response["Content-Disposition"] = f'attachment; filename="{name}.csv"'
-        return response
-    file = tempfile.TemporaryFile()  # noqa: SIM115 - FileResponse closes it
-    write_xlsx(file, book.EXPORT_HEADER, rows)
-    file.seek(0)
-    return FileResponse(file, as_attachment=True, filename=f"{name}.xlsx")
+    return table_response(name, form, book.EXPORT_HEADER, book.export_rows(scores, filters))
 
 
 @require_POST

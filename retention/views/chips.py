@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from accounts.models import Role, User
 from retention.models import ScoreRun, Tier
 from retention.selectors.book import SORTS, WHOSE, Filters, factor_words, reason_choices, segment_choices
-from retention.selectors.paging import query_url
+from accounts.paging import query_url
 
 
 @dataclass(frozen=True)

@@ -32,7 +32,7 @@ from retention.selectors.kpis import (
     newest_record,
     part_words,
 )
-from retention.selectors.paging import make_page, query_url
+from accounts.paging import make_page, query_url
 from retention.templatetags.mainstay import MINUS, day_text, money, number, percent
 from retention.views.chips import Chip, Option
 from retention.views.downloads import table_response
