@@ -21,13 +21,13 @@ from django.db.models.functions import Cast, NullIf, TruncDate
 
 from accounts.models import Account, Contract, Order, User
 from accounts.models.commerce import OrderStatus
+from accounts.paging import Page, make_page
 from accounts.selectors import get_company
 from pulsecheck.models import Handback, Touchpoint
 from pulsecheck.models.touchpoints import TouchpointState
 from retention.models import Score, ScoreRun, Tier
 from retention.models.scores import RISKY_TIERS
 from retention.selectors.frame import run_stamp
-from accounts.paging import Page, make_page
 
 PAGE_SIZE = 50
 RENEWAL_DAYS = 90

@@ -6,9 +6,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from accounts.models import Role, User
+from accounts.paging import query_url
 from retention.models import ScoreRun, Tier
 from retention.selectors.book import SORTS, WHOSE, Filters, factor_words, reason_choices, segment_choices
-from accounts.paging import query_url
 
 
 @dataclass(frozen=True)

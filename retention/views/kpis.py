@@ -14,6 +14,7 @@ from django.utils.http import urlencode
 from django.views.decorators.http import require_GET
 
 from accounts.models import Role, User
+from accounts.paging import make_page, query_url
 from accounts.permissions import LEADERS, SignedIn, has_role, require_role
 from accounts.selectors import get_company
 from retention.kpis.catalogue import BY_NAME, Kpi
@@ -32,7 +33,6 @@ from retention.selectors.kpis import (
     newest_record,
     part_words,
 )
-from accounts.paging import make_page, query_url
 from retention.templatetags.mainstay import MINUS, day_text, money, number, percent
 from retention.views.chips import Chip, Option
 from retention.views.downloads import table_response
