@@ -114,10 +114,12 @@ def _texts(
     columns = list(parts.factors)
     for number, factor in enumerate(names):
         rows, ranks = np.nonzero((chosen.factor == number) & chosen.shown)
-        way = np.where(points[rows, number] >= 0, 1, -1)
-        own = [at for at, name in enumerate(columns) if parts.factors[name] == factor]
+        way = np.sign(np.round(points[rows, number] / LEAST_POINTS)).astype(np.int64)
+        own = [at for at, name in enumerate(columns) if parts.factors[name] == factor and name in TELLINGS]
         # Told is the number that moved the factor most, in the direction the factor went.
-        main = np.argmax(np.column_stack([parts.added[rows, at] for at in own]) * way[:, None], axis=1)
+        main = np.argmax(
+            np.column_stack([parts.added[rows, at] for at in own]) * np.where(way < 0, -1, 1)[:, None], axis=1
+        )
         for position, at in enumerate(own):
             here = np.flatnonzero(main == position)
             told = teller.openings(columns[at], factor, parts, rows[here], way[here])

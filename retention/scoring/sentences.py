@@ -4,6 +4,7 @@ import numpy as np
 
 from retention.scoring.features import RECENT
 from retention.scoring.parts import Parts
+from retention.scoring.signal_sentences import SIGNAL_TELLINGS
 from retention.scoring.telling import UNKNOWN, Book, Said, Telling, Whole, whole, wholes
 
 GOOD = "customers in good standing"
@@ -24,21 +25,50 @@ def _ago(silence: int) -> str:
     return "today" if silence == 0 else f"{days(silence)} ago"
 
 
+def _beside(count: int, usual: int, words: str) -> str:
+    """What customers in good standing do, where that is another number and known."""
+    return "" if usual in {UNKNOWN, count} else f"{GOOD}{words}"
+
+
 # ── silence ────────────────────────────────────────────────────────────
-def _silence(book: Book, silence: int, gap: int) -> Said:
-    usual = book.whole("recency")
-    beside = f"{GOOD}: {_ago(usual)}" if usual != UNKNOWN else ""
+def _last_order(book: Book, silence: int, gap: int) -> tuple[str, int]:
+    """The silence in words, and how it sounds against the account's own gap (of a single order: the usual silence)."""
     if gap == UNKNOWN:
-        return Said(f"First and only order {_ago(silence)}", None, beside)
+        return f"First and only order {_ago(silence)}", 1 if silence > book.whole("recency") else -1
     every = "day" if gap <= 1 else days(gap)
-    return Said(
-        f"Last order {_ago(silence)}; usually every {every}", 1 if silence > max(gap, 1) else -1, beside
-    )
+    return f"Last order {_ago(silence)}; usually every {every}", 1 if silence > max(gap, 1) else -1
+
+
+def _waiting(book: Book, silence: int, gap: int) -> Said:
+    """What waiting since the last order added to P0, for a customer of this rhythm."""
+    text, reads = _last_order(book, silence, gap)
+    return Said(text, reads, f"a silence that tells {'less' if reads > 0 else 'more'} than that of {GOOD}")
+
+
+def _chance_facts(parts: Parts, rows: Whole) -> tuple[Whole, ...]:
+    return (*wholes("recency", "gap_median")(parts, rows), _hundredths(parts.column("p_silent")[rows]))
+
+
+def _hundredths(logit: np.ndarray) -> Whole:
+    """A probability given as log odds, in per cent."""
+    return whole(100.0 / (1.0 + np.exp(-np.clip(logit.astype(float), -30, 30))))
+
+
+def _chance(book: Book, silence: int, gap: int, chance: int) -> Said:
+    """P0 itself: how many customers of this rhythm buy nothing within the horizon."""
+    text, reads = _last_order(book, silence, gap)
+    usual = _hundredths(np.array([book.usual.get("p_silent", np.nan)]))[0]
+    if usual == UNKNOWN:
+        return Said(text, reads)
+    beside = f"of such customers {chance} in 100 stay silent for {days(book.horizon)}, of {GOOD} {usual}"
+    return Said(text, reads, beside)
 
 
 def _recency(book: Book, silence: int) -> Said:
-    text = "Ordered today" if silence == 0 else f"Silent for {days(silence)}"
-    return Said(text, None, f"{GOOD} for {days(book.whole('recency'))}")
+    if silence == 0:
+        return Said("Ordered today", -1)
+    usual = book.whole("recency")
+    return Said(f"Silent for {days(silence)}", None, _beside(silence, usual, f" for {days(usual)}"))
 
 
 # ── rhythm ─────────────────────────────────────────────────────────────
@@ -51,7 +81,8 @@ def _ratio(name: str, what: str) -> Telling:
     def say(book: Book, tenths: int) -> Said:
         if tenths == UNKNOWN:
             return NO_RHYTHM
-        beside = f"{GOOD}: {book.whole(name, 10) / 10:g} times"
+        usual = book.whole(name, 10)
+        beside = _beside(tenths, usual, f": {usual * 10} %" if tenths <= 10 else f": {usual / 10:g} times")
         if tenths > 10:
             return Said(f"Silent for {tenths / 10:,g} times {what}", 1, beside)
         return Said(f"{tenths * 10} % of {what} has passed since its last order", -1, beside)
@@ -67,7 +98,8 @@ def _gap(name: str, words: str, natural: int = 1) -> Telling:
     def say(book: Book, gap: int) -> Said:
         if gap == UNKNOWN:
             return NO_RHYTHM
-        return Said(words.format(days(max(gap, 1))), None, f"{GOOD}: {days(max(book.whole(name), 1))}")
+        usual = book.whole(name)
+        return Said(words.format(days(max(gap, 1))), None, _beside(gap, usual, f": {days(max(usual, 1))}"))
 
     return Telling(natural, wholes(name), say)
 
@@ -110,6 +142,26 @@ def _gap_trend(book: Book, percent: int) -> Said:
 
 
 # ── frequency ──────────────────────────────────────────────────────────
+def _pace_facts(parts: Parts, rows: Whole) -> tuple[Whole, ...]:
+    orders = parts.column("purchases")[rows].astype(float)
+    span = parts.column("active_share")[rows] * np.maximum(parts.column("tenure")[rows], 1)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        apart = np.where(orders > 1, span / (orders - 1), np.nan)
+    return whole(orders), whole(apart)
+
+
+def _pace(book: Book, orders: int, apart: int) -> Said:
+    """What P0 was on the day of the last order: how many orders there were, how far apart."""
+    usual, usually = book.whole("purchases"), book.whole("gap_mean")
+    beside = "" if UNKNOWN in {usual, usually} else f"{GOOD}: {times(usual)}, {days(usually)} apart"
+    if apart == UNKNOWN:
+        return Said("Only one order so far", 1, beside)
+    said = f"{times(orders)} so far, {days(max(apart, 1))} apart on average"
+    if orders >= usual and apart <= usually:
+        return Said(said, -1, beside)
+    return Said(said, 1 if orders <= usual and apart >= usually else None, beside)
+
+
 def _frequency_facts(parts: Parts, rows: Whole) -> tuple[Whole, ...]:
     now, both = (whole(parts.column(name)[rows]) for name in ("count_1", "count_2"))
     silent = both == 0
@@ -118,18 +170,23 @@ def _frequency_facts(parts: Parts, rows: Whole) -> tuple[Whole, ...]:
     return now, both - now, orders, np.where(silent, whole(parts.column("tenure")[rows]), 0)
 
 
-def _frequency(book: Book, now: int, before: int, orders: int, tenure: int) -> Said:
-    h = book.horizon
-    usual = book.whole("count_1")
-    beside = f"{GOOD}: {times(usual)} in {h} days" if usual != UNKNOWN else ""
+def _lately(book: Book, now: int, before: int, orders: int, tenure: int) -> Said:
+    h, usual = book.horizon, book.whole("count_1")
     if now or before:
-        return Said(f"{times(now)} in the last {h} days, {before:,} in the {h} days before", None, beside)
+        said = f"{times(now) if now else 'No order'} in the last {h} days, {before:,} in the {h} days before"
+        # Fewer (or more) than before and than usual speaks for itself.
+        reads = 1 if now <= min(before, usual) else -1 if now >= max(before, usual) else None
+        return Said(
+            said,
+            None if now == before == usual else reads,
+            _beside(now, usual, f": {times(usual)} in {h} days"),
+        )
     said = f"{times(orders)} in {days(max(1, tenure))}"
-    return Said(said if orders == 1 else f"{said}, none in the last {2 * h}", None, beside)
+    return Said(said if orders == 1 else f"{said}, none in the last {2 * h}", 1)
 
 
 def _activity(book: Book, now: int, before: int, orders: int, tenure: int) -> Said:
-    said = _frequency(book, now, before, orders, tenure)
+    said = _lately(book, now, before, orders, tenure)
     return said._replace(reads=(now < before) - (now > before)) if now or before else said
 
 
@@ -137,8 +194,9 @@ def _count(name: str, share: float) -> Telling:
     """Orders within so many horizons."""
 
     def say(book: Book, count: int) -> Said:
-        span = round(book.horizon * share)
-        return Said(f"{times(count) if count else 'No order'} in the last {days(span)}", None, f"{GOOD}: {book.whole(name)}")  # fmt: skip
+        span, usual = round(book.horizon * share), book.whole(name)
+        said = f"{times(count) if count else 'No order'} in the last {days(span)}"
+        return Said(said, None, _beside(count, usual, f": {usual}"))
 
     return Telling(-1, wholes(name), say)
 
@@ -147,17 +205,14 @@ def _tenure(book: Book, tenure: int) -> Said:
     return Said(f"First order {_ago(tenure)}", 0)
 
 
-def _purchases(book: Book, count: int) -> Said:
-    return Said(f"Ordered on {times(count, 'day')} so far", None, f"{GOOD} on {book.whole('purchases')}")
+def _number(name: str, words: str, scale: float = 1.0) -> Telling:
+    """A number of which more should speak for staying: `words` with a place for it."""
 
+    def say(book: Book, count: int) -> Said:
+        usual = book.whole(name, scale)
+        return Said(words.format(count), None, _beside(count, usual, f": {usual:,}"))
 
-def _active_share(book: Book, percent: int) -> Said:
-    beside = f"{GOOD}: {book.whole('active_share', 100)} %"
-    return Said(f"Its orders span {percent} % of the time since its first one", None, beside)
-
-
-def _rate(book: Book, per_year: int) -> Said:
-    return Said(f"About {times(per_year)} a year", None, f"{GOOD}: {book.whole('rate', 365)}")
+    return Telling(-1, wholes(name, scale=scale), say)
 
 
 # ── spend ──────────────────────────────────────────────────────────────
@@ -271,12 +326,9 @@ def _percent(name: str, say: object, natural: int = 0) -> Telling:
     return Telling(natural, wholes(name, scale=100.0), say)  # type: ignore[arg-type]
 
 
-SILENCE = Telling(1, wholes("recency", "gap_median"), _silence)
-FREQUENCY = Telling(-1, _frequency_facts, _frequency)
-
 TELLINGS: dict[str, Telling] = {
-    "p_silent": SILENCE,
-    "waiting": SILENCE,
+    "p_silent": Telling(1, _chance_facts, _chance),
+    "waiting": Telling(1, wholes("recency", "gap_median"), _waiting),
     "recency": Telling(1, wholes("recency"), _recency),
     "recency_over_shrunk_gap": _ratio("recency_over_shrunk_gap", "the gap expected of it"),
     "recency_over_median": _ratio("recency_over_median", "its usual gap"),
@@ -291,18 +343,18 @@ TELLINGS: dict[str, Telling] = {
     "gap_sd": Telling(0, wholes("gap_sd"), _unsteady),
     "gap_cv": _percent("gap_cv", _uneven),
     "gap_trend": _percent("gap_trend", _gap_trend, 1),
-    "pace": Telling(1, _frequency_facts, _frequency),
+    "pace": Telling(1, _pace_facts, _pace),
     "tenure": Telling(0, wholes("tenure"), _tenure),
-    "purchases": Telling(-1, wholes("purchases"), _purchases),
-    "active_share": _percent("active_share", _active_share, -1),
-    "rate": Telling(-1, wholes("rate", scale=365.0), _rate),
+    "purchases": _number("purchases", "Days on which it ordered so far: {:,}"),
+    "active_share": _number("active_share", "Its orders span {} % of the time since its first one", 100.0),
+    "rate": _number("rate", "Orders a year: about {:,}", 365.0),
     "count_quarter": _count("count_quarter", 0.25),
     "count_1": _count("count_1", 1),
     "count_2": _count("count_2", 2),
     "count_4": _count("count_4", 4),
     "count_8": _count("count_8", 8),
     "activity_change": Telling(-1, _frequency_facts, _activity),
-    "activity_ewma": FREQUENCY,
+    "activity_ewma": Telling(-1, _frequency_facts, _lately),
     "spend_mean": _size("spend_mean", "Its orders are"),
     "spend_last": _size("spend_last", "Its last order was"),
     "spend_sum": _size("spend_sum", "All it bought so far is", "what is usual for"),
@@ -313,4 +365,5 @@ TELLINGS: dict[str, Telling] = {
     "returns_4": Telling(1, wholes("returns_4"), _returns),
     "return_share": _percent("return_share", _return_share, 1),
     "same_window_last_year": Telling(-1, wholes("same_window_last_year"), _season),
+    **SIGNAL_TELLINGS,
 }

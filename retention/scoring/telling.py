@@ -77,19 +77,21 @@ def wholes(*names: str, scale: float = 1.0) -> Callable[[Parts, Whole], tuple[Wh
 
 
 def sentence(said: Said, way: int, against_usual: int) -> str:
-    """The fact as a reason for leaving (`way` +1) or staying (-1).
+    """The fact as a reason for leaving (`way` +1), for staying (-1), or merely as a fact (0).
 
     `against_usual` is what the comparison with a customer in good standing suggests: +1 leaving, -1 staying, 0 neither.
     """
     reads = against_usual if said.reads is None else said.reads
     compared = f"{said.text}; {said.beside}" if said.beside else said.text
+    if way == 0:
+        return f"{said.text}."
     if reads == way:
         return f"{compared if said.reads is None else said.text}."
     if against_usual == way and said.beside:
         return f"{compared}."
     sign = "a sign of leaving" if way > 0 else "a sign of staying"
     fact = said.text[0].lower() + said.text[1:]
-    if -way in (reads, against_usual):
+    if reads == -way:
         return f"Against expectation {sign} in your book: {fact}."
     return f"{sign.capitalize()} in your book: {fact}."
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from retention.scoring.backtest import backtest
 from retention.scoring.errors import ScoringError
-from retention.scoring.features import NAMES, features_at, rhythm_state
+from retention.scoring.features import NAMES
 from retention.scoring.history import History, history_from_rows, purchases_of
 from retention.scoring.horizon import default_horizon
 from retention.scoring.ladder import fit_model, fit_sample, training_logits
@@ -142,20 +142,6 @@ def test_chunks_give_the_scores_of_the_whole() -> None:
     parts = [score_accounts(history.between(a, a + 99), AS_OF, model) for a in range(1, 501, 100)]
     assert np.concatenate([part.probability for part in parts]).tolist() == whole.probability.tolist()
     assert [reason for part in parts for reason in part.reasons] == whole.reasons
-
-
-def test_contributions_sum_to_the_logit() -> None:
-    history, model = learned_book()
-    purchases = purchases_of(history.until(AS_OF))
-    rows = purchases.customers(AS_OF)
-    state = rhythm_state(purchases, AS_OF, rows)
-    features = features_at(purchases, AS_OF, rows, model.basis)
-    p_silent = model.basis.bgnbd.p_silent(state.x, state.t_x, state.age, HORIZON)
-    parts = model.factor_parts(features, state) - model.centre
-    assert model.trees is not None
-    assert model.full_intercept + parts.sum(axis=1) == pytest.approx(
-        model.logit(features, p_silent), abs=1e-4
-    )
 
 
 def test_tables_are_the_trees_exactly() -> None:

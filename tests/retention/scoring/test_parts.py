@@ -1,6 +1,4 @@
-"""Figures, money, tiers, calibration, sentences: small pieces with known answers."""
-
-import json
+"""Figures, money, tiers, calibration: small pieces with known answers."""
 
 import numpy as np
 import pytest
@@ -9,10 +7,8 @@ from sklearn.metrics import average_precision_score, brier_score_loss, log_loss,
 
 from retention.scoring import calibration, metrics
 from retention.scoring.bgnbd import BgNbd
-from retention.scoring.explain import Book, reasons_of
 from retention.scoring.features import NAMES, Basis, delivery, features_at
 from retention.scoring.history import history_from_rows, purchases_of
-from retention.scoring.models import FACTORS
 from retention.scoring.money import fit_gamma_gamma
 from retention.scoring.tiers import TierRules, tiers_of
 from tests.retention.scoring.books import START, of_account
@@ -124,70 +120,3 @@ def test_late_deliveries_count_once_their_day_has_passed() -> None:
     found = delivery(purchases_of(history.until(50)), 50, np.array([0]), 360)
     assert found["late_share"][0] == pytest.approx(2 / 3)  # on time, late, not come; one not yet due
     assert found["late_last"][0] == 1
-
-
-def reasons(facts: dict[str, float], points: dict[str, float], *, has_signal: bool = True) -> list[dict]:
-    features = np.full((1, len(NAMES)), np.nan, dtype=np.float32)
-    for name, value in facts.items():
-        features[0, NAMES.index(name)] = value
-    row = np.array([[points.get(name, 0.0) for name in FACTORS]])
-    return json.loads(reasons_of(features, row, has_signal, Book(90, 50.0))[0])
-
-
-KNOWN = {
-    "recency": 74, "gap_median": 21, "purchases": 13, "share_gaps_longer": 1 / 12, "count_1": 1, "count_2": 5,
-    "spend_change": np.log(0.4), "spend_mean": 50, "tenure": 300,
-}  # fmt: skip
-
-
-def test_sentences_tell_the_facts() -> None:
-    said = reasons(KNOWN, {"pattern": 20.0, "rhythm": 9.5, "frequency": -3.0, "spend": 1.25})
-    assert [(r["factor"], r["sentence"], r["points"]) for r in said] == [
-        ("pattern", "Last order 74 days ago; usually every 21 days.", 20.0),
-        ("rhythm", "Only 1 of its last 12 gaps was longer than the present silence.", 9.5),
-        ("spend", "Spend of the last 90 days is 60 % below the 90 days before.", 1.25),
-        ("frequency", "1 order in the last 90 days, 4 in the 90 days before.", -3.0),
-    ]
-
-
-def test_what_leads_there_comes_first() -> None:
-    said = reasons(KNOWN, {"pattern": 4.0, "frequency": -30.0})
-    assert [r["factor"] for r in said] == ["frequency", "pattern"]
-
-
-def test_small_factors_are_summed_up() -> None:
-    said = reasons(
-        KNOWN, {"pattern": 5, "rhythm": 4, "frequency": 3, "spend": 2, "season": 1, "returns": 0.5}
-    )
-    assert said[-1] == {"factor": "other", "sentence": "Everything else together.", "points": 1.5}
-
-
-def test_without_signal_that_is_what_is_said() -> None:
-    said = reasons(KNOWN, {}, has_signal=False)
-    assert [r["factor"] for r in said] == ["no_signal", "pattern"]
-
-
-@pytest.mark.parametrize(
-    ("facts", "factor", "sentence"),
-    [
-        ({"recency": 0, "gap_median": 1}, "pattern", "Last order today; usually every day."),
-        ({"recency": 1, "gap_median": 7}, "pattern", "Last order 1 day ago; usually every 7 days."),
-        ({"recency": 1200}, "pattern", "First and only order 1,200 days ago."),
-        ({"purchases": 1}, "rhythm", "No second order yet, so no rhythm of its own."),
-        ({"purchases": 2, "share_gaps_longer": 0}, "rhythm", "Its only gap so far was shorter than the present silence."),
-        ({"purchases": 5, "share_gaps_longer": 0}, "rhythm", "None of its last 4 gaps was longer than the present silence."),
-        ({"purchases": 5, "share_gaps_longer": 0.75}, "rhythm", "3 of its last 4 gaps were longer than the present silence."),
-        ({"purchases": 1, "count_1": 0, "count_2": 0, "tenure": 400}, "frequency", "1 order in 400 days."),
-        ({"purchases": 5, "count_1": 0, "count_2": 0, "tenure": 400}, "frequency", "5 orders in 400 days, none in the last 180."),
-        ({"count_1": 0, "count_2": 0, "spend_mean": 150}, "spend", "Its orders are 3.0 times the usual size."),
-        ({"count_1": 0, "count_2": 0, "spend_mean": 20}, "spend", "Its orders are 40 % of the usual size."),
-        ({"count_1": 0, "count_2": 0, "spend_mean": 50}, "spend", "Its orders are of the usual size."),
-        ({"returns_4": 1}, "returns", "1 return in the last 360 days."),
-        ({}, "returns", "Nothing returned in the last 360 days."),
-        ({"same_window_last_year": 2}, "season", "Ordered 2 times in the same 90 days last year."),
-        ({"same_window_last_year": 0}, "season", "Bought nothing in the same 90 days last year."),
-        ({}, "season", "Was not yet a customer at this time last year."),
-    ],
-)  # fmt: skip
-def test_every_sentence(facts: dict[str, float], factor: str, sentence: str) -> None:
-    assert reasons(facts, {factor: 5.0})[0]["sentence"] == sentence
