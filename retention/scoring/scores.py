@@ -9,6 +9,7 @@ from scipy.special import expit
 from retention.scoring.errors import ScoringError
 from retention.scoring.explain import Explainer
 from retention.scoring.features import NAMES, RhythmState, features_at, rhythm_state
+from retention.scoring.health import Scorecard, scorecard
 from retention.scoring.history import History, Ints, Purchases, purchases_of
 from retention.scoring.known import known_share
 from retention.scoring.models import FittedModel
@@ -29,7 +30,7 @@ class Scores:
 
     `worth` is money (see `worth.Worth`), `revenue_at_risk` money per year; `silence` days since the last order; `gap` the
     account's usual gap in days, NaN with fewer than two purchases. `reasons` are JSON, see `explain.Explainer`.
-    `known_share` is per cent, see `known.known_share`.
+    `known_share` is per cent, see `known.known_share`; `card` the factors of the health scorecard.
     """
 
     account_ids: Ints
@@ -42,6 +43,7 @@ class Scores:
     gap: Floats
     reasons: list[str]
     known_share: Ints
+    card: Scorecard
 
     def __len__(self) -> int:
         return len(self.account_ids)
@@ -87,6 +89,7 @@ def score_accounts(
         revenue_at_risk(probability, worth.expected), tier, silence, gap,
         Explainer(model).reasons(model.parts(features, state, facts), logit, probability),
         known_share(features, facts),
+        scorecard(purchases, as_of, rows, model.basis.horizon, model.basis.usual_gap, facts),
     )  # fmt: skip
 
 
