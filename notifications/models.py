@@ -19,6 +19,7 @@ class Topic(models.TextChoices):
     THANKS = "thanks", "Somebody thanks you"
     IMPORT = "import", "An import has finished"
     DIGEST = "digest", "What changed since yesterday"
+    MODEL = "model", "The score needs a look"
     SYSTEM = "system", "Something needs an administrator"
 
 

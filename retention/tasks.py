@@ -1,7 +1,7 @@
 """Doorbells: each task looks in the database for work, does it by one service, and may be rung too often.
 
 `tick` finds nights that are due, `score_night` prepares one, `score_chunks` works on whatever chunks are free,
-`reap` rings again for work whose worker died.
+`score_evidence` looks back on what was published, `reap` rings again for work whose worker died.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from accounts.selectors import company_today
 from pulsecheck.tasks import escalate
 from retention.models import ScoreRun
 from retention.sample.company import SEED
-from retention.services import digests, jobs, sample, scoring
+from retention.services import digests, evidence, jobs, sample, scoring
 from retention.services.actions import act_on_run
 
 BELLS = 16  # more workers than these at once find their work through the reaper
@@ -75,8 +75,15 @@ def score_chunks() -> None:
 
 @shared_task(name="retention.tasks.act")
 def act(run_id: int) -> None:
-    """Figures, handbacks and touchpoints of a published run."""
+    """Figures, handbacks and touchpoints of a published run; then ring for the look back on it."""
     act_on_run(ScoreRun.objects.get(pk=run_id))
+    score_evidence.delay(run_id)
+
+
+@shared_task(name="retention.tasks.score_evidence")
+def score_evidence(run_id: int) -> None:
+    """Look back on the newest run: how good the score is, and what has moved."""
+    evidence.gather_evidence(run_id)
 
 
 @shared_task(name="retention.tasks.reap")
@@ -94,6 +101,8 @@ def reap(follow: bool = False) -> None:
         act.delay(run_id)
     if unfinished.to_score:
         score_chunks.delay()
+    if (unproven := evidence.find_unproven()) is not None:
+        score_evidence.delay(unproven)
     if follow and unfinished.next_lease is not None:
         reap.apply_async((True,), countdown=unfinished.next_lease + 1)
 

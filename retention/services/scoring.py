@@ -35,14 +35,14 @@ from retention.datasets import (
 from retention.models import FittedModel, JobRun, ScoreChunk, ScoreRun, Tier
 from retention.models.scores import ChunkState, RunState
 from retention.scoring import models as engine
-from retention.scoring.backtest import Cutoff, backtest
 from retention.scoring.errors import ScoringError
-from retention.scoring.history import History, purchases_of
+from retention.scoring.history import History, Ints, purchases_of
 from retention.scoring.horizon import check_horizon, default_horizon
 from retention.scoring.ladder import fit_model, fit_sample
 from retention.scoring.scores import Scores, score_accounts
 from retention.scoring.tiers import TierRules
 from retention.selectors.definitions import definition_for, definitions_in_force, tier_policy_in_force
+from retention.services.rollback import pinned_model
 
 CHUNK_ACCOUNTS = 25_000
 LEASE = dt.timedelta(seconds=15)
@@ -102,20 +102,16 @@ def _check_date(as_of: dt.date) -> None:
 
 
 def fit_run(run: ScoreRun, history: History | None = None) -> ScoreRun:
-    """Fit the model of a run, store it, and cut the book into chunks for any worker to score.
+    """Fit the model of a run, store it, and cut the book into chunks for any worker to score. Where an administrator
+    pinned an earlier model, that one is used.
 
     `history` may be given where the whole book is in memory anyway; the model is the same either way.
     """
-    as_of = run.as_of
     ids = load_account_ids()
-    sample = fit_sample(ids)
-    orders = load_history(as_of, only=sample) if history is None else history.only(sample)
-    horizon = run.horizon_days or _horizon_of_book(orders, as_of)
-    fitted = fit_model(orders, day_number(as_of), horizon)
+    model = pinned_model(run.as_of, run.horizon_days) or _fitted(run, ids, history)
     with transaction.atomic():
         run = ScoreRun.objects.select_for_update(no_key=True).get(pk=run.pk)
-        run.model = _stored(fitted, as_of)
-        run.horizon_days = horizon
+        run.model, run.horizon_days = model, model.horizon_days
         run.state = RunState.SCORING
         run.save()
         run.chunks.all().delete()
@@ -123,7 +119,14 @@ def fit_run(run: ScoreRun, history: History | None = None) -> ScoreRun:
     return run
 
 
-def _horizon_of_book(orders: History, as_of: dt.date) -> int:
+def _fitted(run: ScoreRun, ids: Ints, history: History | None) -> FittedModel:
+    sample = fit_sample(ids)
+    orders = load_history(run.as_of, only=sample) if history is None else history.only(sample)
+    horizon = run.horizon_days or horizon_of_book(orders, run.as_of)
+    return _stored(fit_model(orders, day_number(run.as_of), horizon), run.as_of)
+
+
+def horizon_of_book(orders: History, as_of: dt.date) -> int:
     """The company's own definition where it states one, else what the buying rhythm says."""
     stated = definition_for(definitions_in_force(), "", BillingMode.REPEAT).horizon_days
     return stated or default_horizon(purchases_of(orders), day_number(as_of))
@@ -470,16 +473,6 @@ def _leases(now: dt.datetime) -> list[dt.datetime]:
         *(moment + LEASE for moment in begun if moment is not None),
     ]
     return [end for end in ends if end is not None and end >= now]
-
-
-def backtest_book(horizon: int | None, cutoffs: int) -> list[Cutoff]:
-    """What the score would have said on earlier days, up to the last day with an order."""
-    days = order_days()
-    if days is None:
-        raise ScoringError("There are no orders yet: import an orders file first.")
-    history = load_history(days[1])
-    horizon = _horizon_of_book(history, days[1]) if horizon is None else horizon
-    return backtest(history, day_number(days[1]), horizon, cutoffs)
 
 
 def default_as_of() -> dt.date:

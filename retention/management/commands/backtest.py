@@ -12,7 +12,7 @@ from retention.datasets import date_of
 from retention.scoring.backtest import Cutoff
 from retention.scoring.errors import ScoringError
 from retention.scoring.metrics import Figures
-from retention.services.scoring import backtest_book
+from retention.services.evidence import backtest_book
 
 TITLES = ("AUC", "AP", "log loss", "Brier", "ECE", "lift")
 
