@@ -15,6 +15,7 @@ from typing import Protocol
 
 DAY = dt.timedelta(days=1)
 YEAR = 365
+NEAR_FLOOR = 120 * DAY  # from here on a full calendar could push a contact beyond its year
 # The more urgent tier gets the better day.
 URGENCY = {"at_risk": 0, "quiet": 1, "watch": 2, "new": 3, "steady": 4, "thriving": 5, "lost": 6}
 TIER_WORDS = {
@@ -152,11 +153,32 @@ def plan(
             days.take(customer.planned.assignee_id, customer.planned.due_on)
         else:
             open_ones.append((customer, reason, wanted_day(customer, every, today)))
-    open_ones.sort(key=lambda item: (URGENCY.get(item[0].tier, 9), item[2], item[0].id))
+    open_ones.sort(key=lambda item: _turn(item[0], item[2], today))
     return [
-        _change(customer, reason, days.place(customer.assignee_id, wanted, floor_day(customer, today)))
+        _change(
+            customer,
+            reason,
+            _late_day(customer, today)
+            or days.place(customer.assignee_id, wanted, floor_day(customer, today)),
+        )
         for customer, reason, wanted in open_ones
     ]
+
+
+def _turn(customer: Customer, wanted: dt.date, today: dt.date) -> tuple[int, int, dt.date, int]:
+    """Who chooses a day first: the endangered, then those whose year is nearly over, then the others."""
+    urgency = URGENCY.get(customer.tier, 9)
+    is_endangered = urgency <= URGENCY["watch"]
+    is_near = floor_day(customer, today) - today <= NEAR_FLOOR
+    return (0 if is_endangered else 1 if is_near else 2, urgency, wanted, customer.id)
+
+
+def _late_day(customer: Customer, today: dt.date) -> dt.date | None:
+    """The day of a contact that is overdue: another tier or person does not make it less late."""
+    planned, last = customer.planned, customer.contacted_on
+    if planned is None or planned.due_on >= today or (last is not None and last >= planned.due_on):
+        return None
+    return planned.due_on
 
 
 def _still_good(customer: Customer, reason: str, calendar: Calendar, today: dt.date) -> bool:

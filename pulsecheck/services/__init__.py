@@ -7,6 +7,7 @@ from pulsecheck.services.handbacks import (
     dismiss_risk,
     escalate_overdue,
     log_attempt,
+    may_close,
     reassign_handback,
 )
 from pulsecheck.services.opening import Opened, open_handback, open_handbacks
@@ -32,6 +33,7 @@ __all__ = [
     "escalate_overdue",
     "log_attempt",
     "log_pulse_check",
+    "may_close",
     "open_handback",
     "open_handbacks",
     "plan_next",

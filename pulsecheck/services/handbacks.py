@@ -6,9 +6,11 @@ import datetime as dt
 import uuid
 
 from django.db import transaction
+from django.db.models import Q
 from django.utils import timezone
 
 from accounts.models import Account, ChurnReason, User
+from accounts.permissions import LEADERS, has_role
 from accounts.selectors import company_today, get_company
 from accounts.services.audit import write_audit
 from accounts.services.care import log_interaction
@@ -27,12 +29,13 @@ TALKS = (AttemptKind.CALL, AttemptKind.EMAIL, AttemptKind.MEETING)
 
 @transaction.atomic
 def accept_handback(handback: Handback, user: User) -> Handback:
-    """`user` has the episode now. Of many who try at once one wins; the others get a HandbackConflict."""
-    now = timezone.now()
-    won = Handback.objects.filter(pk=handback.pk, state=HandbackState.OPEN).update(
+    """`user` has the episode now. Of many who try at once one wins; the others, and whoever looks at a page from before
+    it went to somebody else (`handback.salesperson` is who that page said has it), get a HandbackConflict."""
+    now, before = timezone.now(), handback.salesperson_id
+    offered = Q(salesperson=before) | Q(salesperson=user)
+    won = Handback.objects.filter(offered, pk=handback.pk, state=HandbackState.OPEN).update(
         state=HandbackState.ACCEPTED, accepted_at=now, salesperson=user, updated_at=now
     )
-    before = handback.salesperson_id
     handback = Handback.objects.select_related("account", "salesperson").get(pk=handback.pk)
     if not won:
         if handback.state == HandbackState.ACCEPTED and handback.salesperson_id == user.pk:
@@ -172,6 +175,7 @@ def close_handback(
         if known.outcome == outcome and known.closed_by_id == user.pk:
             return known
         raise
+    _refuse_onlookers(handback, user)
     handback.state, handback.outcome = HandbackState.CLOSED, outcome
     handback.closed_at, handback.closed_by = max(timezone.now(), handback.opened_at), user
     handback.churn_reason = churn_reason if outcome == HandbackOutcome.LOST else None
@@ -183,6 +187,18 @@ def close_handback(
     if outcome == HandbackOutcome.SAVED:
         _thank(handback, user)
     return handback
+
+
+def may_close(handback: Handback, user: User) -> bool:
+    """Whoever has it, looks after the account or leads; anybody who sees it where nobody has it."""
+    account = handback.account
+    owners = {handback.salesperson_id, account.original_salesperson_id, account.account_manager_id}
+    return handback.salesperson_id is None or user.pk in owners or has_role(user, *LEADERS)
+
+
+def _refuse_onlookers(handback: Handback, user: User) -> None:
+    if not may_close(handback, user):
+        raise CareError(f"{handback.salesperson} has this handback: ask them, or a manager, to close it.")
 
 
 def dismiss_risk(handback: Handback, user: User, reason: str) -> Handback:

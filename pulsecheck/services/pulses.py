@@ -22,7 +22,7 @@ from pulsecheck.models.handbacks import HandbackTrigger
 from pulsecheck.models.pulses import PulseScore
 from pulsecheck.models.touchpoints import TouchpointState
 from pulsecheck.risk import RiskSnapshot, latest_risks
-from pulsecheck.services.opening import open_handback
+from pulsecheck.services.opening import let_see, open_handback
 from pulsecheck.services.touchpoints import plan_next
 
 MOST_THEMES = 3
@@ -71,6 +71,8 @@ def log_pulse_check(account: Account, taken_by: User, entry: PulseEntry) -> Puls
     write_audit(taken_by, "log_pulse_check", pulse, account=account.pk, score=entry.score)
     if entry.score <= POOR:
         open_handback(account, risk_of_pulse(account, pulse), HandbackTrigger.PULSE, taken_by)
+    for person in {entry.next_step_owner, *([entry.grievance.owner] if entry.grievance else [])}:
+        let_see(account, person)
     _tell_owners(pulse, taken_by)
     return pulse
 

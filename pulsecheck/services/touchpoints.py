@@ -129,12 +129,14 @@ def snooze_touchpoint(touchpoint: Touchpoint, user: User, until: dt.date, reason
     """Put this contact off to the working day on or after `until`: after today, and at most a year after the last
     pulse check."""
     touchpoint = _locked(touchpoint)
-    today = company_today()
-    day = business_calendar(get_company().country).on_or_after(until)
+    today, calendar = company_today(), business_calendar(get_company().country)
+    latest = _latest_day(touchpoint, today)
+    day = calendar.on_or_after(until)
+    if day > latest:  # a weekend at the end of the year: the last working day before it
+        day = calendar.on_or_before(latest)
     if touchpoint.state != TouchpointState.PLANNED or (touchpoint.snoozed_from and touchpoint.due_on == day):
         return touchpoint
-    latest = _latest_day(touchpoint, today)
-    if not today < until <= latest:
+    if not (today < until <= latest and today < day):
         raise CareError(
             f"Choose a day after today and no later than {day_words(latest)}, so that a year is kept."
         )

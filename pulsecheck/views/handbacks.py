@@ -83,6 +83,7 @@ def _show(
         "is_open": shown.state == HandbackState.OPEN,
         "is_closed": shown.state == HandbackState.CLOSED,
         "is_leader": is_leader,
+        "may_close": services.may_close(shown, request.user),
         "sees_account": Account.objects.visible_to(request.user).filter(pk=shown.account_id).exists(),
     }
     return render(request, "pulsecheck/handback.html", context, status=status or (422 if bound else 200))
@@ -106,6 +107,9 @@ def _do(request: SignedIn, pk: int, act: Callable[[], object], said: str) -> Htt
 @require_role(*CARERS)
 def accept(request: SignedIn, pk: int) -> HttpResponse:
     shown = _visible(request, pk)
+    # Who the page said has it: it may have gone to somebody else since.
+    told = request.POST.get("given_to", "")
+    shown.salesperson_id = int(told) if told.isdecimal() and len(told) < 18 else shown.salesperson_id
     said = f"{shown.account.name} is yours. Call them, and write down what came of it."
     return _do(request, pk, lambda: services.accept_handback(shown, request.user), said)
 

@@ -66,8 +66,10 @@ def test_planning_twice_changes_nothing(book, capacity):
 @given(books, capacities)
 def test_everybody_has_a_contact_on_a_working_day(book, capacity):
     changes = plan(book, POLICIES, GERMANY, capacity, TODAY)
+    late = {c.id: c.planned.due_on for c in book if c.planned and c.planned.due_on < TODAY}
 
-    assert all(GERMANY.is_business_day(change.due_on) and change.due_on >= TODAY for change in changes)
+    new = [change for change in changes if change.due_on != late.get(change.account_id)]
+    assert all(GERMANY.is_business_day(change.due_on) and change.due_on >= TODAY for change in new)
     assert all(customer.planned for customer in applied(book, changes))
 
 
@@ -140,6 +142,36 @@ def test_what_is_overdue_stays_overdue():
     late = applied([one(tier="at_risk")], [planned_for(one(tier="at_risk"))])
 
     assert plan(late, POLICIES, GERMANY, {7: 1}, TODAY + dt.timedelta(days=60)) == []
+
+
+def test_another_tier_or_person_does_not_make_it_less_late():
+    [late] = applied([one(tier="at_risk")], [planned_for(one(tier="at_risk"))])
+    later = TODAY + dt.timedelta(days=60)
+
+    change = planned_for(dataclasses.replace(late, tier="steady", assignee_id=8), today=later)
+
+    assert (change.due_on, change.assignee_id) == (late.planned.due_on, 8)
+
+
+def test_who_was_asked_since_is_not_late():
+    [late] = applied([one(tier="at_risk")], [planned_for(one(tier="at_risk"))])
+    later = TODAY + dt.timedelta(days=60)
+
+    change = planned_for(dataclasses.replace(late, contacted_on=later), today=later)
+
+    assert change.due_on > later
+
+
+def test_whoever_is_near_the_year_chooses_before_those_who_have_time():
+    """One contact a day: the thriving customer whose year is over in a week is not crowded out by a steady one."""
+    near = Customer(9, "thriving", "", 7, contacted_on=TODAY - dt.timedelta(days=YEAR - 7))
+    others = [Customer(n, "steady", "", 7, contacted_on=TODAY - dt.timedelta(days=85)) for n in range(8)]
+
+    changes = plan([*others, near], POLICIES, GERMANY, {7: 1}, TODAY)
+
+    due = {change.account_id: change.due_on for change in changes}
+    assert due[9] <= floor_day(near, TODAY)
+    assert max(Counter(due.values()).values()) == 1
 
 
 def test_the_urgent_get_the_nearest_days():

@@ -411,3 +411,23 @@ def test_the_day_ends_at_midnight_of_the_company_on_nights_the_clock_changes(cas
         escalate()
         escalate()
     assert handback.attempts.count() == 1
+
+
+def test_a_page_from_before_it_went_to_somebody_else_takes_nothing_over(cast, opened):
+    stale = Handback.objects.get(pk=opened.pk)
+    other = SalesRepFactory()
+    reassign_handback(opened, other, cast.manager)
+
+    with pytest.raises(HandbackConflict):
+        accept_handback(stale, cast.teammate)
+
+    assert Handback.objects.get(pk=opened.pk).salesperson == other
+
+
+def test_who_only_looks_on_does_not_close_it(cast, opened):
+    onlooker = SalesRepFactory()
+
+    with pytest.raises(CareError, match="ask them, or a manager"):
+        close_handback(opened, onlooker, "saved")
+
+    assert close_handback(opened, cast.manager, "saved").outcome == "saved"
