@@ -29,6 +29,7 @@ RIDGE = 12.0  # on coefficients per standard deviation: as many customers' worth
 NEWER_WEIGHT = 0.9  # weight of a past day, per step back
 MOST_TRIALS, ENOUGH_JUDGED = 4, 5_000  # past days to judge on; fewer where these have so many customers
 TRIAL_ROWS = 20_000
+MOST_STEPS = 50
 PULSE_FADES = 180.0  # days in which a pulse counts half
 
 
@@ -57,8 +58,9 @@ def _displeasure(facts: Facts) -> Floats:
 TERMS = (
     Term("late_share", lambda facts: facts["late_share"]),
     Term("late_last", lambda facts: facts["late_last"]),
+    Term("late_days", lambda facts: np.log1p(facts["late_days"])),
     Term("issue_weight", lambda facts: np.log1p(facts["issue_weight"])),
-    Term("oldest_open", lambda facts: np.log1p(facts["oldest_open"] / 14.0)),
+    Term("issue_days", lambda facts: np.log1p(facts["issue_days"] / 7.0)),
     Term("recent_issues", lambda facts: np.log1p(facts["recent_issues"])),
     Term("broken_fresh", lambda facts: np.log1p(facts["broken_fresh"])),
     Term("silence", lambda facts: np.log1p(facts["silence"] / 30.0)),
@@ -147,6 +149,16 @@ def fit_adjustment(
 
     `moments` are elapsed past days, newest first, with log odds that knew nothing of what followed.
     """
+    # Threads that spin beside other busy processes make these small sums many times slower, never much faster.
+    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+
+    with threadpool_limits(limits=1):
+        return _fit_adjustment(signals, purchases, moments, horizon)
+
+
+def _fit_adjustment(
+    signals: Signals, purchases: Purchases, moments: Sequence[PastMoment], horizon: int
+) -> tuple[Adjustment | None, dict[str, Any]]:
     days = [_day(signals, purchases, moment, horizon) for moment in moments]
     tried = [f for f in SIGNAL_FACTORS if any(day.has(_columns_of(f)) for day in days)]
     trials = _trials(days, horizon)
@@ -284,9 +296,6 @@ def _summary(
 
 def _fit(days: list[_Day], factors: Sequence[str]) -> Adjustment:
     """Ridge logistic regression with bounds on the signs; every past day has a level of its own, which is not kept."""
-    # Loading it takes long; whoever only applies a fitted model does not need it.
-    from scipy.optimize import minimize
-
     blank = _scaled(days)
     columns = [column for column, term in enumerate(TERMS) if term.factor in factors]
     terms = np.concatenate([day.terms for day in days])[:, columns]
@@ -298,19 +307,17 @@ def _fit(days: list[_Day], factors: Sequence[str]) -> Adjustment:
         return blank
     design = np.where(known, (terms - blank.centre[columns]) / spread, 0.0)
     problem = _Problem(
-        design,
+        np.hstack([design, _levels(days)]),
         np.concatenate([day.offset for day in days]),
         np.concatenate([day.churned for day in days]).astype(float),
-        np.repeat(np.arange(len(days)), [len(day.ids) for day in days]),
+        np.concatenate([np.full(len(day.ids), NEWER_WEIGHT**step) for step, day in enumerate(days)]),
+        np.array([RIDGE] * len(columns) + [1.0] * len(days)),
+        np.array([bool(TERMS[column].sign) for column in columns] + [False] * len(days)),
     )
-    bounds = [(0.0, None) if TERMS[column].sign else (None, None) for column in columns]
-    start = np.zeros(len(columns) + len(days))
-    found = minimize(
-        problem.loss_and_slope, start, jac=True, method="L-BFGS-B", bounds=bounds + [(None, None)] * len(days)
-    )
+    theta = problem.solve()
     coefficients = np.zeros(len(TERMS))
     # Six places say all there is to say, and hide what the last steps of a search differ in between machines.
-    coefficients[columns] = np.round(found.x[: len(columns)] / spread, 6)
+    coefficients[columns] = np.round(theta[: len(columns)] / spread, 6)
     return replace(blank, coefficients=coefficients)
 
 
@@ -335,27 +342,59 @@ def _spread(terms: Floats, known: Flags) -> Floats:
     return np.where(spread > 1e-6, spread, 0.0)
 
 
+def _levels(days: list[_Day]) -> Floats:
+    """(n, days) 1 in the column of a row's own day."""
+    return np.repeat(np.eye(len(days)), [len(day.ids) for day in days], axis=0)
+
+
 @dataclass(frozen=True)
 class _Problem:
-    """What is minimised: weighted log loss from the fixed start, plus the ridge on the coefficients."""
+    """Weighted log loss from a fixed start plus a ridge, some coefficients not below 0: convex, one solution."""
 
     design: Floats
     offset: Floats
     churned: Floats
-    day: Ints
+    weight: Floats
+    ridge: Floats
+    bounded: Flags
 
-    def loss_and_slope(self, theta: Floats) -> tuple[float, Floats]:
-        """Value and gradient at coefficients followed by one level per day."""
-        count = self.design.shape[1]
-        weight = NEWER_WEIGHT ** self.day.astype(float)
-        logit = self.offset + self.design @ theta[:count] + theta[count:][self.day]
-        loss = weight @ (np.logaddexp(0.0, logit) - self.churned * logit)
-        off = weight * (expit(logit) - self.churned)
-        levels = np.bincount(self.day, weights=off, minlength=len(theta) - count)
-        slope = np.concatenate([off @ self.design + RIDGE * theta[:count], levels + theta[count:]])
+    def solve(self) -> Floats:
+        """Newton's method on the coefficients that are not held at their bound (Bertsekas 1982)."""
+        theta = np.zeros(self.design.shape[1])
+        loss = self.loss(theta)
+        for _ in range(MOST_STEPS):
+            step = self._step(theta)
+            size, before = 1.0, loss
+            while size > 1e-4:
+                ahead = np.where(self.bounded, np.maximum(theta + size * step, 0.0), theta + size * step)
+                loss = self.loss(ahead)
+                if loss <= before:
+                    break
+                size /= 2
+            else:
+                return theta
+            theta = ahead
+            if before - loss < 1e-9 * max(1.0, abs(loss)):
+                break
+        return theta
+
+    def loss(self, theta: Floats) -> float:
+        logit = self.offset + self.design @ theta
         return float(
-            loss + (RIDGE * theta[:count] @ theta[:count] + theta[count:] @ theta[count:]) / 2
-        ), slope
+            self.weight @ (np.logaddexp(0.0, logit) - self.churned * logit) + (self.ridge * theta) @ theta / 2
+        )
+
+    def _step(self, theta: Floats) -> Floats:
+        p = expit(self.offset + self.design @ theta)
+        slope = (self.weight * (p - self.churned)) @ self.design + self.ridge * theta
+        held = self.bounded & (theta <= 0) & (slope > 0)
+        free = np.flatnonzero(~held)
+        curve = self.weight * np.maximum(p * (1 - p), 1e-9)
+        columns = self.design[:, free]
+        bend = (columns * curve[:, None]).T @ columns + np.diag(self.ridge[free])
+        step = np.zeros(len(theta))
+        step[free] = -np.linalg.solve(bend, slope[free])
+        return step
 
 
 def _apply(stage: Adjustment, terms: Floats) -> Floats:

@@ -19,6 +19,7 @@ Matrix = NDArray[np.float32]
 RECENT = 20
 SHRINK_GAPS = 2.0  # the book's usual gap counts like this many own gaps
 EWMA_DECAY = 0.6
+HALF_LIFE = 90.0  # days in which what happened to a customer weighs half as much
 BLOCK = 16_384  # accounts computed together; small enough to stay in cache
 YEAR = 365
 
@@ -229,9 +230,7 @@ def _spend(purchases: Purchases, start: Ints, end: Ints) -> dict[str, NDArray]:
 def _returns(
     purchases: Purchases, as_of: int, rows: Ints, horizon: int, bought: Floats
 ) -> dict[str, NDArray]:
-    if not len(purchases.return_day):
-        nothing = np.full(len(rows), np.nan)
-        return {"returns_4": nothing, "return_share": nothing}
+    # Also where nothing was ever returned: a part of a book must not differ from the whole.
     end = purchases.return_position(as_of, rows)
     since = purchases.return_position(as_of - 4 * horizon, rows)
     return {
@@ -249,7 +248,7 @@ def delivery(purchases: Purchases, as_of: int, rows: Ints, window: float) -> dic
     history = purchases.history
     if history.promised is None:
         nothing = np.full(len(rows), np.nan)
-        return {"late_share": nothing, "late_last": nothing, "deliveries": nothing}
+        return {"late_share": nothing, "late_last": nothing, "late_days": nothing, "deliveries": nothing}
     first, stop = history.offsets[rows], history.offsets[rows + 1]
     positions, owner = spread(first, stop)
     due = (
@@ -259,20 +258,23 @@ def delivery(purchases: Purchases, as_of: int, rows: Ints, window: float) -> dic
         & (history.day[positions] > as_of - window)
     )
     positions, owner = positions[due], owner[due]
-    late = _was_late(history.promised[positions], _delivered(purchases, positions), as_of)
+    promised = history.promised[positions].astype(np.int64)
+    arrived = _arrived(purchases, positions, as_of)
+    late = arrived > promised
+    late_days = (arrived - promised) * late * np.exp2(-(as_of - promised) / HALF_LIFE)
     counted = np.bincount(owner, minlength=len(rows))
     lates = np.bincount(owner, weights=late, minlength=len(rows))
     last_late = np.full(len(rows), np.nan)
     last_late[owner] = late  # orders are sorted by day: the newest is written last
     some = np.where(counted > 0, counted, np.nan)
-    return {"late_share": lates / some, "late_last": last_late, "deliveries": some}
+    days = np.where(counted > 0, np.bincount(owner, weights=late_days, minlength=len(rows)), np.nan)
+    return {"late_share": lates / some, "late_last": last_late, "late_days": days, "deliveries": some}
 
 
-def _delivered(purchases: Purchases, positions: Ints) -> NDArray:
+def _arrived(purchases: Purchases, positions: Ints, as_of: int) -> Ints:
+    """Day on which orders arrived; of those on the way, the day after `as_of`."""
     delivered = purchases.history.delivered
-    return np.full(len(positions), UNKNOWN_DAY) if delivered is None else delivered[positions]
-
-
-def _was_late(promised: NDArray, delivered: NDArray, as_of: int) -> NDArray[np.bool_]:
-    arrived = (delivered != UNKNOWN_DAY) & (delivered <= as_of)
-    return np.where(arrived, delivered > promised, True)
+    if delivered is None:
+        return np.full(len(positions), as_of + 1)
+    known = (delivered[positions] != UNKNOWN_DAY) & (delivered[positions] <= as_of)
+    return np.where(known, delivered[positions], as_of + 1).astype(np.int64)

@@ -53,6 +53,12 @@ def _open(book: Book, count: int, oldest: int) -> Said:
     return Said(f"{count:,} issues open, the oldest for {_days(oldest)}", 1)
 
 
+def _lain(book: Book, count: int, oldest: int, recent: int) -> Said:
+    if count > 0 or recent <= 0:
+        return _open(book, count, oldest) if count > 0 else _recent(book, recent)
+    return Said(f"{_some(recent, 'issue', 'issues')} in the last {RECENT_DAYS} days, all settled", 0)
+
+
 def _recent(book: Book, count: int) -> Said:
     if count <= 0:
         return Said(f"No issue in the last {RECENT_DAYS} days", -1)
@@ -137,9 +143,10 @@ def _lost_facts(parts: Parts, rows: Whole) -> tuple[Whole, ...]:
 
 OF_TERMS: dict[str, Telling] = {
     "late_share": Telling(1, _late_facts, _late),
+    "late_days": Telling(1, _late_facts, _late),
     "late_last": Telling(1, wholes("late_last"), _last_late),
     "issue_weight": Telling(1, wholes("open_issues", "oldest_open"), _open),
-    "oldest_open": Telling(1, wholes("open_issues", "oldest_open"), _open),
+    "issue_days": Telling(1, wholes("open_issues", "oldest_open", "recent_issues"), _lain),
     "recent_issues": Telling(1, wholes("recent_issues"), _recent),
     "broken_fresh": Telling(1, wholes("broken", "promises"), _broken),
     "silence": Telling(1, wholes("silence"), _silence),

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from retention.scoring.errors import ScoringError
-from retention.scoring.features import delivery
+from retention.scoring.features import HALF_LIFE, delivery
 from retention.scoring.history import UNKNOWN_DAY, Days, Ints, Purchases, grouping, row_of, spread
 
 Floats = NDArray[np.float64]
@@ -21,7 +21,6 @@ Columns = dict[str, NDArray]
 
 RECENT_DAYS = 180  # how far back grievances are counted
 YEAR = 365
-HALF_LIFE = 90.0  # days in which what happened to a customer weighs half as much
 DELIVERY_HORIZONS = 2
 ENDS = {"until", "kept"}  # columns that say when something was over
 LONGEST_SILENCE = 730.0  # a last contact or pulse older than two years says no more than that
@@ -30,10 +29,12 @@ LONGEST_SILENCE = 730.0  # a last contact or pulse older than two years says no 
 FACTS = {
     "late_share": "delivery",  # of the deliveries due in the last two horizons
     "late_last": "delivery",  # 1 when the newest of them was late
+    "late_days": "delivery",  # by which they were late, each halved every HALF_LIFE days since it was due
     "deliveries": "delivery",  # how many those were
     "issue_weight": "service",  # of the open issues: low 1, medium 2, high 3
     "open_issues": "service",
     "oldest_open": "service",  # days the oldest open one has lain; 0 when none is open
+    "issue_days": "service",  # days that issues have lain, each issue's halved every HALF_LIFE days since it was settled
     "recent_issues": "service",  # opened in the last RECENT_DAYS
     "broken_fresh": "promises",  # promises not kept by their day, each halved every HALF_LIFE days since
     "broken": "promises",  # the same of the last year, counted
@@ -50,7 +51,7 @@ FACTS = {
     "vacant": "stability",  # days without one of its two owners; 0 when both are there
     "treated": "treatment",  # share of the last horizon under handback
     "under_handback": "treatment",  # 1 while one is open
-    "lost_fresh": "treatment",  # handbacks closed as lost, halved every HALF_LIFE days
+    "lost_fresh": "treatment",  # handbacks closed as lost and no order since, halved every HALF_LIFE days
 }
 SIGNAL_FACTORS = tuple(dict.fromkeys(FACTS.values()))
 
@@ -257,18 +258,21 @@ def signal_facts(
         signals.since() if since is None else since,
     )
     columns = _deliveries(purchases, as_of, rows, horizon)
-    for facts in (_issues, _promises, _relationship, _pulses, _changes, _treatment):
+    for facts in (_issues, _promises, _relationship, _pulses, _changes):
         columns |= facts(view)
+    columns |= _treatment(view, _last_purchase(purchases, as_of, rows))
     return Facts(np.column_stack([columns[name] for name in FACTS]))
 
 
 def _deliveries(purchases: Purchases, as_of: int, rows: Ints, horizon: int) -> dict[str, Floats]:
     found = delivery(purchases, as_of, rows, DELIVERY_HORIZONS * horizon)
-    return {name: found[name].astype(float) for name in ("late_share", "late_last", "deliveries")}
+    return {
+        name: found[name].astype(float) for name in ("late_share", "late_last", "late_days", "deliveries")
+    }
 
 
 def _issues(view: _View) -> dict[str, Floats]:
-    names = ("open_issues", "oldest_open", "recent_issues", "issue_weight")
+    names = ("open_issues", "oldest_open", "issue_days", "recent_issues", "issue_weight")
     if not view.known("issues"):
         return dict.fromkeys(names, view.nothing)
     found, owner = view.rows_by_then("issues")
@@ -276,11 +280,13 @@ def _issues(view: _View) -> dict[str, Floats]:
         return {name: np.zeros(len(view.rows)) for name in names}
     is_open = ~view.is_over(found["until"])
     recent = found["day"] > view.as_of - RECENT_DAYS
+    end = np.where(is_open, view.as_of, found["until"])
     oldest = np.zeros(len(view.rows))
     np.maximum.at(oldest, owner[is_open], view.as_of - found["day"][is_open])
     return {
         "open_issues": view.total(owner[is_open]),
         "oldest_open": oldest,
+        "issue_days": view.total(owner, (end - found["day"]) * view.fresh(end)),
         "recent_issues": view.total(owner[recent]),
         "issue_weight": view.total(owner[is_open], found["weight"][is_open]),
     }
@@ -358,7 +364,12 @@ def _vacant(view: _View) -> Floats:
     return days
 
 
-def _treatment(view: _View) -> dict[str, Floats]:
+def _last_purchase(purchases: Purchases, as_of: int, rows: Ints) -> Days:
+    """Day of the newest purchase by then; every account in `rows` has one."""
+    return purchases.day[purchases.position(as_of, rows) - 1]
+
+
+def _treatment(view: _View, last_purchase: Days) -> dict[str, Floats]:
     names = ("treated", "under_handback", "lost_fresh")
     if not view.known("handbacks"):
         return dict.fromkeys(names, view.nothing)
@@ -368,7 +379,8 @@ def _treatment(view: _View) -> dict[str, Floats]:
     over = view.is_over(found["until"])
     end = np.where(over, found["until"], view.as_of)
     begin = np.maximum(found["day"], view.as_of - view.horizon)
-    lost = over & (found["lost"] > 0)
+    # Whoever has bought since was not lost after all.
+    lost = over & (found["lost"] > 0) & (found["until"] >= last_purchase[owner])
     return {
         "treated": np.minimum(view.total(owner, np.maximum(end - begin, 0)) / view.horizon, 1.0),
         "under_handback": np.minimum(view.total(owner[~over]), 1.0),
