@@ -26,7 +26,13 @@ MENU = (
             ("Handbacks", "pulsecheck:handbacks", "arrow-back-up", "handbacks", CARERS),
         ),
     ),
-    ("Know", (("KPIs", "retention:kpis", "chart-line", "", (*LEADERS, Role.MARKETING)),)),
+    (
+        "Know",
+        (
+            ("KPIs", "retention:kpis", "chart-line", "", (*LEADERS, Role.MARKETING)),
+            ("Disagreements", "retention:disagreements", "scale", "", CARERS),
+        ),
+    ),
     (
         "Company",
         (

@@ -1,4 +1,4 @@
-"""Forms about what leaving means, where tiers begin and how often we look in."""
+"""Forms about what leaving means, where tiers begin, what health rests on and how often we look in."""
 
 from __future__ import annotations
 
@@ -9,7 +9,11 @@ from django import forms
 
 from accounts.models.account import BillingMode
 from pulsecheck.models import CadencePolicy
-from retention.models import Definition, Tier, TierPolicy
+from retention.models import Definition, Disagreement, Tier, TierPolicy
+from retention.scoring.health import FACTORS
+from retention.scoring.health_words import RULES
+from retention.selectors.book import factor_words
+from retention.selectors.disagreements import dispute_of
 from retention.selectors.thresholds import segments_in_use
 
 LONGEST_CADENCE = 365
@@ -188,6 +192,45 @@ class CadenceForm(forms.Form):
         if data.get("new_days"):
             chosen[data["new_tier"], data["new_segment"]] = data["new_days"]
         return chosen
+
+
+class HealthForm(forms.Form):
+    """What each factor of the health scorecard weighs."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        for name in FACTORS:
+            field = forms.IntegerField(
+                label=factor_words(name),
+                help_text=RULES[name],
+                min_value=0,
+                max_value=100,
+                error_messages={
+                    "required": "Give a number from 0 to 100.",
+                    "invalid": "Give a whole number from 0 to 100.",
+                    "min_value": "0 is the least: the factor does not count.",
+                    "max_value": "100 is the most.",
+                },
+            )
+            self.fields[name] = field
+
+    def clean(self) -> dict[str, int]:
+        data = super().clean() or {}
+        if not self.errors and not any(data.values()):
+            raise forms.ValidationError("At least one factor has to count: give it more than 0.")
+        return data
+
+
+class SettleForm(forms.Form):
+    """Who is right about an account, and why."""
+
+    verdict = forms.ChoiceField(error_messages={"required": "Say who is right, or that it cannot be told."})
+    note = forms.CharField(required=False, max_length=500)
+
+    def __init__(self, *args: Any, row: Disagreement, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.row = row
+        self.fields["verdict"].choices = dispute_of(row).verdicts  # type: ignore[attr-defined]
 
 
 class PutOffForm(forms.Form):

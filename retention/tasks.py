@@ -18,7 +18,7 @@ from accounts.selectors import company_today
 from pulsecheck.tasks import escalate
 from retention.models import ScoreRun
 from retention.sample.company import SEED
-from retention.services import digests, evidence, jobs, sample, scoring
+from retention.services import digests, evidence, health, jobs, sample, scoring
 from retention.services.actions import act_on_run
 
 BELLS = 16  # more workers than these at once find their work through the reaper
@@ -84,6 +84,12 @@ def act(run_id: int) -> None:
 def score_evidence(run_id: int) -> None:
     """Look back on the newest run: how good the score is, and what has moved."""
     evidence.gather_evidence(run_id)
+
+
+@shared_task(name="retention.tasks.rescore_health")
+def rescore_health() -> None:
+    """Give the newest scores their health by the weights in force; the next night does it too."""
+    health.rescore_health()
 
 
 @shared_task(name="retention.tasks.reap")

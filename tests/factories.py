@@ -34,7 +34,7 @@ from accounts.models import (
 from notifications.models import Notification, Topic
 from pulsecheck.models import Handback, HandbackAttempt, PulseCheck, Touchpoint
 from pulsecheck.models.handbacks import HandbackOutcome, HandbackState, HandbackTrigger
-from retention.models import Score, ScoreRun, Tier
+from retention.models import Disagreement, Score, ScoreRun, Tier
 from retention.models.scores import RunState, Stage
 
 PASSWORD = "a test password 4 all"
@@ -254,6 +254,24 @@ class ScoreFactory(DjangoModelFactory[Score]):
     usual_gap_days = 21.0
     main_factor = "rhythm"
     reasons = factory.LazyFunction(lambda: [reason()])
+
+
+class DisagreementFactory(DjangoModelFactory[Disagreement]):
+    """The model fears what the scorecard does not; of yesterday."""
+
+    class Meta:
+        model = Disagreement
+
+    account = factory.SubFactory(AccountFactory)
+    as_of = factory.LazyFunction(lambda: date_ago(1))
+    horizon_days = 90
+    churn_probability = 0.62
+    health_score = 81
+    model_stance = "leaving"
+    scorecard_stance = "staying"
+    model_says = "Last order 74 days ago; usually every 21."
+    scorecard_says = "Pulse 6 of 6, 10 days ago."
+    value = Decimal("10000.00")
 
 
 class HandbackFactory(DjangoModelFactory[Handback]):

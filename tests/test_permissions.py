@@ -27,6 +27,7 @@ from tests.factories import (
     Cast,
     ContactFactory,
     ContractFactory,
+    DisagreementFactory,
     EnquiryFactory,
     HandbackFactory,
     IssueFactory,
@@ -128,6 +129,9 @@ TABLE: dict[str, Row] = {
     "pulsecheck:unsnooze": page(NOBODY, CARE_FOR_IT, "touchpoint"),
     "pulsecheck:finish_step": page(NOBODY, CARE_FOR_IT, "pulse"),
     "pulsecheck:log_pulse": page(CARE_FOR_IT, CARE_FOR_IT, "account"),
+    # where model, scorecard and pulse disagree
+    "retention:disagreements": page(CARERS, NOBODY),
+    "retention:settle": page(NOBODY, CARE_FOR_IT, "disagreement"),
     # figures
     "retention:kpis": page(KPI_READERS, NOBODY),
     "retention:kpis_export": page(KPI_READERS, NOBODY, form="csv"),
@@ -156,6 +160,7 @@ TABLE: dict[str, Row] = {
     "retention:definitions": page(ADMINISTRATORS, NOBODY),
     "retention:definition": page(ADMINISTRATORS, ADMINISTRATORS),
     "retention:tiers": page(ADMINISTRATORS, ADMINISTRATORS),
+    "retention:health_weights": page(ADMINISTRATORS, ADMINISTRATORS),
     "retention:cadence": page(ADMINISTRATORS, ADMINISTRATORS),
     "retention:status": page(ADMINISTRATORS, NOBODY),
     "retention:run_progress": page(ADMINISTRATORS, NOBODY),
@@ -264,6 +269,7 @@ def world(db: None) -> World:
         "touchpoint": TouchpointFactory(account=account),
         "handback": HandbackFactory(account=account),
         "notification": NotificationFactory(user=owner),
+        "disagreement": DisagreementFactory(account=account),
         "token": token,
         "import": run,
         "person": cast.teammate,

@@ -2,6 +2,7 @@
 
 from retention.models.definitions import Definition, TierPolicy
 from retention.models.evidence import BacktestCutoff, MaturedRun, ModelFlag, ModelPin, RunEvidence
+from retention.models.health import Disagreement, HealthWeights
 from retention.models.jobs import JobRun
 from retention.models.kpis import KpiEvidence, KpiValue
 from retention.models.scores import FittedModel, Score, ScoreChunk, ScoreRun, Tier
@@ -9,7 +10,9 @@ from retention.models.scores import FittedModel, Score, ScoreChunk, ScoreRun, Ti
 __all__ = [
     "BacktestCutoff",
     "Definition",
+    "Disagreement",
     "FittedModel",
+    "HealthWeights",
     "JobRun",
     "KpiEvidence",
     "KpiValue",

@@ -393,6 +393,7 @@ EXPORT_HEADER = (
     "usual_gap_days",
     "won_by",
     "looked_after_by",
+    "health_score",
 )
 
 
@@ -423,4 +424,5 @@ def _export_row(score: Score) -> tuple[Any, ...]:
         score.usual_gap_days,
         won.name if won else None,
         care.name if care else None,
+        score.health_score,
     )

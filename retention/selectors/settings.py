@@ -11,6 +11,7 @@ from accounts.selectors import get_company, unknown_currencies
 from pulsecheck.models import CadencePolicy
 from retention.models import Definition
 from retention.selectors.definitions import tier_policy_in_force
+from retention.selectors.health import weights_in_force
 
 # Looking through all orders takes a second where there are millions; the page of the rates always does.
 MISSING_RATES, MISSING_SECONDS = "missing-rates", 120
@@ -33,7 +34,7 @@ def settings_overview() -> list[tuple[str, list[Section]]]:
     return [
         ("Who", [_people(), _teams()]),
         ("The company", [_company(), _rates()]),
-        ("Retention", [_definitions(), _tiers(), _cadence(), _reasons()]),
+        ("Retention", [_definitions(), _tiers(), _health(), _cadence(), _reasons()]),
         ("Programs", [_tokens()]),
     ]
 
@@ -92,6 +93,16 @@ def _tiers() -> Section:
     return Section(
         "Tiers", "/settings/tiers/", "stairs", "Where at risk, quiet and the other tiers begin.", now
     )
+
+
+def _health() -> Section:
+    in_force = weights_in_force()
+    own = len(in_force) - 1
+    version = in_force[""].version
+    now = f"Version {version}" if version else "As shipped"
+    now += f", {own} {'segment' if own == 1 else 'segments'} with their own" if own else ""
+    about = "What buying, service, promises and the other factors weigh."
+    return Section("Health", "/settings/health/", "heart-rate-monitor", about, now)
 
 
 def _cadence() -> Section:

@@ -12,6 +12,7 @@ from pulsecheck.services import Opened, open_handbacks, plan_touchpoints
 from retention.models import Score, ScoreRun, Tier
 from retention.models.scores import RunState, Stage
 from retention.selectors.risks import snapshot_of
+from retention.services.disagreements import note_disagreements
 from retention.services.kpis import record_kpis
 from retention.services.scoring import default_as_of
 
@@ -32,6 +33,7 @@ def act_on_run(run: ScoreRun) -> bool:
         is_newest = _is_newest(locked)
         if is_newest:
             record_kpis(locked.as_of)
+            note_disagreements(locked)
         if not locked.takes_action:
             return False
         is_current = is_newest and default_as_of() - locked.as_of <= CURRENT

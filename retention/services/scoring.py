@@ -27,21 +27,24 @@ from accounts.models.account import BillingMode
 from accounts.selectors import company_today, get_company
 from retention.datasets import (
     LAST_ID,
+    Records,
     day_number,
     load_account_ids,
-    load_history,
+    load_records,
     order_days,
 )
 from retention.models import FittedModel, JobRun, ScoreChunk, ScoreRun, Tier
 from retention.models.scores import ChunkState, RunState
 from retention.scoring import models as engine
 from retention.scoring.errors import ScoringError
+from retention.scoring.fitting import fit_book
 from retention.scoring.history import History, Ints, purchases_of
 from retention.scoring.horizon import check_horizon, default_horizon
-from retention.scoring.ladder import fit_model, fit_sample
+from retention.scoring.ladder import fit_sample
 from retention.scoring.scores import Scores, score_accounts
-from retention.scoring.tiers import TierRules
 from retention.selectors.definitions import definition_for, definitions_in_force, tier_policy_in_force
+from retention.selectors.health import weights_in_force
+from retention.services.health import health_of
 from retention.services.rollback import pinned_model
 
 CHUNK_ACCOUNTS = 25_000
@@ -101,14 +104,14 @@ def _check_date(as_of: dt.date) -> None:
         raise ScoringError(f"{as_of} has not come yet: choose today or an earlier day.")
 
 
-def fit_run(run: ScoreRun, history: History | None = None) -> ScoreRun:
+def fit_run(run: ScoreRun, records: Records | None = None) -> ScoreRun:
     """Fit the model of a run, store it, and cut the book into chunks for any worker to score. Where an administrator
     pinned an earlier model, that one is used.
 
-    `history` may be given where the whole book is in memory anyway; the model is the same either way.
+    `records` may be given where the whole book is in memory anyway; the model is the same either way.
     """
     ids = load_account_ids()
-    model = pinned_model(run.as_of, run.horizon_days) or _fitted(run, ids, history)
+    model = pinned_model(run.as_of, run.horizon_days) or _fitted(run, ids, records)
     with transaction.atomic():
         run = ScoreRun.objects.select_for_update(no_key=True).get(pk=run.pk)
         run.model, run.horizon_days = model, model.horizon_days
@@ -119,11 +122,11 @@ def fit_run(run: ScoreRun, history: History | None = None) -> ScoreRun:
     return run
 
 
-def _fitted(run: ScoreRun, ids: Ints, history: History | None) -> FittedModel:
+def _fitted(run: ScoreRun, ids: Ints, records: Records | None) -> FittedModel:
     sample = fit_sample(ids)
-    orders = load_history(run.as_of, only=sample) if history is None else history.only(sample)
-    horizon = run.horizon_days or horizon_of_book(orders, run.as_of)
-    return _stored(fit_model(orders, day_number(run.as_of), horizon), run.as_of)
+    known = load_records(run.as_of, only=sample) if records is None else records.only(sample)
+    horizon = run.horizon_days or horizon_of_book(known.history, run.as_of)
+    return _stored(fit_book(known.history, known.signals, day_number(run.as_of), horizon), run.as_of)
 
 
 def horizon_of_book(orders: History, as_of: dt.date) -> int:
@@ -184,7 +187,7 @@ def _give_up(chunk: ScoreChunk) -> None:
     ScoreRun.objects.filter(pk=chunk.run_id).update(state=RunState.FAILED, message=chunk.message)
 
 
-def score_chunk(chunk: ScoreChunk, history: History | None = None) -> int:
+def score_chunk(chunk: ScoreChunk, records: Records | None = None) -> int:
     """Score one claimed chunk in one transaction; returns the number of accounts scored.
 
     A claim that was lost meanwhile (the run was started anew, or another worker took over) writes nothing.
@@ -200,34 +203,22 @@ def score_chunk(chunk: ScoreChunk, history: History | None = None) -> int:
             return 0
         run = ScoreRun.objects.select_related("model").get(pk=chunk.run_id)
         assert run.model is not None, "a run has its model before it has chunks"
-        if history is None:
-            orders = load_history(run.as_of, chunk.first_id, chunk.last_id)
+        if records is None:
+            known = load_records(run.as_of, chunk.first_id, chunk.last_id)
         else:
-            orders = history.between(chunk.first_id, chunk.last_id)
+            known = records.between(chunk.first_id, chunk.last_id)
         fitted = engine.model_from_bytes(bytes(run.model.payload))
-        scores = score_accounts(orders, day_number(run.as_of), fitted, tier_rules())
+        rules = tier_policy_in_force().rules()
+        scores = score_accounts(known.history, day_number(run.as_of), fitted, rules, known.signals)
         _write(run, chunk, scores)
         held.state, held.accounts, held.finished_at = ChunkState.DONE, len(scores), timezone.now()
         held.save()
     return len(scores)
 
 
-def tier_rules() -> TierRules:
-    """The thresholds in force, in the engine's words."""
-    policy = tier_policy_in_force()
-    return TierRules(
-        at_risk_from=policy.at_risk_from,
-        watch_from=policy.watch_from,
-        thriving_below=policy.thriving_below,
-        lost_from=policy.lost_from,
-        quiet_after_gaps=policy.quiet_after_gaps,
-        minimum_value=float(policy.minimum_value),
-    )
-
-
 _STAGING = """
 CREATE TEMP TABLE score_staging (account_id bigint, probability float8, tier text, at_risk numeric,
-    expected numeric, silence int, gap float8, reasons jsonb) ON COMMIT DROP
+    expected numeric, silence int, gap float8, reasons jsonb, health smallint, known smallint) ON COMMIT DROP
 """
 _FORGET = """
 DELETE FROM retention_score s WHERE s.as_of = %(as_of)s AND s.account_id BETWEEN %(first)s AND %(last)s
@@ -236,14 +227,14 @@ DELETE FROM retention_score s WHERE s.as_of = %(as_of)s AND s.account_id BETWEEN
 _COLUMNS = (
     "run_id", "horizon_days", "churn_probability", "base_probability", "tier", "stage", "model_version",
     "revenue_at_risk", "currency", "revenue_at_risk_company", "expected_value_12m", "days_since_last_order",
-    "usual_gap_days", "main_factor", "reasons", "previous_probability",
+    "usual_gap_days", "main_factor", "reasons", "health_score", "known_share", "previous_probability",
 )  # fmt: skip
 _UPSERT = f"""
 INSERT INTO retention_score AS old (account_id, as_of, {", ".join(_COLUMNS)})
 SELECT n.account_id, %(as_of)s, %(run)s, %(horizon)s, n.probability, %(base)s, n.tier, %(stage)s, %(version)s,
     round(n.at_risk / COALESCE(rate.rate, 1), 2), a.currency, n.at_risk,
-    round(n.expected / COALESCE(rate.rate, 1), 2), n.silence, n.gap, n.reasons -> 0 ->> 'factor', n.reasons,
-    before.churn_probability
+    round(n.expected / COALESCE(rate.rate, 1), 2), n.silence, n.gap, n.reasons -> 0 ->> 'factor', n.reasons, n.health,
+    n.known,     before.churn_probability
 FROM score_staging n
 JOIN accounts_account a ON a.id = n.account_id
 LEFT JOIN accounts_exchangerate rate ON rate.currency = a.currency
@@ -271,27 +262,36 @@ def _write(run: ScoreRun, chunk: ScoreChunk, scores: Scores) -> None:
     }  # fmt: skip
     with connection.cursor() as cursor:
         cursor.execute(_STAGING)
-        cursor.copy_expert("COPY score_staging FROM STDIN", io.StringIO(_staging_text(scores)))
+        cursor.copy_expert(
+            "COPY score_staging FROM STDIN", io.StringIO(_staging_text(scores, _healths(scores)))
+        )
         cursor.execute("ANALYZE score_staging (account_id)")
         cursor.execute(_FORGET, values)
         cursor.execute(_UPSERT, values)
         cursor.execute("DROP TABLE score_staging")
 
 
-def _staging_text(scores: Scores) -> str:
+def _healths(scores: Scores) -> list[str]:
+    """The health of each account as PostgreSQL reads it, by the weights in force."""
+    health = health_of(scores.card, scores.account_ids, weights_in_force())
+    return ["\\N" if np.isnan(points) else f"{points:.0f}" for points in health.tolist()]
+
+
+def _staging_text(scores: Scores, healths: list[str]) -> str:
     """Rows in PostgreSQL's text format. The sentences are our own: they hold no tab, line end or backslash."""
     known_gap = ~np.isnan(scores.gap)
     gaps = np.where(known_gap, scores.gap, 0.0).tolist()
     rows = zip(
         scores.account_ids.tolist(), scores.probability.tolist(), scores.tier.tolist(),
         scores.revenue_at_risk.tolist(), scores.worth.expected.tolist(),
-        scores.silence.astype(int).tolist(), known_gap.tolist(), gaps, scores.reasons, strict=True,
+        scores.silence.astype(int).tolist(), known_gap.tolist(), gaps, scores.reasons, healths,
+        scores.known_share.tolist(), strict=True,
     )  # fmt: skip
     nothing = "\\N"
     return "".join(
         f"{account}\t{p!r}\t{tier}\t{at_risk:.2f}\t{value:.2f}\t{silence}\t{repr(gap) if known else nothing}"
-        f"\t{reasons}\n"
-        for account, p, tier, at_risk, value, silence, known, gap, reasons in rows
+        f"\t{reasons}\t{health}\t{share}\n"
+        for account, p, tier, at_risk, value, silence, known, gap, reasons, health, share in rows
     )
 
 
@@ -346,9 +346,9 @@ def score_book(
         with transaction.atomic():
             _hold(run)
             progress("reading orders", 0, 1)
-            history = load_history(as_of)
+            records = load_records(as_of)
             progress("fitting", 0, 1)
-            run = fit_run(run, history)
+            run = fit_run(run, records)
     except ScoringError as problem:
         fail_run(run, str(problem))
         raise
@@ -357,23 +357,23 @@ def score_book(
     # While PostgreSQL writes one chunk, the next one is worked out. A transaction around us would hide the chunks.
     helpers = 0 if total < 2 or connection.in_atomic_block else 1
     with ThreadPoolExecutor(1) as pool:
-        others = [pool.submit(_score_in_thread, run, history) for _ in range(helpers)]
-        for _ in _scored(run, history):
+        others = [pool.submit(_score_in_thread, run, records) for _ in range(helpers)]
+        for _ in _scored(run, records):
             progress("scoring", run.chunks.filter(state=ChunkState.DONE).count(), total)
         for other in others:
             other.result()
     return _await_publication(run)
 
 
-def _scored(run: ScoreRun, history: History) -> Iterator[int]:
+def _scored(run: ScoreRun, records: Records) -> Iterator[int]:
     """Score free chunks of a run until there are none; yields the accounts of each."""
     while (chunk := claim_chunk(run.pk)) is not None:
-        yield score_chunk(chunk, history)
+        yield score_chunk(chunk, records)
 
 
-def _score_in_thread(run: ScoreRun, history: History) -> None:
+def _score_in_thread(run: ScoreRun, records: Records) -> None:
     try:
-        for _ in _scored(run, history):
+        for _ in _scored(run, records):
             pass
     finally:
         connection.close()

@@ -29,6 +29,7 @@ from retention.models import Score
 from retention.selectors.account import KINDS, AccountFacts, account_facts, timeline
 from retention.selectors.book import factor_words
 from retention.selectors.frame import latest_run
+from retention.selectors.health import health_of_account
 from retention.services import today as today_services
 from retention.templatetags.mainstay import rhythm_words
 
@@ -56,6 +57,7 @@ def _show(request: SignedIn, shown: Account, bound: dict[str, forms.Form] | None
     context = {
         "account": shown,
         "facts": facts,
+        "health": health_of_account(shown, run),
         "today": today,
         "as_of": run.as_of if run else today,
         "about": _about(shown),

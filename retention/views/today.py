@@ -12,6 +12,7 @@ from django.views.decorators.http import require_GET, require_POST
 from accounts.models import Role
 from accounts.permissions import ADMINISTRATORS, LEADERS, SignedIn, has_role, require_role
 from accounts.selectors import company_today, get_company
+from retention.selectors.disagreements import count_to_settle
 from retention.selectors.first_steps import first_steps, has_accounts
 from retention.selectors.frame import latest_run
 from retention.selectors.today import saves_of, team_table, today_of, what_changed
@@ -39,6 +40,7 @@ def today(request: SignedIn) -> HttpResponse:
         "since": since,
         "changed": changed,
         "saves": saves_of(request.user, day, team=leads),
+        "disputed": count_to_settle(request.user) if leads else 0,
     }
     if has_role(request.user, *ADMINISTRATORS):
         steps = first_steps()
