@@ -64,7 +64,8 @@ class Scorecard:
         counted = weights * self.known
         total = counted.sum(axis=1)
         with np.errstate(invalid="ignore"):
-            return (counted * np.nan_to_num(self.value)).sum(axis=1) / np.where(total > 0, total, np.nan)
+            points = np.where(self.known > 0, self.value, 0.0)
+            return np.einsum("ij,ij->i", counted, points) / np.where(total > 0, total, np.nan)
 
     def known_share(self, weights: Floats) -> Floats:
         """(n,) share 0 to 1 of the weight that rests on something known."""
@@ -89,6 +90,7 @@ def scorecard(
     horizon: int,
     usual_gap: float,
     signals: Facts | None = None,
+    own_gap: Floats | None = None,
 ) -> Scorecard:
     """Factors of the accounts in `rows` at the end of day `as_of`.
 
@@ -97,8 +99,12 @@ def scorecard(
     horizon : days; buying in the last horizon is held against the `BEFORE` horizons before it
     usual_gap : days; the book's usual gap, for accounts too new to have their own
     signals : `signals.signal_facts` of the same rows and day; None where only orders are known
+    own_gap : median of each account's own recent gaps in days, where it has been worked out already
     """
-    facts = _buying_facts(purchases, as_of, rows, horizon, usual_gap)
+    start, end = purchases.offsets[rows], purchases.position(as_of, rows)
+    gap = _median_gap(purchases, start, end) if own_gap is None else own_gap
+    gap = np.maximum(np.where(end - start >= OWN_GAP_FROM, gap, usual_gap), 1.0)
+    facts = _buying_facts(purchases, as_of, rows, horizon, end) | {"gap": np.where(end > start, gap, np.nan)}
     columns = {
         "rhythm": _rhythm(facts["quiet"], facts["gap"]),
         "frequency": _against_usual(facts["orders"], facts["usual_orders"]),
@@ -117,11 +123,9 @@ def scorecard(
 
 
 # ── buying ─────────────────────────────────────────────────────────────
-def _buying_facts(
-    purchases: Purchases, as_of: int, rows: Ints, horizon: int, usual_gap: float
-) -> dict[str, Floats]:
-    """Silence and usual gap in days; orders and money of the last horizon, and what is usual in one."""
-    start, end = purchases.offsets[rows], purchases.position(as_of, rows)
+def _buying_facts(purchases: Purchases, as_of: int, rows: Ints, horizon: int, end: Ints) -> dict[str, Floats]:
+    """Silence in days; orders and money of the last horizon, and what is usual in one."""
+    start = purchases.offsets[rows]
     bought = np.where(end > start, 1.0, np.nan)
     first, last = _day(purchases, start) * bought, _day(purchases, end - 1) * bought
     begin = purchases.position(as_of - horizon, rows)
@@ -138,7 +142,6 @@ def _buying_facts(
     spent_before = total[begin] - total[counted] + usual
     return {
         "quiet": as_of - last,
-        "gap": _own_gap(purchases, start, end, usual_gap) * bought,
         "purchases": (end - start).astype(float),
         "orders": np.where(np.isnan(per_horizon), np.nan, end - begin),
         "usual_orders": (begin - counted) * per_horizon,
@@ -164,16 +167,14 @@ def _net(purchases: Purchases, as_of: int, rows: Ints, horizon: int) -> dict[str
     return {"recent": total[end] - total[middle], "before": total[middle] - total[begin]}
 
 
-def _own_gap(purchases: Purchases, start: Ints, end: Ints, usual_gap: float) -> Floats:
-    """Median of the account's own recent gaps, at least a day; the book's usual gap before the third purchase."""
-    gap = np.full(len(start), max(usual_gap, 1.0))
-    own = end - start >= OWN_GAP_FROM
-    if own.any():
-        gaps = np.sort(recent_gaps(purchases, start[own], end[own]), axis=1)  # NaN last
-        count = (~np.isnan(gaps)).sum(axis=1)
-        pick = np.arange(len(gaps))
-        gap[own] = (gaps[pick, (count - 1) // 2] + gaps[pick, count // 2]) / 2
-    return np.maximum(gap, 1.0)
+def _median_gap(purchases: Purchases, start: Ints, end: Ints) -> Floats:
+    """Median of the account's own recent gaps in days; NaN with fewer than two purchases."""
+    if not len(purchases.day):
+        return np.full(len(start), np.nan)
+    gaps = np.sort(recent_gaps(purchases, start, end), axis=1)  # NaN last
+    count = (~np.isnan(gaps)).sum(axis=1)
+    last, pick = np.maximum(count - 1, 0), np.arange(len(gaps))
+    return ((gaps[pick, last // 2] + gaps[pick, (last + 1) // 2]) / 2).astype(np.float64)
 
 
 def _rhythm(quiet: Floats, gap: Floats) -> Floats:

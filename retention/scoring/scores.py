@@ -89,7 +89,7 @@ def score_accounts(
         revenue_at_risk(probability, worth.expected), tier, silence, gap,
         Explainer(model).reasons(model.parts(features, state, facts), logit, probability),
         known_share(features, facts),
-        scorecard(purchases, as_of, rows, model.basis.horizon, model.basis.usual_gap, facts),
+        scorecard(purchases, as_of, rows, model.basis.horizon, model.basis.usual_gap, facts, gap),
     )  # fmt: skip
 
 
