@@ -3,15 +3,16 @@
 A further source of knowledge plugs in by giving its columns in the `Parts` of the model and a `Telling` for each.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from retention.scoring.models import FittedModel
-from retention.scoring.parts import Parts
+from retention.scoring.parts import Parts, Standing
 from retention.scoring.sentences import TELLINGS
-from retention.scoring.telling import Book, Teller, Whole, opening
+from retention.scoring.telling import Book, Teller, Telling, Whole, opening
 
 Floats = NDArray[np.float64]
 
@@ -27,12 +28,31 @@ def factors_of(parts: Parts) -> tuple[str, ...]:
     return tuple(dict.fromkeys(parts.factors.values()))
 
 
-def moved(parts: Parts, model: FittedModel) -> Parts:
+class Explained(Protocol):
+    """A model whose accounts are compared with a customer in good standing."""
+
+    @property
+    def days_ahead(self) -> int: ...
+
+    @property
+    def has_signal(self) -> bool: ...
+
+    @property
+    def standing(self) -> Standing: ...
+
+    @property
+    def full_intercept(self) -> float: ...
+
+    @property
+    def base_probability(self) -> float: ...
+
+
+def moved(parts: Parts, model: Explained) -> Parts:
     """What each number adds compared with a customer in good standing; rows and `full_intercept` sum to the logit."""
     return Parts(parts.factors, parts.values, parts.added - model.standing.added)
 
 
-def points_of(shares: Floats, logit: Floats, probability: Floats, model: FittedModel) -> Floats:
+def points_of(shares: Floats, logit: Floats, probability: Floats, model: Explained) -> Floats:
     """(n, factors) percentage points by which each factor moves an account away from a customer in good standing.
 
     `shares` are log odds by factor. Each factor's share of the way in log odds is given the same share of the way in
@@ -49,10 +69,13 @@ def points_of(shares: Floats, logit: Floats, probability: Floats, model: FittedM
 
 
 class Explainer:
-    """The reasons of one model; one and the same for all parts of a book, since it keeps the sentences it made."""
+    """The reasons of one model; one and the same for all parts of a book, since it keeps the sentences it made.
 
-    def __init__(self, model: FittedModel) -> None:
-        self.model = model
+    `tellings` are the model's columns in words.
+    """
+
+    def __init__(self, model: Explained, tellings: Mapping[str, Telling] = TELLINGS) -> None:
+        self.model, self.tellings = model, tellings
         self._teller: Teller | None = None
 
     def reasons(self, parts: Parts, logit: Floats, probability: Floats) -> list[str]:
@@ -79,7 +102,7 @@ class Explainer:
     def _teller_of(self, parts: Parts) -> Teller:
         if self._teller is None:
             usual = dict(zip(parts.factors, self.model.standing.values.tolist(), strict=True))
-            self._teller = Teller(TELLINGS, Book(self.model.basis.horizon, usual))
+            self._teller = Teller(self.tellings, Book(self.model.days_ahead, usual))
         return self._teller
 
 
@@ -115,7 +138,9 @@ def _texts(
     for number, factor in enumerate(names):
         rows, ranks = np.nonzero((chosen.factor == number) & chosen.shown)
         way = np.sign(np.round(points[rows, number] / LEAST_POINTS)).astype(np.int64)
-        own = [at for at, name in enumerate(columns) if parts.factors[name] == factor and name in TELLINGS]
+        own = [
+            at for at, name in enumerate(columns) if parts.factors[name] == factor and name in teller.tellings
+        ]
         # Told is the number that moved the factor most, in the direction the factor went.
         main = np.argmax(
             np.column_stack([parts.added[rows, at] for at in own]) * np.where(way < 0, -1, 1)[:, None], axis=1

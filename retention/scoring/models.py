@@ -114,6 +114,11 @@ class FittedModel:
         return self.start + float(self.standing.added.sum())
 
     @property
+    def days_ahead(self) -> int:
+        """The horizon in days."""
+        return self.basis.horizon
+
+    @property
     def base_probability(self) -> float:
         """Probability of a customer in good standing, from which reasons lead to the account's own."""
         return float(expit(self.full_intercept))
