@@ -14,7 +14,7 @@ import socket
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from django.db import connection, transaction
@@ -126,7 +126,8 @@ def _fitted(run: ScoreRun, ids: Ints, records: Records | None) -> FittedModel:
     sample = fit_sample(ids)
     known = load_records(run.as_of, only=sample) if records is None else records.only(sample)
     horizon = run.horizon_days or horizon_of_book(known.history, run.as_of)
-    return _stored(fit_book(known.history, known.signals, day_number(run.as_of), horizon), run.as_of)
+    fitted = fit_book(known.history, known.signals, day_number(run.as_of), horizon)
+    return _stored(replace(fitted, margin=known.margins.of_book()), run.as_of)
 
 
 def horizon_of_book(orders: History, as_of: dt.date) -> int:
@@ -209,7 +210,9 @@ def score_chunk(chunk: ScoreChunk, records: Records | None = None) -> int:
             known = records.between(chunk.first_id, chunk.last_id)
         fitted = engine.model_from_bytes(bytes(run.model.payload))
         rules = tier_policy_in_force().rules()
-        scores = score_accounts(known.history, day_number(run.as_of), fitted, rules, known.signals)
+        scores = score_accounts(
+            known.history, day_number(run.as_of), fitted, rules, known.signals, known.margins
+        )
         _write(run, chunk, scores)
         held.state, held.accounts, held.finished_at = ChunkState.DONE, len(scores), timezone.now()
         held.save()
@@ -218,7 +221,7 @@ def score_chunk(chunk: ScoreChunk, records: Records | None = None) -> int:
 
 _STAGING = """
 CREATE TEMP TABLE score_staging (account_id bigint, probability float8, tier text, at_risk numeric,
-    expected numeric, silence int, gap float8, reasons jsonb, health smallint, known smallint) ON COMMIT DROP
+    expected numeric, low numeric, high numeric, lifetime numeric, silence int, gap float8, reasons jsonb, health smallint, known smallint) ON COMMIT DROP
 """
 _FORGET = """
 DELETE FROM retention_score s WHERE s.as_of = %(as_of)s AND s.account_id BETWEEN %(first)s AND %(last)s
@@ -226,15 +229,18 @@ DELETE FROM retention_score s WHERE s.as_of = %(as_of)s AND s.account_id BETWEEN
 """
 _COLUMNS = (
     "run_id", "horizon_days", "churn_probability", "base_probability", "tier", "stage", "model_version",
-    "revenue_at_risk", "currency", "revenue_at_risk_company", "expected_value_12m", "days_since_last_order",
+    "revenue_at_risk", "currency", "revenue_at_risk_company", "expected_value_12m",
+    "expected_value_low", "expected_value_high", "lifetime_value", "days_since_last_order",
     "usual_gap_days", "main_factor", "reasons", "health_score", "known_share", "previous_probability",
 )  # fmt: skip
 _UPSERT = f"""
 INSERT INTO retention_score AS old (account_id, as_of, {", ".join(_COLUMNS)})
 SELECT n.account_id, %(as_of)s, %(run)s, %(horizon)s, n.probability, %(base)s, n.tier, %(stage)s, %(version)s,
     round(n.at_risk / COALESCE(rate.rate, 1), 2), a.currency, n.at_risk,
-    round(n.expected / COALESCE(rate.rate, 1), 2), n.silence, n.gap, n.reasons -> 0 ->> 'factor', n.reasons, n.health,
-    n.known,     before.churn_probability
+    round(n.expected / COALESCE(rate.rate, 1), 2), round(n.low / COALESCE(rate.rate, 1), 2),
+    round(n.high / COALESCE(rate.rate, 1), 2), round(n.lifetime / COALESCE(rate.rate, 1), 2), n.silence, n.gap, n.reasons -> 0 ->> 'factor', n.reasons, n.health,
+    n.known,
+    before.churn_probability
 FROM score_staging n
 JOIN accounts_account a ON a.id = n.account_id
 LEFT JOIN accounts_exchangerate rate ON rate.currency = a.currency
@@ -284,14 +290,15 @@ def _staging_text(scores: Scores, healths: list[str]) -> str:
     rows = zip(
         scores.account_ids.tolist(), scores.probability.tolist(), scores.tier.tolist(),
         scores.revenue_at_risk.tolist(), scores.worth.expected.tolist(),
+        scores.worth.low.tolist(), scores.worth.high.tolist(), scores.lifetime_value.tolist(),
         scores.silence.astype(int).tolist(), known_gap.tolist(), gaps, scores.reasons, healths,
         scores.known_share.tolist(), strict=True,
     )  # fmt: skip
     nothing = "\\N"
     return "".join(
-        f"{account}\t{p!r}\t{tier}\t{at_risk:.2f}\t{value:.2f}\t{silence}\t{repr(gap) if known else nothing}"
+        f"{account}\t{p!r}\t{tier}\t{at_risk:.2f}\t{value:.2f}\t{low:.2f}\t{high:.2f}\t{lifetime:.2f}\t{silence}\t{repr(gap) if known else nothing}"
         f"\t{reasons}\t{health}\t{share}\n"
-        for account, p, tier, at_risk, value, silence, known, gap, reasons, health, share in rows
+        for account, p, tier, at_risk, value, low, high, lifetime, silence, known, gap, reasons, health, share in rows
     )
 
 
