@@ -229,12 +229,17 @@ def _size(name: str, plural: str, size: str = "the size usual for") -> Telling:
             return Said(f"{plural} cannot be compared", 0)
         percent = round(100 * money / usual)
         if percent >= 100 + CLEAR:
-            return Said(f"{plural} {percent / 100:,.2g} times {size} {GOOD}", -1)
+            return Said(f"{plural} {_many(percent)} times {size} {GOOD}", -1)
         if percent <= 100 - CLEAR:
             return Said(f"{plural} {max(1, percent)} % of {size} {GOOD}", 1)
         return Said(f"{plural} {size} {GOOD}", 0)
 
     return Telling(-1, facts, say)
+
+
+def _many(percent: int) -> str:
+    """2.2, 18: how many times, without more figures than anybody needs."""
+    return f"{percent / 100:,.0f}" if percent >= 950 else f"{percent / 100:.1f}".removesuffix(".0")
 
 
 def _two_figures(values: np.ndarray) -> Whole:
@@ -251,7 +256,7 @@ def _spend_1(book: Book, money: int) -> Said:
     if not usual > 0:
         return Said(f"Bought something in the last {book.horizon} days", -1)
     percent = round(100 * money / usual)
-    much = f"{percent / 100:,.2g} times" if percent >= 100 + CLEAR else f"{max(1, percent)} % of"
+    much = f"{_many(percent)} times" if percent >= 100 + CLEAR else f"{max(1, percent)} % of"
     return Said(
         f"Spent {much} what {GOOD} did in the last {book.horizon} days", (percent < 100) - (percent > 100)
     )
@@ -310,7 +315,7 @@ def _return_share(book: Book, percent: int) -> Said:
 
 def _season(book: Book, count: int) -> Said:
     if count == UNKNOWN:
-        return Said("Was not yet a customer at this time last year", 0)
+        return Said("It was not yet a customer at this time last year", 0)
     h = book.horizon
     if not count:
         return Said(f"Bought nothing in the same {h} days last year", 1)

@@ -41,6 +41,7 @@ class Reason:
     sentence: str
     points: float
     anchor: str
+    factor: str = ""
 
 
 @dataclass(frozen=True)
@@ -177,7 +178,11 @@ def find_change(history: Sequence[Score]) -> Change | None:
         return None
     now = history[0]
     older = [s for s in history[1:] if (now.as_of - s.as_of).days >= 21]
-    then = older[0] if older else history[-1]
+    return change_between(older[0] if older else history[-1], now)
+
+
+def change_between(then: Score, now: Score) -> Change:
+    """What moved by factor, from the reasons that were stored with both."""
     moved = _by_factor(now)
     for code, points in _by_factor(then).items():
         moved[code] = moved.get(code, 0.0) - points
@@ -202,8 +207,8 @@ def _reasons(score: Score | None) -> list[Reason]:
     if score is None:
         return []
     return [
-        Reason(r["sentence"].rstrip(". "), r["points"], _anchor(r["factor"]))
-        for r in sorted(score.reasons, key=lambda r: -r["points"])
+        Reason(r["sentence"].rstrip(". "), r["points"], _anchor(r["factor"]), r["factor"])
+        for r in sorted(score.reasons, key=lambda r: (r["factor"] == "other", -r["points"]))
         if abs(r["points"]) >= 0.5
     ]
 
@@ -292,8 +297,8 @@ def timeline(facts: AccountFacts, kind: str, most: int = TIMELINE_LENGTH) -> lis
     makers = {
         "orders": _order_events,
         "talk": _talk_events,
-        "issues": _issue_events,
-        "promises": _promise_events,
+        "issues": issue_events,
+        "promises": promise_events,
         "risk": _risk_events,
     }
     chosen = [makers[kind]] if kind in makers else list(makers.values())
@@ -307,8 +312,13 @@ def _midday(day: dt.date) -> dt.datetime:
 
 
 def _order_events(facts: AccountFacts) -> list[Event]:
+    return order_events(facts.orders[:TIMELINE_LENGTH])
+
+
+def order_events(orders: Sequence[Order]) -> list[Event]:
+    """Purchases and returns as lines, in the order given."""
     events = []
-    for order in facts.orders[:TIMELINE_LENGTH]:
+    for order in orders:
         late = (
             (order.delivered_on - order.promised_on).days if order.delivered_on and order.promised_on else 0
         )
@@ -323,11 +333,20 @@ def _order_events(facts: AccountFacts) -> list[Event]:
 
 
 def _talk_events(facts: AccountFacts) -> list[Event]:
-    talks = [
+    return talk_events(facts) + pulse_events(facts)
+
+
+def talk_events(facts: AccountFacts) -> list[Event]:
+    """Conversations as lines."""
+    return [
         Event(i.happened_at, "talk", "mine", f"{i.get_kind_display()}{_between(i)}", i.subject or i.note)
         for i in facts.interactions
     ]
-    pulses = [
+
+
+def pulse_events(facts: AccountFacts) -> list[Event]:
+    """Pulse checks as lines."""
+    return [
         Event(
             p.taken_at,
             "talk",
@@ -337,7 +356,6 @@ def _talk_events(facts: AccountFacts) -> list[Event]:
         )
         for p in facts.pulses
     ]
-    return talks + pulses
 
 
 def _between(interaction: Interaction) -> str:
@@ -346,7 +364,8 @@ def _between(interaction: Interaction) -> str:
     return ours + theirs
 
 
-def _issue_events(facts: AccountFacts) -> list[Event]:
+def issue_events(facts: AccountFacts) -> list[Event]:
+    """Issues opened and resolved as lines."""
     events = []
     for issue in facts.issues:
         events.append(Event(issue.opened_at, "issues", "bad", "Issue opened", str(issue)))
@@ -355,7 +374,8 @@ def _issue_events(facts: AccountFacts) -> list[Event]:
     return events
 
 
-def _promise_events(facts: AccountFacts) -> list[Event]:
+def promise_events(facts: AccountFacts) -> list[Event]:
+    """Promises made and kept as lines."""
     events = []
     for promise in facts.promises:
         made = f"{promise.made_by} promised: {promise.text}"

@@ -25,13 +25,12 @@ from accounts.selectors import company_today
 from accounts.services import care
 from pulsecheck.errors import CareError
 from retention.forms import DismissForm, PutOffForm
-from retention.models import Score
 from retention.selectors.account import KINDS, AccountFacts, account_facts, timeline
-from retention.selectors.book import factor_words
 from retention.selectors.frame import latest_run
 from retention.selectors.health import health_of_account
 from retention.services import today as today_services
 from retention.templatetags.mainstay import rhythm_words
+from retention.views.why import why_card
 
 SILENT_DAYS = 90
 EVENTS = 12
@@ -79,7 +78,7 @@ def _show(request: SignedIn, shown: Account, bound: dict[str, forms.Form] | None
         }
         | (bound or {}),
     }
-    context |= _score_words(facts)
+    context |= _score_words(facts) | {"card": why_card(request.user, facts, request.GET.get("since", ""))}
     return render(request, "retention/account.html", context, status=422 if bound else 200)
 
 
@@ -116,27 +115,15 @@ def _alarm(facts: AccountFacts) -> str:
 
 
 def _score_words(facts: AccountFacts) -> dict[str, Any]:
-    """Numbers of the Why card: the ends of the shared zero line, the base, the change by factor."""
-    score = facts.score
+    """The change beside the probability, and the rhythm in words."""
+    score, change = facts.score, facts.change
     if score is None:
         return {"rhythm_text": ""}
-    points = [reason.points for reason in facts.reasons]
-    change = facts.change
     return {
-        "largest": max([*points, 0.0]),
-        "smallest": min([*points, 0.0]),
-        "base_points": _base_points(score, points),
+        "score": score,
         "change_points": (change.after - change.before) * 100 if change else None,
-        "change_factors": [(factor_words(code).lower(), moved) for code, moved in change.factors]
-        if change
-        else [],
         "rhythm_text": rhythm_words(score.days_since_last_order, score.usual_gap_days),
     }
-
-
-def _base_points(score: Score, points: Sequence[float]) -> int:
-    """The base as shown: rounded so that it and the rounded reasons add up to the rounded probability."""
-    return round(score.churn_probability * 100) - sum(round(p) for p in points)
 
 
 @dataclass

@@ -3,6 +3,7 @@
 import datetime as dt
 from decimal import Decimal
 
+import numpy as np
 import pytest
 from django.core.cache import cache
 from django.db import connection
@@ -13,7 +14,13 @@ from accounts.models import AuditEntry, Interaction, Issue, Promise
 from accounts.models.care import PromiseStatus
 from pulsecheck.models import Handback, Touchpoint
 from pulsecheck.models.handbacks import HandbackOutcome
-from retention.models import Tier
+from retention.datasets import day_number, load_history
+from retention.models import FittedModel, Tier
+from retention.scoring import models as engine
+from retention.scoring.bgnbd import BgNbd
+from retention.scoring.features import Basis
+from retention.scoring.money import GammaGamma
+from retention.scoring.scores import score_accounts
 from retention.selectors.account import find_change
 from tests.factories import (
     AccountFactory,
@@ -74,14 +81,26 @@ def test_a_stranger_gets_the_404_of_an_account_that_is_not_there(client, cast):
     assert client.get("/accounts/999999/").status_code == 404
 
 
-def test_reasons_and_starting_point_add_up_to_the_probability(client, cast):
-    reasons = [reason("Silence.", 28.4), reason("Late deliveries.", 12.4), reason("A good pulse.", -6.4)]
-    ScoreFactory(account=cast.account, churn_probability=0.71, base_probability=0.366, reasons=reasons)
+def card_of(client, cast, query=""):
     client.force_login(cast.owner)
-    context = client.get(f"/accounts/{cast.account.pk}/").context
-    shown = [round(r.points) for r in context["facts"].reasons]
-    assert shown == [28, 12, -6]
-    assert context["base_points"] + sum(shown) == 71
+    return client.get(f"/accounts/{cast.account.pk}/{query}").context["card"]
+
+
+@pytest.mark.parametrize(
+    ("base", "probability", "points", "shown"),
+    [
+        (0.366, 0.71, [28.4, 12.4, -6.4], [28, 12, -6]),
+        (0.284, 0.306, [0.8, 0.7, 0.7], [1, 1, 1]),
+        (0.1, 0.114, [0.7, 0.7, 0.2], [1, 0]),
+        (0.5, 0.487, [1.4, 1.4, -4.1], [1, 1, -3]),
+    ],
+)
+def test_what_is_shown_adds_up_to_the_probability(client, cast, base, probability, points, shown):
+    reasons = [reason(f"Reason {number}.", size) for number, size in enumerate(points)]
+    ScoreFactory(account=cast.account, churn_probability=probability, base_probability=base, reasons=reasons)
+    card = card_of(client, cast)
+    assert [row.whole for row in card.reasons] == shown
+    assert card.base + sum(shown) == round(100 * probability)
 
 
 def test_the_change_is_split_by_factor_against_a_month_before(cast):
@@ -221,6 +240,158 @@ def test_a_rhythm_chart_shows_the_silence_in_words(page, cast):
     text = page()
     assert "53 days beyond the usual gap" in text
     assert 'aria-label="Orders over 2 years. Last order 74 days ago, usually every 21."' in text
+
+
+# ── why ────────────────────────────────────────────────────────────────
+def fitted(as_of, intercept=0.0):
+    """A model that has only BG/NBD, stored as a run stores it."""
+    model = engine.FittedModel(
+        "rhythm", True, day_number(as_of), Basis(BgNbd(0.5, 30.0, 0.8, 2.5), 30.0, 90), GammaGamma(1.0, 2.0, 1.0),
+        intercept, 1.0,
+    )  # fmt: skip
+    stored, _ = FittedModel.objects.get_or_create(
+        version=model.version, defaults={"as_of": as_of, "horizon_days": 90, "stage": "rhythm", "payload": model.to_bytes()}
+    )  # fmt: skip
+    return model, stored
+
+
+def scored(account, ago, intercept=0.0, **more):
+    """Scored by such a model as of so many days ago, from the orders there are."""
+    as_of = date_ago(ago)
+    model, stored = fitted(as_of, intercept)
+    history = load_history(as_of, only=np.array([account.pk]))
+    p = float(score_accounts(history, day_number(as_of), model).probability[0])
+    run = ScoreRunFactory(as_of=as_of, model=stored)
+    defaults = {
+        "churn_probability": p,
+        "base_probability": model.base_probability,
+        "model_version": stored.version,
+    }
+    return ScoreFactory(account=account, run=run, **(defaults | more))
+
+
+@pytest.fixture
+def bought(cast):
+    """Every ten days from a year to 60 days ago."""
+    for ago in range(60, 360, 10):
+        OrderFactory(account=cast.account, ordered_at=days_ago(ago), amount=Decimal(100))
+    return cast.account
+
+
+def test_the_change_is_split_into_time_behaviour_and_model(client, cast, bought):
+    then = scored(bought, 40)
+    OrderFactory(account=bought, ordered_at=days_ago(12))
+    now = scored(bought, 1, intercept=0.4)
+    card = card_of(client, cast)
+    assert [row.label for row in card.steps] == [
+        "Time passing",
+        "What happened since",
+        "The model learned anew",
+    ]
+    assert sum(row.whole for row in card.steps) == round(now.churn_probability * 100) - round(
+        then.churn_probability * 100
+    )
+    exact = 100 * (now.churn_probability - then.churn_probability)
+    assert sum(row.points for row in card.steps) == pytest.approx(exact)
+    time, behaviour, model = (row.points for row in card.steps)
+    assert time > 0 > behaviour
+    assert model > 0
+    assert card.steps[1].detail.startswith("1\N{NO-BREAK SPACE}order")
+    assert "late" not in {row.label for row in card.steps}
+
+
+def test_records_that_came_late_or_are_not_counted_yet_stand_apart(client, cast, bought):
+    scored(bought, 40)
+    scored(bought, 1)
+    OrderFactory(account=bought, ordered_at=days_ago(45))
+    labels = {row.label: row.points for row in card_of(client, cast).steps}
+    assert labels["Records that arrived late"] < 0
+    assert labels["Not counted yet"] > 0
+    assert labels["What happened since"] == 0
+
+
+def test_one_chooses_what_to_compare_with(client, cast, bought):
+    for ago in (1, 2, 9, 31, 50):
+        scored(bought, ago)
+    card = card_of(client, cast)
+    assert card.since.code == "month"
+    assert [link.url for link in card.links] == [
+        f"?since={code}#changed" for code in ("run", "week", "month")
+    ]
+    for query, ago in [
+        ("run", 2),
+        ("week", 9),
+        ("month", 31),
+        (date_ago(50).isoformat(), 50),
+        ("nonsense", 31),
+    ]:
+        assert card_of(client, cast, f"?since={query}").since.score.as_of == date_ago(ago), query
+    scored(bought, 0)
+    assert card_of(client, cast, "?since=visit").since.score.as_of == date_ago(1)
+
+
+def test_a_score_of_a_model_that_is_gone_is_compared_by_factor(client, cast, bought):
+    scored(bought, 40, reasons=[reason(points=4.0)], model_version="rhythm-of-old")
+    scored(bought, 1, reasons=[reason(points=20.0)])
+    card = card_of(client, cast)
+    assert [(row.label, row.points) for row in card.steps] == [("Buying rhythm", 16.0)]
+    assert "cannot be applied any more" in card.change_note
+
+
+def test_what_would_change_it_is_found_by_scoring_again(page, bought):
+    score = scored(bought, 1)
+    assert score.churn_probability > 0.5
+    text = page()
+    assert "An order of its usual size (€100) within the next 60" in text
+    assert "30 more days of silence would bring it to" in text
+    OrderFactory(account=bought, ordered_at=days_ago(1.5))
+    score.delete()
+    cache.clear()
+    scored(bought, 1)
+    assert "Without an order it reaches 30" in page()
+
+
+def test_nothing_would_change_what_is_the_same_for_all(page, bought):
+    scored(bought, 1, reasons=[reason("No usable signal.", 0.0) | {"factor": "no_signal"}])
+    text = page()
+    assert "No usable signal: past orders do not tell who" in text
+    assert "What would change it" not in text
+
+
+def test_reasons_open_their_records(page, cast):
+    OrderFactory(account=cast.account, ordered_at=days_ago(95), amount=Decimal(120))
+    OrderFactory(account=cast.account, ordered_at=days_ago(75), amount=Decimal(340))
+    OrderFactory(account=cast.account, ordered_at=days_ago(70), amount=Decimal(-34))
+    OrderFactory(
+        account=cast.account, ordered_at=days_ago(60), amount=Decimal(77), promised_on=date_ago(50), delivered_on=date_ago(46)
+    )  # fmt: skip
+    IssueFactory(account=cast.account, description="Wrong colour")
+    PulseCheckFactory(account=cast.account, score=2)
+    reasons = [
+        reason(f"About {factor}.", 5.0) | {"factor": factor}
+        for factor in ("rhythm", "spend", "returns", "season", "delivery", "service", "pulse", "promises")
+    ]
+    ScoreFactory(account=cast.account, reasons=reasons)
+    text = page()
+    behind = {part.split(".")[0].split("<")[0]: part for part in text.split("<span>About ")[1:]}
+    assert "20 days after the one before" in behind["rhythm"]
+    assert "Last 90 days" in behind["spend"]
+    assert "Returned goods worth €34" in behind["returns"]
+    assert "No order from" in behind["season"]
+    assert "delivered 4 days late" in behind["delivery"]
+    assert "Wrong colour" in behind["service"]
+    assert "Pulse 2 of 6" in behind["pulse"]
+    assert "No promise on record." in behind["promises"]
+
+
+@pytest.mark.parametrize(
+    ("stage", "words"), [("rules", "too few yet to learn from"), ("contract", "a usual contract")]
+)
+def test_the_card_says_where_it_starts_from(page, cast, stage, words):
+    ScoreFactory(account=cast.account, stage=stage)
+    text = page()
+    assert words in text
+    assert ("May not renew" in text) == (stage == "contract")
 
 
 # ── what can be done there ─────────────────────────────────────────────

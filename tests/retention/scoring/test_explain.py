@@ -130,7 +130,7 @@ def told(column: str, way: int, facts: dict[str, float], usual: dict[str, float]
         ("returns_4", -1, {"returns_4": 0}, "Nothing returned in the last 360 days."),
         ("same_window_last_year", -1, {"same_window_last_year": 2}, "Ordered 2 times in the same 90 days last year."),
         ("same_window_last_year", 1, {"same_window_last_year": 0}, "Bought nothing in the same 90 days last year."),
-        ("same_window_last_year", 1, {}, "A sign of leaving in your book: was not yet a customer at this time last year."),
+        ("same_window_last_year", 1, {}, "A sign of leaving in your book: it was not yet a customer at this time last year."),
     ],
 )  # fmt: skip
 def test_sentences_tell_the_facts(column: str, way: int, facts: dict[str, float], words: str) -> None:

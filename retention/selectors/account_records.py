@@ -1,0 +1,188 @@
+"""The records behind each reason of a score, from what the account page has read already: no further queries."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+from accounts.models import Order
+from accounts.selectors import get_company
+from retention.models import Score
+from retention.selectors.account import (
+    AccountFacts,
+    Event,
+    issue_events,
+    order_events,
+    promise_events,
+    pulse_events,
+    talk_events,
+)
+
+MOST = 6
+HORIZONS = 4  # how many spans of one horizon are set beside each other
+YEAR = dt.timedelta(days=365)
+
+
+@dataclass(frozen=True)
+class Span:
+    """What was bought within some days, for a reason that compares spans."""
+
+    name: str
+    orders: int
+    amount: float
+
+
+@dataclass(frozen=True)
+class Records:
+    """What stands behind one reason: events or spans, and where the rest is on the page."""
+
+    events: Sequence[Event] = ()
+    spans: Sequence[Span] = ()
+    more: str = ""
+    more_label: str = ""
+    nothing: str = ""
+
+
+def records_behind(factor: str, facts: AccountFacts, score: Score) -> Records | None:
+    """The records a reason of this factor was drawn from; None where none could be."""
+    find = FINDERS.get(factor)
+    return find(facts, score) if find else None
+
+
+def _known(facts: AccountFacts, score: Score) -> list[tuple[dt.date, Order]]:
+    """Orders up to the end of the day of the score with their local days, newest first."""
+    company = get_company()
+    dated = ((company.local_date(order.ordered_at), order) for order in facts.orders)
+    return [(day, order) for day, order in dated if day <= score.as_of]
+
+
+def _orders(facts: AccountFacts, score: Score, chosen: Callable[[dt.date, Order], bool]) -> list[Event]:
+    found = [order for day, order in _known(facts, score) if chosen(day, order)]
+    return order_events(found[:MOST])
+
+
+def _rhythm(facts: AccountFacts, score: Score) -> Records:
+    """The last purchases with the gap before each."""
+    bought = [(day, order) for day, order in _known(facts, score) if order.amount > 0]
+    days = [day for day, _ in bought]
+    events = []
+    for event, day in zip(order_events([order for _, order in bought[:MOST]]), days, strict=False):
+        earlier = next((d for d in days if d < day), None)
+        gap = (day - earlier).days if earlier else 0
+        words = f"{gap} {'day' if gap == 1 else 'days'} after the one before" if gap else ""
+        events.append(replace(event, detail=", ".join(filter(None, [words, event.detail]))))
+    return Records(
+        events,
+        more="?kind=orders#timeline",
+        more_label="All orders",
+        nothing="No order in the last two years.",
+    )
+
+
+def _spans(facts: AccountFacts, score: Score) -> Records:
+    """Orders and money in spans of one horizon, newest first."""
+    known, horizon, spans = _known(facts, score), score.horizon_days, []
+    for step in range(HORIZONS):
+        last = score.as_of - dt.timedelta(days=step * horizon)
+        within = [o for day, o in known if last - dt.timedelta(days=horizon) < day <= last and o.amount > 0]
+        name = (
+            f"Last {horizon} days"
+            if step == 0
+            else f"{step * horizon + 1} to {(step + 1) * horizon} days ago"
+        )
+        spans.append(Span(name, len(within), float(sum(o.amount for o in within))))
+    return Records(spans=spans, more="?kind=orders#timeline", more_label="All orders")
+
+
+def _returns(facts: AccountFacts, score: Score) -> Records:
+    since = score.as_of - dt.timedelta(days=4 * score.horizon_days)
+    events = _orders(facts, score, lambda day, order: order.amount < 0 and day > since)
+    return Records(
+        events,
+        more="?kind=orders#timeline",
+        more_label="All orders",
+        nothing="No return on record in that time.",
+    )
+
+
+def _season(facts: AccountFacts, score: Score) -> Records:
+    begin = score.as_of - YEAR
+    end = begin + dt.timedelta(days=score.horizon_days)
+    events = _orders(facts, score, lambda day, order: order.amount > 0 and begin < day <= end)
+    return Records(events, nothing=f"No order from {begin:%-d %b} to {end:%-d %b %Y}.")
+
+
+def _delivery(facts: AccountFacts, score: Score) -> Records:
+    def was_late(day: dt.date, order: Order) -> bool:
+        if order.promised_on is None or order.promised_on >= score.as_of:
+            return False
+        arrived = (
+            order.delivered_on if order.delivered_on and order.delivered_on <= score.as_of else score.as_of
+        )
+        return arrived > order.promised_on
+
+    return Records(
+        _orders(facts, score, was_late), more="?kind=orders#timeline", more_label="All orders",
+        nothing="No late delivery in the last two years.",
+    )  # fmt: skip
+
+
+def _upto(events: list[Event], score: Score) -> list[Event]:
+    company = get_company()
+    return [event for event in events if company.local_date(event.at) <= score.as_of]
+
+
+def _newest(events: list[Event], score: Score) -> list[Event]:
+    return sorted(_upto(events, score), key=lambda event: event.at, reverse=True)[:MOST]
+
+
+def _service(facts: AccountFacts, score: Score) -> Records:
+    return Records(
+        _newest(issue_events(facts), score),
+        more="#issues",
+        more_label="All issues",
+        nothing="No issue on record.",
+    )
+
+
+def _promises(facts: AccountFacts, score: Score) -> Records:
+    return Records(
+        _newest(promise_events(facts), score),
+        more="#promises",
+        more_label="All promises",
+        nothing="No promise on record.",
+    )
+
+
+def _relationship(facts: AccountFacts, score: Score) -> Records:
+    return Records(
+        _newest(talk_events(facts), score),
+        more="#people",
+        more_label="People there",
+        nothing="No conversation on record.",
+    )
+
+
+def _pulse(facts: AccountFacts, score: Score) -> Records:
+    return Records(
+        _newest(pulse_events(facts), score),
+        more="#pulses",
+        more_label="All pulse checks",
+        nothing="No pulse check on record.",
+    )
+
+
+FINDERS: dict[str, Callable[[AccountFacts, Score], Records]] = {
+    "pattern": _rhythm,
+    "rhythm": _rhythm,
+    "frequency": _spans,
+    "spend": _spans,
+    "returns": _returns,
+    "season": _season,
+    "delivery": _delivery,
+    "service": _service,
+    "promises": _promises,
+    "relationship": _relationship,
+    "pulse": _pulse,
+}
