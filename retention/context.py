@@ -30,6 +30,7 @@ MENU = (
         "Know",
         (
             ("KPIs", "retention:kpis", "chart-line", "", (*LEADERS, Role.MARKETING)),
+            ("Model", "retention:model", "target-arrow", "", EVERYBODY),
             ("Disagreements", "retention:disagreements", "scale", "", CARERS),
         ),
     ),

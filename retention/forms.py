@@ -251,3 +251,15 @@ class DismissForm(forms.Form):
     reason = forms.CharField(
         max_length=500, error_messages={"required": "Say in a few words why this is no risk."}
     )
+
+
+class PinForm(forms.Form):
+    """Why an earlier model is to be used."""
+
+    reason = forms.CharField(
+        label="Why",
+        max_length=500,
+        widget=forms.Textarea(attrs={"rows": 3}),
+        help_text="Everybody reads it on the Model page.",
+        error_messages={"required": "Say why, so that others know when it can be released."},
+    )

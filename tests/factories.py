@@ -34,7 +34,7 @@ from accounts.models import (
 from notifications.models import Notification, Topic
 from pulsecheck.models import Handback, HandbackAttempt, PulseCheck, Touchpoint
 from pulsecheck.models.handbacks import HandbackOutcome, HandbackState, HandbackTrigger
-from retention.models import Disagreement, Score, ScoreRun, Tier
+from retention.models import Disagreement, FittedModel, Score, ScoreRun, Tier
 from retention.models.scores import RunState, Stage
 
 PASSWORD = "a test password 4 all"
@@ -210,6 +210,19 @@ class EnquiryFactory(SourcedFactory):
     account = factory.SubFactory(AccountFactory)
     received_at = factory.LazyFunction(lambda: days_ago(1))
     subject = "Do you deliver on Saturdays?"
+
+
+class FittedModelFactory(DjangoModelFactory[FittedModel]):
+    """Of the buying rhythm; its payload is nothing that could be applied."""
+
+    class Meta:
+        model = FittedModel
+
+    version = factory.Sequence(lambda n: f"rhythm-{n:012d}")
+    as_of = factory.LazyFunction(lambda: date_ago(1))
+    horizon_days = 90
+    stage = Stage.RHYTHM
+    payload = b""
 
 
 class ScoreRunFactory(DjangoModelFactory[ScoreRun]):

@@ -29,6 +29,7 @@ from tests.factories import (
     ContractFactory,
     DisagreementFactory,
     EnquiryFactory,
+    FittedModelFactory,
     HandbackFactory,
     IssueFactory,
     NotificationFactory,
@@ -137,6 +138,10 @@ TABLE: dict[str, Row] = {
     "retention:kpis_export": page(KPI_READERS, NOBODY, form="csv"),
     "retention:kpi": page(KPI_READERS, NOBODY, name="save_rate"),
     "retention:kpi_export": page(KPI_READERS, NOBODY, name="save_rate", form="csv"),
+    "retention:model": page(SIGNED_IN, NOBODY),
+    "retention:model_version": page(SIGNED_IN, NOBODY, "model"),
+    "retention:model_pin": page(NOBODY, ADMINISTRATORS, "model"),
+    "retention:model_release": page(NOBODY, ADMINISTRATORS),
     # imports
     "accounts:imports": page(LEADERS, NOBODY),
     "accounts:new_import": page(LEADERS, LEADERS),
@@ -276,6 +281,7 @@ def world(db: None) -> World:
         "team": cast.team,
         "rate": ExchangeRate.objects.create(currency="CHF", rate="1.05"),
         "churn_reason": ChurnReason.objects.get(code="undercut"),
+        "model": FittedModelFactory(),
     }
     secrets = {
         "token": secret,

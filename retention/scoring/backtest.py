@@ -10,12 +10,15 @@ from scipy.special import expit
 
 from retention.scoring.errors import ScoringError
 from retention.scoring.features import RhythmState, features_at, recent_gaps, rhythm_state
+from retention.scoring.fitting import fit_book
 from retention.scoring.history import History, Ints, Purchases, purchases_of
 from retention.scoring.horizon import check_horizon
 from retention.scoring.labels import churned
-from retention.scoring.ladder import fit_model, fit_sample
+from retention.scoring.ladder import fit_sample
 from retention.scoring.metrics import Figures, figures
 from retention.scoring.models import FittedModel
+from retention.scoring.scores import facts_for
+from retention.scoring.signals import Signals
 
 Floats = NDArray[np.float64]
 Flags = NDArray[np.bool_]
@@ -263,6 +266,7 @@ class _Book:
     """The history that is looked back on, and what is asked of it."""
 
     history: History
+    signals: Signals | None
     whole: Purchases
     last_day: int
     horizon: int
@@ -271,7 +275,9 @@ class _Book:
     earlier: Mapping[int, FittedModel] = field(default_factory=dict)
 
     def fitted(self, day: int) -> FittedModel:
-        return fit_model(self.history.only(fit_sample(self.history.account_ids)), day, self.horizon)
+        sample = fit_sample(self.history.account_ids)
+        signals = None if self.signals is None else self.signals.only(sample)
+        return fit_book(self.history.only(sample), signals, day, self.horizon)
 
 
 def cutoff_days(last_day: int, horizon: int, cutoffs: int) -> list[int]:
@@ -287,6 +293,7 @@ def backtest(
     terms: Terms | None = None,
     earlier: Mapping[int, FittedModel] | None = None,
     lag: int = 0,
+    signals: Signals | None = None,
 ) -> list[Cutoff]:
     """Judge the engine at `last_day` - H, - 2 H, ...: each fitted on what was known by then, judged on all customers.
 
@@ -295,6 +302,7 @@ def backtest(
     earlier : by cutoff day, the stored model that was in use then; fitted on that day or before
     lag : days by which the previous run was earlier than this one; for the newest cutoff without a stored model
         the recipe is fitted so many days before it. 0 = there was no run before
+    signals : what happened besides orders, of the accounts that the history covers
 
     Raises
     ------
@@ -310,7 +318,7 @@ def backtest(
             f"The orders cover less than {horizon} days before the last one, so nothing can be checked yet;"
             " use a shorter horizon or import more history."
         )
-    book = _Book(known, whole, last_day, horizon, terms or Terms(), lag, earlier or {})
+    book = _Book(known, signals, whole, last_day, horizon, terms or Terms(), lag, earlier or {})
     return [_cutoff(book, day, is_newest=day == usable[0]) for day in usable]
 
 
@@ -322,13 +330,13 @@ def _cutoff(book: _Book, day: int, is_newest: bool) -> Cutoff:
     silence = state.age - state.t_x
     left = churned(book.whole, day, horizon, rows)
     said = {
-        "model": predicted(model, known, day, rows),
+        "model": predicted(model, known, day, rows, book.signals),
         "bgnbd": model.basis.bgnbd.p_silent(state.x, state.t_x, state.age, horizon),
         "recency": _by_recency(known, day, horizon, silence),
     }
     previous = _previous(book, day, is_newest)
     if previous is not None:
-        said["previous"] = predicted(previous[0], known, day, rows)
+        said["previous"] = predicted(previous[0], known, day, rows, book.signals)
     return Cutoff(
         day, horizon, model.stage, model.has_signal,
         judge(said, left, silence, horizon, book.terms.calls_per_day),
@@ -339,11 +347,14 @@ def _cutoff(book: _Book, day: int, is_newest: bool) -> Cutoff:
     )  # fmt: skip
 
 
-def predicted(model: FittedModel, known: Purchases, day: int, rows: Ints) -> Floats:
+def predicted(
+    model: FittedModel, known: Purchases, day: int, rows: Ints, signals: Signals | None = None
+) -> Floats:
     """(n,) probability of churn for the accounts in `rows`, as the score would say it at the end of `day`."""
     state = rhythm_state(known, day, rows)
     p_silent = model.basis.bgnbd.p_silent(state.x, state.t_x, state.age, model.basis.horizon)
-    return expit(model.logit(features_at(known, day, rows, model.basis), p_silent))
+    facts = facts_for(model, signals, known, day, rows)
+    return expit(model.logit(features_at(known, day, rows, model.basis), p_silent, facts))
 
 
 def _previous(book: _Book, day: int, is_newest: bool) -> tuple[FittedModel, str] | None:
@@ -468,6 +479,6 @@ def _first_at_risk(book: _Book, model: FittedModel, day: int, rows: Ints, last: 
     for look in range(day + WATCH_EVERY, day + 2 * book.horizon + 1, WATCH_EVERY):
         watched = np.flatnonzero(np.isnan(first) & (last <= look) & (look <= last + book.horizon))
         if len(watched):
-            p = predicted(model, book.whole, look, rows[watched])
+            p = predicted(model, book.whole, look, rows[watched], book.signals)
             first[watched[p >= book.terms.at_risk_from]] = look
     return first

@@ -9,6 +9,8 @@ from numpy.typing import NDArray
 from retention.scoring.features import NAMES, Basis, features_at, rhythm_state
 from retention.scoring.history import Ints, Purchases
 from retention.scoring.models import FittedModel
+from retention.scoring.scores import facts_for
+from retention.scoring.signals import Signals
 
 Floats = NDArray[np.float64]
 
@@ -100,14 +102,17 @@ class Weights:
     inputs: dict[str, float]
 
 
-def weights_of(model: FittedModel, purchases: Purchases, as_of: int, rows: Ints) -> Weights:
+def weights_of(
+    model: FittedModel, purchases: Purchases, as_of: int, rows: Ints, signals: Signals | None = None
+) -> Weights:
     """What moves the scores of the accounts in `rows` at the end of day `as_of`."""
     state = rhythm_state(purchases, as_of, rows)
-    parts = model.parts(features_at(purchases, as_of, rows, model.basis), state)
+    facts = facts_for(model, signals, purchases, as_of, rows)
+    parts = model.parts(features_at(purchases, as_of, rows, model.basis), state, facts)
     off = replace(parts, added=parts.added - model.standing.added)
     factors = tuple(dict.fromkeys(parts.factors.values()))
     # What BG/NBD adds rests on the one input that says what BG/NBD says.
-    inputs = {name: name if name in NAMES else "p_silent" for name in parts.factors}
+    inputs = {name: "p_silent" if name in ("pace", "waiting") else name for name in parts.factors}
     by_input = replace(off, factors=inputs)
     names = tuple(dict.fromkeys(inputs.values()))
     return Weights(_shared(factors, off.by_factor(factors)), _shared(names, by_input.by_factor(names)))

@@ -13,20 +13,6 @@ CONTENDERS = {
     "bgnbd": "Buying rhythm alone (BG/NBD)",
     "recency": "Longest silent first",
 }
-FACTORS = {
-    "pattern": "The pattern of a customer who has stopped",
-    "rhythm": "Silence against the own rhythm",
-    "frequency": "How often they buy",
-    "spend": "What they spend",
-    "returns": "Returns",
-    "season": "The same weeks a year ago",
-    "delivery": "Late deliveries",
-    "service": "Grievances",
-    "promises": "Promises kept and broken",
-    "relationship": "Contact and pulse",
-    "stability": "People who left or changed",
-    "treatment": "Being looked after already",
-}
 INPUTS = {
     "p_silent": "Chance of silence by buying rhythm alone",
     "recency": "Days since the last order",

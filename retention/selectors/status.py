@@ -24,6 +24,7 @@ from notifications.models import OutboxMessage, OutboxState
 from retention.celery import BEAT_KEY, app
 from retention.models import JobRun, ScoreRun
 from retention.models.scores import ChunkState, RunState, ScoreChunk
+from retention.selectors.model_page import flag_sentences
 
 BROKER_SECONDS = 2.0
 PING_SECONDS = 0.7
@@ -89,6 +90,7 @@ class Status:
     database_bytes: int
     disk: Disk
     versions: dict[str, str]
+    flags: list[str] = field(default_factory=list)
 
     @property
     def troubles(self) -> list[str]:
@@ -109,7 +111,7 @@ class Status:
             ),
             (self.disk.is_short, "The disk is nearly full."),
         ]
-        return [sentence for is_so, sentence in found if is_so]
+        return [sentence for is_so, sentence in found if is_so] + self.flags
 
 
 def get_status() -> Status:
@@ -125,6 +127,7 @@ def get_status() -> Status:
         database_bytes=_database_bytes(),
         disk=_disk(),
         versions=_versions(),
+        flags=flag_sentences(),
     )
 
 

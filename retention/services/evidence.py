@@ -19,7 +19,14 @@ from accounts.models import Role, User
 from accounts.selectors import get_company
 from notifications.models import Topic
 from notifications.services import Message, notify_all
-from retention.datasets import date_of, day_number, load_account_ids, load_history, order_days
+from retention.datasets import (
+    date_of,
+    day_number,
+    load_account_ids,
+    load_history,
+    load_signals,
+    order_days,
+)
 from retention.datasets.said import load_said
 from retention.models import BacktestCutoff, MaturedRun, ModelFlag, RunEvidence, ScoreRun
 from retention.models.evidence import FlagKind
@@ -39,6 +46,7 @@ from retention.scoring.features import rhythm_state
 from retention.scoring.history import History, purchases_of
 from retention.scoring.inputs import input_shifts, weights_of
 from retention.scoring.ladder import fit_sample
+from retention.scoring.signals import Signals
 from retention.selectors.definitions import tier_policy_in_force
 from retention.selectors.model_words import flag_sentence
 from retention.selectors.team import team_calls
@@ -108,16 +116,16 @@ def _look_back(run: ScoreRun, evidence: RunEvidence) -> None:
     """Everything about one run, in the transaction that holds its evidence."""
     ids = load_account_ids()
     sample = fit_sample(ids)
-    history = load_history(run.as_of, only=sample)
+    history, signals = load_history(run.as_of, only=sample), load_signals(run.as_of, only=sample)
     terms = company_terms()
     evidence.message = ""
     try:
-        cutoffs = _backtest(run, history, terms)
+        cutoffs = _backtest(run, history, signals, terms)
     except ScoringError as problem:
         cutoffs, evidence.message = [], str(problem)
     _store_cutoffs(run, cutoffs)
     evidence.facts = _facts(history, run, accounts=len(ids), terms=terms)
-    weights = _look_at_inputs(run, evidence, history)
+    weights = _look_at_inputs(run, evidence, history, signals)
     matured = _mature(run, history, terms)
     _raise_flags(run, list(_found(cutoffs, matured, evidence, weights)))
     _count_late_records()
@@ -141,10 +149,11 @@ def backtest_book(horizon: int | None, cutoffs: int) -> list[Cutoff]:
     last_day = day_number(days[1])
     earlier = _models_in_use(cutoff_days(last_day, horizon, cutoffs))
     lag = _lag(ScoreRun.objects.filter(as_of__lt=days[1]), days[1])
-    return backtest(history, last_day, horizon, cutoffs, company_terms(), earlier, lag)
+    signals = load_signals(days[1])
+    return backtest(history, last_day, horizon, cutoffs, company_terms(), earlier, lag, signals)
 
 
-def _backtest(run: ScoreRun, history: History, terms: Terms) -> list[Cutoff]:
+def _backtest(run: ScoreRun, history: History, signals: Signals, terms: Terms) -> list[Cutoff]:
     last_day = day_number(run.as_of)
     days = cutoff_days(last_day, run.horizon_days, CUTOFFS)
     earlier = _models_in_use(days)
@@ -154,7 +163,7 @@ def _backtest(run: ScoreRun, history: History, terms: Terms) -> list[Cutoff]:
         own = engine.model_from_bytes(bytes(run.model.payload))
         earlier |= {day: own for day in days if own.as_of <= day}
     lag = _lag(ScoreRun.objects.filter(as_of__lt=run.as_of), run.as_of)
-    return backtest(history, last_day, run.horizon_days, CUTOFFS, terms, earlier, lag)
+    return backtest(history, last_day, run.horizon_days, CUTOFFS, terms, earlier, lag, signals)
 
 
 def _models_in_use(days: Iterable[int]) -> dict[int, engine.FittedModel]:
@@ -235,12 +244,14 @@ def _facts(history: History, run: ScoreRun, accounts: int, terms: Terms) -> dict
 
 
 # -- inputs ----------------------------------------------------------------------
-def _look_at_inputs(run: ScoreRun, evidence: RunEvidence, history: History) -> dict[str, float]:
+def _look_at_inputs(
+    run: ScoreRun, evidence: RunEvidence, history: History, signals: Signals
+) -> dict[str, float]:
     """What moves the scores now, and what has moved since; returns how much each input weighs."""
     assert run.model is not None, "a published run has its model"
     model, as_of = engine.model_from_bytes(bytes(run.model.payload)), day_number(run.as_of)
     purchases = purchases_of(history)
-    weights = weights_of(model, purchases, as_of, purchases.customers(as_of))
+    weights = weights_of(model, purchases, as_of, purchases.customers(as_of), signals)
     before = min(model.as_of, as_of - INPUT_DAYS)
     shifts = input_shifts(purchases, before, as_of, model.basis)
     evidence.factors = weights.factors

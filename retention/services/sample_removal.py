@@ -29,7 +29,7 @@ from accounts.models import (
 from accounts.selectors import COMPANY_KEY, get_company
 from notifications.models import Notification
 from pulsecheck.models import Handback, HandbackAttempt, PulseCheck, Touchpoint
-from retention.models import FittedModel, JobRun, KpiEvidence, KpiValue, Score, ScoreRun
+from retention.models import FittedModel, JobRun, KpiEvidence, KpiValue, ModelFlag, Score, ScoreRun
 from retention.sample.company import RATES
 from retention.sample.staff import COMPANY
 
@@ -135,6 +135,7 @@ def _forget_results() -> None:
         return
     ScoreRun.objects.all().delete()
     FittedModel.objects.all().delete()
+    ModelFlag.objects.all().delete()
     JobRun.objects.all().delete()
 
 

@@ -23,6 +23,7 @@ from accounts.models import ChurnReason, ExchangeRate, ImportRun, Role, Team, Us
 from accounts.models.imports import ImportState
 from pulsecheck.models import Handback, Touchpoint
 from pulsecheck.models.touchpoints import TouchpointState
+from retention.models import FittedModel
 from retention.sample.company import SEED
 from retention.services.sample import load_sample
 from tests.factories import AdministratorFactory
@@ -66,6 +67,7 @@ def find_records() -> dict[str, int]:
         "team": Team.objects.earliest("pk").pk,
         "rate": ExchangeRate.objects.get_or_create(currency="CHF", defaults={"rate": "1.05"})[0].pk,
         "churn_reason": ChurnReason.objects.earliest("pk").pk,
+        "model": FittedModel.objects.latest("pk").pk,
         "import": ImportRun.objects.create(kind="orders", file_name="orders.csv", state=ImportState.DONE).pk,
     }
 
