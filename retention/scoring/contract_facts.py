@@ -1,12 +1,14 @@
 """What is known of a customer under contract at the end of a day, as a table with one row per account."""
 
+from dataclasses import dataclass
 from enum import IntEnum
 
 import numpy as np
 from numpy.typing import NDArray
 
 from retention.scoring.history import Ints, Purchases
-from retention.scoring.renewals import NEVER, Cover, Renewals, spells
+from retention.scoring.renewals import Cover, Renewals, spells
+from retention.scoring.signals import FACTS, Signals, signal_facts
 from retention.scoring.tables import Table
 
 Floats = NDArray[np.float64]
@@ -39,6 +41,16 @@ FACTOR_OF = {
     "source": "kind",
 }
 
+# Beyond contracts and orders. Treatment is left out: who is under handback was found at risk.
+BESIDE = {name: factor for name, factor in FACTS.items() if factor != "treatment"}
+LEARNED_BESIDE = (
+    "late_share", "issue_days", "broken_fresh", "silence", "active_contacts", "pulse", "left_fresh", "changes_fresh",
+    "vacant",
+)  # fmt: skip
+# What is not learned from is still told.
+LEARNED = (*FACTOR_OF, *LEARNED_BESIDE)
+FACTOR_OF |= BESIDE
+
 # What is usual elsewhere, in log odds of loss per two standard deviations (numbers) or per yes.
 PRIOR = {
     "renewals": -0.5,
@@ -68,16 +80,24 @@ class Due(IntEnum):
 STATES = len(Due)
 
 
-def contract_facts(
-    known: Renewals, cover: Cover, horizon: int, purchases: Purchases | None
-) -> tuple[Table, Ints]:
-    """Facts of the accounts of `cover`, and how near each decision is.
+@dataclass(frozen=True)
+class Beside:
+    """What is known beside contracts; the accounts must include those that are asked for.
 
-    Parameters
+    Attributes
     ----------
-    known : nothing later than `cover.as_of`
-    purchases : orders of accounts that include these, later ones allowed and not looked at; None where there are none
+    purchases : orders; later ones are not looked at
+    signals : issues, promises, contacts, pulses, people
+    since : kind of signal -> day of the whole book's first record, see `signals.signal_facts`
     """
+
+    purchases: Purchases
+    signals: Signals
+    since: dict[str, int]
+
+
+def contract_facts(known: Renewals, cover: Cover, horizon: int, beside: Beside | None) -> tuple[Table, Ints]:
+    """Facts of the accounts of `cover`, and how near each decision is; `known` holds nothing later than its day."""
     day, main, terms = cover.as_of, cover.main, known.terms
     to_end = (cover.end - day).astype(float)
     renews = terms.renews[main]
@@ -94,7 +114,11 @@ def contract_facts(
         "disclosed": (terms.disclosed[main] <= day).astype(float),
         "acknowledged": (terms.acknowledged[main] <= day).astype(float),
     }
-    numbers |= _loyalty(known, cover) | _orders(known, cover, horizon, purchases)
+    numbers |= _loyalty(known, cover)
+    if beside is not None:
+        ids = known.account_ids[cover.rows]
+        rows = np.searchsorted(beside.purchases.account_ids, ids).astype(np.int64)
+        numbers |= _orders(beside.purchases, rows, day, horizon) | _signals(beside, rows, day, horizon)
     words = {name: column[cover.rows] for name, column in known.words.items()}
     return Table(numbers, words), _due(to_end, to_notice, renews, horizon)
 
@@ -134,38 +158,26 @@ def _loyalty(known: Renewals, cover: Cover) -> dict[str, Floats]:
     }
 
 
-def _orders(known: Renewals, cover: Cover, horizon: int, purchases: Purchases | None) -> dict[str, Floats]:
+def _orders(purchases: Purchases, rows: Ints, day: int, horizon: int) -> dict[str, Floats]:
     """Silence in days, against the account's own mean gap (log), and orders of the last horizon against the one
     before (log); NaN for accounts that never ordered."""
-    unknown = np.full(len(cover.rows), np.nan)
-    found = {
-        "order_silence": unknown.copy(),
-        "silence_to_gap": unknown.copy(),
-        "order_change": unknown.copy(),
-    }
-    if purchases is None or not purchases.accounts:
-        return found
-    ids = known.account_ids[cover.rows]
-    place = np.minimum(np.searchsorted(purchases.account_ids, ids), purchases.accounts - 1)
-    here = np.flatnonzero(purchases.account_ids[place] == ids)
-    rows = place[here].astype(np.int64)
-    day = cover.as_of
+    names = ("order_silence", "silence_to_gap", "order_change")
+    found = {name: np.full(len(rows), np.nan) for name in names}
+    here = np.flatnonzero(purchases.position(day, rows) > purchases.offsets[rows])
+    rows = rows[here]
     begin, now = purchases.offsets[rows], purchases.position(day, rows)
-    bought = now > begin
-    here, rows, begin, now = here[bought], rows[bought], begin[bought], now[bought]
     last, first = purchases.day[now - 1].astype(float), purchases.day[begin].astype(float)
     found["order_silence"][here] = np.minimum(day - last, LONGEST)
     gaps = (now - begin - 1).astype(float)
     own = (last - first) / np.where(gaps > 0, gaps, np.nan)
     found["silence_to_gap"][here] = np.log1p(day - last) - np.log1p(own)
-    lately = purchases.position(day - horizon, rows)
-    before = purchases.position(day - 2 * horizon, rows)
-    change = np.log((now - lately + 0.5) / (lately - before + 0.5))
+    lately = now - purchases.position(day - horizon, rows)
+    before = now - lately - purchases.position(day - 2 * horizon, rows)
+    change = np.log((lately + 0.5) / (before + 0.5))
     found["order_change"][here] = np.where(day - first >= 2 * horizon, change, np.nan)
     return found
 
 
-def notice_day(known: Renewals, cover: Cover) -> Ints:
-    """(n,) the last day on which a contract that renews by itself can be cancelled; `NEVER` for others."""
-    terms = known.terms
-    return np.where(terms.renews[cover.main], cover.end - terms.notice[cover.main], NEVER)
+def _signals(beside: Beside, rows: Ints, day: int, horizon: int) -> dict[str, Floats]:
+    facts = signal_facts(beside.signals, beside.purchases, day, rows, horizon, beside.since)
+    return {name: facts[name] for name in BESIDE}

@@ -12,12 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit
 
-from retention.scoring.contract_facts import Due, contract_facts
+from retention.scoring.contract_facts import Beside, Due, contract_facts
 from retention.scoring.contract_sentences import tellings_for
-from retention.scoring.contracts import ContractModel, More, joined, nothing_more
+from retention.scoring.contracts import ContractModel
 from retention.scoring.errors import ScoringError
 from retention.scoring.explain import LEAST_POINTS, OTHER, SHOWN, Explainer
-from retention.scoring.history import Ints, Purchases
+from retention.scoring.history import Ints
 from retention.scoring.renewals import CANCELLED, CURRENT, NEVER, OVER, Cover, Renewals, cover_at
 from retention.scoring.worth import DISCOUNT, YEARS_AHEAD
 
@@ -51,11 +51,7 @@ class ContractScores:
 
 
 def score_contracts(
-    renewals: Renewals,
-    purchases: Purchases | None,
-    as_of: int,
-    model: ContractModel,
-    more: More = nothing_more,
+    renewals: Renewals, beside: Beside | None, as_of: int, model: ContractModel
 ) -> ContractScores:
     """Score every account of `renewals` that is or was under contract at the end of day `as_of`.
 
@@ -71,8 +67,7 @@ def score_contracts(
     share = np.full(len(cover.rows), 100, dtype=np.int64)
     if current.any():
         here = cover.only(current)
-        facts, due = contract_facts(known, here, model.horizon, purchases)
-        facts = joined(facts, more(known.account_ids[here.rows], as_of))
+        facts, due = contract_facts(known, here, model.horizon, beside)
         parts = model.parts(facts, due)
         logit = model.start + parts.added.sum(axis=1)
         probability[current] = np.clip(expit(logit), LEAST, MOST)

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
-from retention.scoring.contract_facts import FACTOR_OF, Due
+from retention.scoring.contract_facts import Due
 from retention.scoring.parts import Parts
 from retention.scoring.sentences import TELLINGS, days, times
 from retention.scoring.telling import UNKNOWN, Book, Said, Telling, Whole, whole, wholes
@@ -213,8 +213,3 @@ def _plain(name: str) -> Telling:
 
 def _label(name: str) -> str:
     return name.replace("_", " ").capitalize()
-
-
-assert {name for name in FACTOR_OF if name not in WORDS} <= CONTRACT_TELLINGS.keys(), (
-    "every fact has its words"
-)

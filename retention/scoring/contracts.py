@@ -8,7 +8,6 @@ the horizon that followed. Before there are enough such outcomes, usual rates sp
 import hashlib
 import io
 import json
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -16,9 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from retention.scoring import learner
-from retention.scoring.contract_facts import FACTOR_OF, PRIOR, STATES, Due, contract_facts
+from retention.scoring.contract_facts import FACTOR_OF, LEARNED, PRIOR, STATES, Beside, Due, contract_facts
 from retention.scoring.errors import ScoringError
-from retention.scoring.history import Ints, Purchases
+from retention.scoring.history import Ints
 from retention.scoring.learner import Lesson, TableModel, fit_table
 from retention.scoring.parts import Parts, Standing, good_standing
 from retention.scoring.renewals import CURRENT, NEVER, Renewals, Spells, cover_at, lost_within, spells
@@ -34,13 +33,6 @@ MOST_ROWS = 60_000
 PRIOR_RETURN, PRIOR_RETURNS = 0.05, 10.0  # of customers who have cancelled, one in twenty stays after all
 CLEAR_LOSS = 2.0  # standard errors by which a model must lose on later days to be given up
 
-More = Callable[[Ints, int], Table]  # what else is known of accounts (by id) at the end of a day
-
-
-def nothing_more(account_ids: Ints, as_of: int) -> Table:
-    """No facts beyond contracts and orders."""
-    return Table({}, {})
-
 
 @dataclass(frozen=True)
 class ContractModel:
@@ -53,6 +45,7 @@ class ContractModel:
     table : the model of the facts on top of these rates
     levels : text fact -> its words, by which they are numbered in explanations
     standing : a customer in good standing, whom every account is compared with
+    since : kind of signal -> day of the book's first record; None where nothing beside contracts was looked at
     """
 
     as_of: int
@@ -63,6 +56,7 @@ class ContractModel:
     levels: dict[str, list[str]]
     standing: Standing
     start: float
+    since: dict[str, int] | None
     summary: dict[str, Any]
 
     has_signal = True
@@ -119,7 +113,7 @@ class ContractModel:
         """The model as an npz archive of arrays and JSON texts; no code, no pickle."""
         facts = {
             "format": FORMAT, "as_of": self.as_of, "horizon": self.horizon, "start": self.start,
-            "kept_after_cancelling": self.kept_after_cancelling, "levels": self.levels, "summary": self.summary,
+            "kept_after_cancelling": self.kept_after_cancelling, "levels": self.levels, "since": self.since, "summary": self.summary,
         }  # fmt: skip
         buffer = io.BytesIO()
         np.savez(
@@ -140,7 +134,7 @@ def contract_model_from_bytes(payload: bytes) -> ContractModel:
         return ContractModel(
             facts["as_of"], facts["horizon"], arrays["rates"], facts["kept_after_cancelling"],
             learner.model_of_arrays(arrays), facts["levels"], Standing(arrays["added"], arrays["values"]),
-            facts["start"], facts["summary"],
+            facts["start"], facts["since"], facts["summary"],
         )  # fmt: skip
 
 
@@ -174,38 +168,32 @@ class Past:
 
 
 def fit_contract_model(
-    renewals: Renewals,
-    purchases: Purchases | None,
-    as_of: int,
-    horizon: int,
-    more: More = nothing_more,
-    seed: int = 0,
+    renewals: Renewals, beside: Beside | None, as_of: int, horizon: int, seed: int = 0
 ) -> ContractModel | None:
     """Fit on what was known by the end of day `as_of`; None where nobody had a contract by then.
 
     Parameters
     ----------
     renewals : contracts of the whole book, or of a sample of its accounts
-    purchases : orders of accounts that include these; None where there are none
-    more : further facts, by account ids and day
+    beside : orders and signals of these accounts; None to look at contracts alone
     """
     known = renewals.until(as_of)
     now = cover_at(known, as_of)
     if not len(now.rows):
         return None
-    past = past_of(known, purchases, as_of, horizon, more, seed)
+    past = past_of(known, beside, as_of, horizon, seed)
     rates = usual_rates(past, horizon)
     table = fit_table(_lesson(past, rates), seed)
     verdict = _later_days(past, horizon, table, seed)
     if verdict.get("given_up"):
         table = fit_table(_lesson(past, rates), seed, highest="base")
     current = now.only(now.state == CURRENT) if (now.state == CURRENT).any() else now
-    facts, due = contract_facts(known, current, horizon, purchases)
-    facts = joined(facts, more(known.account_ids[current.rows], as_of))
+    facts, due = contract_facts(known, current, horizon, beside)
     summary = table.summary | {"rates": dict(zip(RATE_NAMES, rates.round(4).tolist(), strict=True))}
     model = ContractModel(
         as_of, horizon, rates, _kept_after_cancelling(known, as_of), table, _levels(facts),
-        Standing(np.zeros(0), np.zeros(0)), 0.0, summary | {"later_days": verdict},
+        Standing(np.zeros(0), np.zeros(0)), 0.0, None if beside is None else beside.since,
+        summary | {"later_days": verdict},
     )  # fmt: skip
     constant = table.contributions(facts, model._usual(due))[0]
     standing = good_standing(model.parts(facts, due), constant)
@@ -222,9 +210,7 @@ def cutoffs(first_day: int, as_of: int, horizon: int, grace: int) -> list[int]:
     return list(range(newest, first_day - 1, -step))[:MOST_CUTOFFS]
 
 
-def past_of(
-    known: Renewals, purchases: Purchases | None, as_of: int, horizon: int, more: More, seed: int
-) -> Past:
+def past_of(known: Renewals, beside: Beside | None, as_of: int, horizon: int, seed: int) -> Past:
     """All rows to learn from; of a large book a draw of its accounts."""
     grace = int(known.grace.min())
     days = cutoffs(int(known.terms.starts.min()), as_of, horizon, grace)
@@ -234,7 +220,7 @@ def past_of(
         drawn = np.random.default_rng(seed).choice(owners, most, replace=False)
         known = known.only(known.account_ids[np.sort(drawn)])
     outcome = spells(known)
-    found = [_past_at(known, purchases, day, as_of, horizon, more, outcome) for day in [*days, as_of]]
+    found = [_past_at(known, beside, day, as_of, horizon, outcome) for day in [*days, as_of]]
     return Past(
         np.concatenate([p.day for p in found]), np.concatenate([p.account for p in found]),
         np.concatenate([p.grace for p in found]), stacked([p.facts for p in found]),
@@ -244,29 +230,18 @@ def past_of(
 
 
 def _past_at(
-    renewals: Renewals,
-    purchases: Purchases | None,
-    day: int,
-    as_of: int,
-    horizon: int,
-    more: More,
-    outcome: Spells,
+    renewals: Renewals, beside: Beside | None, day: int, as_of: int, horizon: int, outcome: Spells
 ) -> Past:
     known = renewals.until(day)
     cover = cover_at(known, day)
     over_by_then = day + horizon + renewals.grace[cover.rows] <= as_of
     cover = cover.only((cover.state == CURRENT) & over_by_then)
-    facts, due = contract_facts(known, cover, horizon, purchases)
+    facts, due = contract_facts(known, cover, horizon, beside)
     ids = known.account_ids[cover.rows]
     return Past(
-        np.full(len(ids), day), ids, known.grace[cover.rows], joined(facts, more(ids, day)), due, cover.end,
+        np.full(len(ids), day), ids, known.grace[cover.rows], facts, due, cover.end,
         lost_within(outcome, renewals.grace, cover.rows, day, horizon),
     )  # fmt: skip
-
-
-def joined(table: Table, other: Table) -> Table:
-    """The facts of both about the same accounts."""
-    return Table(table.numbers | other.numbers, table.words | other.words)
 
 
 def usual_rates(past: Past, horizon: int) -> Floats:
@@ -289,7 +264,7 @@ def usual_rates(past: Past, horizon: int) -> Floats:
 
 def _lesson(past: Past, rates: Floats) -> Lesson:
     usual = np.log(rates / (1 - rates))[past.due]
-    return Lesson(past.facts, past.lost, usual, past.account, PRIOR)
+    return Lesson(past.facts.only(LEARNED), past.lost, usual, past.account, PRIOR)
 
 
 def _later_days(past: Past, horizon: int, table: TableModel, seed: int) -> dict[str, Any]:

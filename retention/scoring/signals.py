@@ -365,8 +365,12 @@ def _vacant(view: _View) -> Floats:
 
 
 def _last_purchase(purchases: Purchases, as_of: int, rows: Ints) -> Days:
-    """Day of the newest purchase by then; every account in `rows` has one."""
-    return purchases.day[purchases.position(as_of, rows) - 1]
+    """Day of the newest purchase by then, `UNKNOWN_DAY` where there is none."""
+    position = purchases.position(as_of, rows)
+    bought = position > purchases.offsets[rows]
+    found = np.full(len(rows), UNKNOWN_DAY)
+    found[bought] = purchases.day[position[bought] - 1]
+    return found
 
 
 def _treatment(view: _View, last_purchase: Days) -> dict[str, Floats]:

@@ -4,7 +4,7 @@ Facts are numbers (NaN = unknown) or words ("" = unknown). Nothing is invented f
 its NaN, which trees send the way that fits and the linear model answers with a coefficient of its own.
 """
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -46,6 +46,13 @@ class Table:
         return Table(
             {name: column[chosen] for name, column in self.numbers.items()},
             {name: column[chosen] for name, column in self.words.items()},
+        )
+
+    def only(self, names: Container[str]) -> "Table":
+        """The same rows with these facts alone."""
+        return Table(
+            {name: column for name, column in self.numbers.items() if name in names},
+            {name: column for name, column in self.words.items() if name in names},
         )
 
 

@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.special import expit
 
+from retention.scoring.contract_facts import Beside
 from retention.scoring.contract_scores import (
     ContractScores,
     money_weighted,
@@ -17,7 +18,7 @@ from retention.scoring.contract_scores import (
 from retention.scoring.contracts import ContractModel, contract_model_from_bytes, fit_contract_model
 from retention.scoring.errors import ScoringError
 from retention.scoring.forest import Growth, grow
-from retention.scoring.history import purchases_of
+from retention.scoring.history import history_from_rows, purchases_of
 from retention.scoring.learner import fit_table, model_of_arrays, plain_lesson
 from retention.scoring.linear import Prior, fit_linear
 from retention.scoring.metrics import auc
@@ -33,6 +34,7 @@ from retention.scoring.renewals import (
     rolled,
     spells,
 )  # fmt: skip
+from retention.scoring.signals import Signals, records_of
 from retention.scoring.tables import Table, fit_coding
 from tests.retention.scoring.books import book
 from tests.retention.scoring.contract_books import START, YEAR, contract_book, one_account, terms
@@ -220,11 +222,28 @@ class TestModel:
     def test_orders_beside_contracts(self) -> None:
         """Orders of later days are not looked at, and accounts without orders do no harm."""
         renewals, history = contract_book(60), book(40, days=1600)
-        fitted = fit_contract_model(renewals, purchases_of(history), AS_OF, HORIZON)
-        again = fit_contract_model(renewals, purchases_of(history.until(AS_OF)), AS_OF, HORIZON)
+        ids = renewals.account_ids
+        ordered = history.account_ids[np.repeat(np.arange(history.accounts), np.diff(history.offsets))]
+        whole = history_from_rows(ordered, history.day, history.cents / 100, account_ids=ids)
+        issues = records_of(
+            ids,
+            ids[:30],
+            day=AS_OF - 500 + 20 * np.arange(30),
+            until=np.full(30, AS_OF + 9),
+            weight=np.ones(30),
+        )
+        beside = [
+            Beside(purchases_of(part), signals, signals.since())
+            for part, signals in (
+                (whole, Signals(ids, issues)),
+                (whole.until(AS_OF), Signals(ids, issues).until(AS_OF)),
+            )
+        ]
+        fitted, again = (fit_contract_model(renewals, known, AS_OF, HORIZON) for known in beside)
         assert fitted is not None
         assert again is not None
         assert fitted.version == again.version
+        assert not np.isnan(score_contracts(renewals, beside[0], AS_OF, fitted).probability).any()
 
 
 class TestMoney:
