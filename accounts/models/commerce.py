@@ -80,6 +80,7 @@ class Order(Sourced):
             models.Index(
                 fields=["account"], condition=models.Q(promised_on__isnull=False), name="order_promised"
             ),
+            models.Index(fields=["account"], condition=models.Q(cost__isnull=False), name="order_costed"),
             # A few kilobytes for any number of orders: which of them came in since a moment.
             BrinIndex(fields=["created_at"], name="order_by_arrival"),
         ]

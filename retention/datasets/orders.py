@@ -32,7 +32,7 @@ def load_history(
     Cancelled orders are left out; amounts are in the company's currency at its fixed rates.
     """
     ids = load_account_ids(first_id, last_id) if only is None else only
-    amount, join = _in_company_currency()
+    (amount,), join = in_company_currency("o.amount")
     columns = {"account": ">i8", "moment": ">i8", "amount": ">f8"}
     deliveries = ""
     if _has_deliveries():
@@ -83,12 +83,12 @@ def local_day(column: str) -> str:
     return f"({column} AT TIME ZONE '{zone}')::date - DATE '1970-01-01'"
 
 
-def _in_company_currency() -> tuple[str, str]:
-    """SQL for an order's amount in the company's currency, and the join it needs, if any."""
+def in_company_currency(*columns: str) -> tuple[tuple[str, ...], str]:
+    """SQL for money of an order `o` in the company's currency, and the join it needs, if any."""
     if not ExchangeRate.objects.exists():
-        return "o.amount", ""
+        return columns, ""
     return (
-        "o.amount * COALESCE(rate.rate, 1)",
+        tuple(f"{column} * COALESCE(rate.rate, 1)" for column in columns),
         "LEFT JOIN accounts_exchangerate rate ON rate.currency = o.currency",
     )
 

@@ -42,6 +42,7 @@ class FittedModel:
     stage : rules, rhythm or learned (see `ladder.fit_model`)
     basis : BG/NBD parameters, usual gap and horizon, fitted at `as_of`
     adjustment : what is known beyond orders, where that helped
+    margin : share of sales left after cost over the book's orders of known cost; None where no cost is known
     since : day of the book's first record of each kind beyond orders; None where there was none to be looked at
     summary : what was tried and what it gave, for the model page; plain JSON
     """
@@ -58,6 +59,7 @@ class FittedModel:
     standing: Standing = NOBODY
     adjustment: Adjustment | None = None
     since: dict[str, int] | None = None
+    margin: float | None = None
     summary: dict[str, Any] = field(default_factory=dict)
 
     def logit(self, features: Matrix, p_silent: Floats, facts: Facts | None = None) -> Floats:
@@ -135,7 +137,7 @@ class FittedModel:
             "usual_gap": self.basis.usual_gap, "horizon": self.basis.horizon, "bgnbd": asdict(self.basis.bgnbd),
             "money": asdict(self.money), "intercept": self.intercept, "rhythm_weight": self.rhythm_weight,
             "tree_weight": self.tree_weight, "columns": list(COLUMNS),
-            "terms": [term.fact for term in TERMS], "since": self.since, "summary": self.summary,
+            "terms": [term.fact for term in TERMS], "since": self.since, "margin": self.margin, "summary": self.summary,
         }  # fmt: skip
         arrays: dict[str, Any] = {"facts": np.array(json.dumps(facts, sort_keys=True))}
         arrays |= {"standing_added": self.standing.added, "standing_values": self.standing.values}
@@ -176,6 +178,7 @@ def model_from_bytes(payload: bytes) -> FittedModel:
         standing=standing,
         adjustment=adjustment,
         since=facts["since"],
+        margin=facts["margin"],
         summary=facts["summary"],
     )
 

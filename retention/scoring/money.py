@@ -11,9 +11,11 @@ from numpy.typing import NDArray
 from scipy.special import digamma, gammaln
 
 Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
 
 LEAST_REPEAT_BUYERS = 10
 LOG_BOUND = 8.0
+MARGIN_ORDERS = 5.0
 
 
 @dataclass(frozen=True)
@@ -29,6 +31,11 @@ class GammaGamma:
         # q is kept above 1 by the fit, so the book's mean p v / (q - 1) exists.
         own = self.p * orders
         return (own * mean + self.p * self.v) / (own + self.q - 1.0)
+
+    @property
+    def usual_value(self) -> float:
+        """Mean value of an order in the book."""
+        return self.p * self.v / (self.q - 1.0)
 
     def mean_square(self, orders: Floats, mean: Floats, least: float) -> Floats:
         """Expected square of an account's own mean value: the mean of orders is inverse gamma with shape
@@ -78,6 +85,44 @@ def _loss(theta: Floats, x: Floats, m: Floats) -> tuple[float, Floats]:
     d_v = q / v - (p * x + q) / (x * m + v)
     gradient = np.array([d_p.mean() * p, d_q.mean() * q1, d_v.mean() * v])
     return -float(likelihood.mean()), -gradient
+
+
+@dataclass(frozen=True)
+class Margins:
+    """What orders of known cost sold for and cost, summed per account; `account_ids` ascending, no others have any."""
+
+    account_ids: Ints
+    sold: Floats
+    cost: Floats
+
+    def between(self, first_id: int, last_id: int) -> "Margins":
+        """The accounts with ids from `first_id` to `last_id`, both included."""
+        begin, stop = np.searchsorted(self.account_ids, [first_id, last_id + 1])
+        return Margins(self.account_ids[begin:stop], self.sold[begin:stop], self.cost[begin:stop])
+
+    def only(self, account_ids: Ints) -> "Margins":
+        """Those of these accounts."""
+        mine = np.isin(self.account_ids, account_ids, assume_unique=True)
+        return Margins(self.account_ids[mine], self.sold[mine], self.cost[mine])
+
+    def of_book(self) -> float | None:
+        """Share of sales left after cost, over all of them; None where no cost is known."""
+        sold = float(self.sold.sum())
+        return 1.0 - float(self.cost.sum()) / sold if sold > 0 else None
+
+    def of(self, account_ids: Ints, book: float, usual_value: float) -> Floats:
+        """(n,) share left after cost of each account, drawn toward the book's as by five orders of usual value."""
+        sold, profit = np.zeros(len(account_ids)), np.zeros(len(account_ids))
+        if len(self.account_ids):
+            at = np.minimum(np.searchsorted(self.account_ids, account_ids), len(self.account_ids) - 1)
+            known = self.account_ids[at] == account_ids
+            sold = np.where(known, self.sold[at], 0.0)
+            profit = np.where(known, self.sold[at] - self.cost[at], 0.0)
+        pull = MARGIN_ORDERS * usual_value
+        return (profit + pull * book) / (sold + pull)
+
+
+NO_MARGINS = Margins(np.empty(0, dtype=np.int64), np.empty(0), np.empty(0))
 
 
 def revenue_at_risk(churn_probability: Floats, value: Floats) -> Floats:

@@ -13,7 +13,7 @@ from retention.scoring.health import Scorecard, scorecard
 from retention.scoring.history import History, Ints, Purchases, purchases_of
 from retention.scoring.known import known_share
 from retention.scoring.models import FittedModel
-from retention.scoring.money import revenue_at_risk
+from retention.scoring.money import NO_MARGINS, Margins, revenue_at_risk
 from retention.scoring.signals import Facts, Signals, signal_facts
 from retention.scoring.tiers import TierRules, tiers_of
 from retention.scoring.worth import Worth, worth_of
@@ -48,6 +48,12 @@ class Scores:
     def __len__(self) -> int:
         return len(self.account_ids)
 
+    @property
+    def lifetime_value(self) -> Floats:
+        """What an account will still bring in five years, discounted, if it does not leave within the horizon, times
+        the chance that it does not."""
+        return (1.0 - self.probability) * self.worth.lifetime
+
 
 def score_accounts(
     history: History,
@@ -55,8 +61,10 @@ def score_accounts(
     model: FittedModel,
     rules: TierRules | None = None,
     signals: Signals | None = None,
+    margins: Margins | None = None,
 ) -> Scores:
     """Score every account in `history` that had bought by the end of day `as_of`; `signals` must cover the same ones.
+    Money is what is left after cost where the model knows a margin, else sales.
 
     The result for an account depends on its own records and the fitted model alone, so a book may be
     scored in any number of parts.
@@ -71,7 +79,7 @@ def score_accounts(
     facts = facts_for(model, signals, purchases, as_of, rows)
     logit = model.logit(features, p_silent, facts)
     probability = np.clip(expit(logit), LEAST_PROBABILITY, 1 - LEAST_PROBABILITY)
-    worth = _worth(purchases, as_of, rows, state, model)
+    worth = _worth(purchases, as_of, rows, state, model, margins)
     gap = features[:, NAMES.index("gap_median")].astype(float)
     silence = state.age - state.t_x
     tier = tiers_of(
@@ -103,8 +111,19 @@ def facts_for(
     return signal_facts(known, purchases, as_of, rows, model.basis.horizon, model.since)
 
 
-def _worth(purchases: Purchases, as_of: int, rows: Ints, state: RhythmState, model: FittedModel) -> Worth:
+def _worth(
+    purchases: Purchases,
+    as_of: int,
+    rows: Ints,
+    state: RhythmState,
+    model: FittedModel,
+    margins: Margins | None,
+) -> Worth:
     """What is lost when an account goes (docs/decisions/0005), kept within what the records can hold."""
     start, end = purchases.offsets[rows], purchases.position(as_of, rows)
     mean = (purchases.cents_sum[end] - purchases.cents_sum[start]) / 100 / (end - start)
-    return worth_of(model.basis.bgnbd, model.money, state.x, state.age, mean).within(LARGEST_MONEY)
+    worth = worth_of(model.basis.bgnbd, model.money, state.x, state.age, mean)
+    if model.margin is not None:
+        known = margins or NO_MARGINS
+        worth = worth.scaled(known.of(purchases.account_ids[rows], model.margin, model.money.usual_value))
+    return worth.within(LARGEST_MONEY)

@@ -69,6 +69,8 @@ def worth_of(bgnbd: BgNbd, values: GammaGamma, x: Floats, age: Floats, mean: Flo
     square = values.mean_square(x + 1, mean, LEAST_SPREAD)
     variance = (year * (1.0 + 1.0 / values.p) + pairs) * square - expected**2
     low, high = _range(expected, np.maximum(variance, 1e-12 * expected**2))
+    # Where more than a tenth of such accounts buy nothing all year, nothing is the lower end.
+    low = np.where(bgnbd.p_silent_if_alive(x, age, YEAR) >= TAIL, 0.0, low)
     return Worth(expected, low, high, years * value)
 
 
