@@ -88,9 +88,8 @@ def _rhythm(facts: dict[str, float], _: int) -> str:
 
 
 def _frequency(facts: dict[str, float], horizon: int) -> str:
-    return (
-        f"{_times(facts['orders'], 'order')} in the last {horizon} days; usually {facts['usual_orders']:.1f}."
-    )
+    orders = _times(facts["orders"], "order") if facts["orders"] else "No order"
+    return f"{orders} in the last {horizon} days; usually {facts['usual_orders']:.1f}."
 
 
 def _spend(facts: dict[str, float], horizon: int) -> str:

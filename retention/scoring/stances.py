@@ -9,7 +9,9 @@ HEALTHY_FROM, UNHEALTHY_BELOW = 70, 40
 # as shipped: they are what the model looks at too, and would be the same witness twice.
 LEAST_KNOWN = 0.5
 HAPPY_FROM, UNHAPPY_TO = 5, 2  # of six points: "happy" and better, "unhappy" and worse
-PULSE_DAYS = 180  # a pulse older than half a year is not held against what is known today
+PULSE_DAYS = (
+    90  # as long as it counts in full in the scorecard; an older one is not held against what is known today
+)
 
 
 def model_stance(probability: float, watch_from: float, at_risk_from: float) -> str:

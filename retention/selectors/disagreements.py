@@ -28,7 +28,7 @@ SETTLED_SHOWN = 10
 # ── found after a run ──────────────────────────────────────────────────
 @dataclass(frozen=True)
 class LastPulse:
-    """The newest pulse of an account within half a year of a run."""
+    """The newest pulse of an account that is fresh enough as of a run."""
 
     score: int
     label: str

@@ -11,14 +11,15 @@ from django.db.models import QuerySet
 
 from accounts.models import Account
 from retention.datasets import date_of, day_number, load_history, load_signals
+from retention.datasets.said import load_said
 from retention.models import HealthWeights, Score, ScoreRun
-from retention.scoring.backtest import backtest
-from retention.scoring.errors import ScoringError
+from retention.models.scores import RunState
 from retention.scoring.features import rhythm_state, usual_gap
-from retention.scoring.health import SHIPPED, scorecard, weight_array
+from retention.scoring.health import GAPS_TO_NOTHING, SHIPPED, scorecard, weight_array
 from retention.scoring.health_weights import PastDay, ranking, suggest_weights
-from retention.scoring.history import Floats, History, Ints, Purchases, purchases_of
+from retention.scoring.history import Floats, Ints, Purchases, purchases_of
 from retention.scoring.labels import churned, training_cutoffs
+from retention.scoring.metrics import auc
 from retention.scoring.signals import Signals, signal_facts
 from retention.selectors.frame import latest_run
 from retention.selectors.health import InForce, cards_of, weights_for, weights_in_force, weights_of
@@ -26,6 +27,7 @@ from retention.selectors.health import InForce, cards_of, weights_for, weights_i
 SAMPLE = 10_000  # accounts looked at; more change no share by more than a point
 MOVED = 10  # points from which a change is told
 EXAMPLES = 8
+CLEARLY = 0.5  # points of a ranking that are worth a change
 # From best to worst; the last band is everybody of whom nothing is known.
 BANDS = ((80, "80 to 100"), (60, "60 to 79"), (40, "40 to 59"), (20, "20 to 39"), (0, "0 to 19"))
 UNKNOWN = "Nothing known"
@@ -142,6 +144,12 @@ class Judged:
     left: int
     ranked: list[tuple[str, float]]
 
+    @property
+    def is_better(self) -> bool:
+        """The suggestion ranked better than the weights in force by more than chance moves it about."""
+        (_, suggested), (_, now) = self.ranked[:2]
+        return suggested - now > CLEARLY
+
 
 @dataclass(frozen=True)
 class Suggestion:
@@ -161,44 +169,57 @@ def suggest(segment: str) -> Suggestion:
     if segment:
         chosen = chosen.filter(account__segment=segment)
     ids = _drawn(_ids(chosen))
-    history = load_history(run.as_of, only=ids)
-    as_of, horizon = day_number(run.as_of), run.horizon_days
-    days = _past_days(history, load_signals(run.as_of, only=ids), as_of, horizon)
+    purchases = purchases_of(load_history(run.as_of, only=ids))
+    signals = load_signals(run.as_of, only=ids)
+    days = _past_days(purchases, signals, day_number(run.as_of), run.horizon_days)
     suggested = suggest_weights(days)
     if suggested is None:
         return Suggestion(
-            None, f"Too few have left within {horizon} days of any past day to say what told them apart."
+            None,
+            f"Too few have left within {run.horizon_days} days of any past day to say what told them apart.",
         )
     share = round(suggested.believed * 100)
     because = (
         f"From {suggested.leavers:,} accounts that left: {share} % of the way from the weights as shipped to what the"
         " outcomes alone say. The more have left, the further."
     )
-    return Suggestion(suggested.weights, because, _judged(history, days, as_of, horizon, segment))
+    return Suggestion(suggested.weights, because, _judged(run, purchases, signals, days, segment))
 
 
-def _past_days(history: History, signals: Signals, as_of: int, horizon: int) -> list[PastDay]:
+def _past_days(purchases: Purchases, signals: Signals, as_of: int, horizon: int) -> list[PastDay]:
     """Newest first."""
-    if not history.orders:
+    if not len(purchases.day):
         return []
-    purchases = purchases_of(history)
-    cutoffs = training_cutoffs(as_of, horizon, int(history.day.min()))
+    cutoffs = training_cutoffs(as_of, horizon, int(purchases.day.min()))
     return [_past_day(purchases, signals, cutoff, horizon) for cutoff in cutoffs]
 
 
 def _past_day(purchases: Purchases, signals: Signals, cutoff: int, horizon: int) -> PastDay:
+    """Of the customers who were not gone already: who is long silent stays so, which tells nothing apart."""
     rows = purchases.customers(cutoff)
     gap = usual_gap(rhythm_state(purchases, cutoff, rows)) or horizon / 3
     facts = signal_facts(signals, purchases, cutoff, rows, horizon)
     card = scorecard(purchases, cutoff, rows, horizon, gap, facts)
+    gone = (card.facts["quiet"] > horizon) & (card.facts["quiet"] >= GAPS_TO_NOTHING * card.facts["gap"])
+    rows, card = rows[~gone], card.only(~gone)
     return PastDay(cutoff, purchases.account_ids[rows], card, churned(purchases, cutoff, horizon, rows))
 
 
-def _judged(history: History, days: list[PastDay], as_of: int, horizon: int, segment: str) -> Judged | None:
-    """At one horizon ago, with weights suggested from days whose outcome was known by then; None without such days."""
-    newest = days[0]
+def _judged(
+    run: ScoreRun, purchases: Purchases, signals: Signals, days: list[PastDay], segment: str
+) -> Judged | None:
+    """On an earlier day, with weights suggested from days whose outcome was known by then; None without such days.
+
+    The day is that of an earlier run where there is one, so that what the model said then stands beside them.
+    """
+    horizon, newest = run.horizon_days, days[0]
+    earlier = _earlier_run(run)
+    said: Floats | None = None
+    if earlier is not None:
+        newest = _past_day(purchases, signals, day_number(earlier.as_of), horizon)
+        newest, said = _with_said(newest, earlier.as_of)
     suggested = suggest_weights([day for day in days if day.as_of + horizon <= newest.as_of])
-    if suggested is None:
+    if suggested is None or not newest.left.any():
         return None
     now = weights_for(weights_in_force(), segment)
     ranked = [
@@ -206,10 +227,21 @@ def _judged(history: History, days: list[PastDay], as_of: int, horizon: int, seg
         ("Weights in force", ranking(newest, weight_array(now.by_factor))),
         ("Weights as shipped", ranking(newest, weight_array(SHIPPED))),
     ]
-    try:
-        model = backtest(history, as_of, horizon, 1)[0].model.auc
-        ranked.append(("The model" if not segment else "A model of this segment alone", model))
-    except ScoringError:
-        pass  # nothing could be fitted one horizon ago: the scorecard stands alone
+    if said is not None:
+        ranked.append(("The model, as it said then", auc(newest.left.astype(np.float64), said)))
     percent = [(label, round(value * 100, 1)) for label, value in ranked]
     return Judged(date_of(newest.as_of), horizon, len(newest.left), int(newest.left.sum()), percent)
+
+
+def _earlier_run(run: ScoreRun) -> ScoreRun | None:
+    """The newest run whose horizon is over by `run`, unless it is longer ago than two."""
+    horizon = dt.timedelta(days=run.horizon_days)
+    within = (run.as_of - 2 * horizon, run.as_of - horizon)
+    return ScoreRun.objects.filter(state=RunState.PUBLISHED, as_of__range=within).order_by("-as_of").first()
+
+
+def _with_said(day: PastDay, as_of: dt.date) -> tuple[PastDay, Floats]:
+    """The accounts of the day that were scored then, and their probabilities."""
+    ids, said = load_said(as_of, day.account_ids)
+    scored = np.isin(day.account_ids, ids)
+    return PastDay(day.as_of, day.account_ids[scored], day.card.only(scored), day.left[scored]), said

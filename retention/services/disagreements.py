@@ -100,8 +100,9 @@ def _model_says(score: Score, *, leaving: bool) -> str:
     """The reason that weighs most for what the model says."""
     if leaving:
         return why(score, 1)
-    weakest = min(score.reasons, key=lambda reason: reason["points"], default=None)
-    return weakest["sentence"] if weakest and weakest["points"] < 0 else "No single reason stands out."
+    named = [reason for reason in score.reasons if reason["factor"] != "other"]
+    strongest = min(named, key=lambda reason: reason["points"], default=None)
+    return strongest["sentence"] if strongest and strongest["points"] < 0 else "No single reason stands out."
 
 
 def _pulse_says(pulse: LastPulse) -> str:

@@ -152,16 +152,18 @@ def test_weights_that_mean_nothing_are_refused_at_their_field(client, admin, fie
 
 
 def test_outcomes_suggest_weights_in_one_click(client, admin):
-    fill_book(150)
-    scoring.score_book(AS_OF, 60, takes_action=False)
+    fill_book(150, days=500)
+    for back in (60, 0):
+        scoring.score_book(AS_OF - dt.timedelta(days=back), 60, takes_action=False)
     response = client.post("/settings/health/", {"action": "suggest"})
     suggestion = response.context["suggestion"]
     assert sum(suggestion.weights.values()) == 100
     assert {name: response.context["form"][name].value() for name in FACTORS} == suggestion.weights
     assert [label for label, _ in suggestion.judged.ranked] == [
-        "Suggested weights", "Weights in force", "Weights as shipped", "The model",
+        "Suggested weights", "Weights in force", "Weights as shipped", "The model, as it said then",
     ]  # fmt: skip
     assert all(50 < percent <= 100 for _, percent in suggestion.judged.ranked)
+    assert suggestion.judged.on == AS_OF - dt.timedelta(days=60)
     assert not HealthWeights.objects.exists()
 
 

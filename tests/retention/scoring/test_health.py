@@ -235,7 +235,7 @@ def test_sides_are_taken_well_off_the_middle() -> None:
     ]
     assert stances.scorecard_stance(90, 0.45) == ""
     assert [stances.pulse_stance(p, 10) for p in (2, 3, 4, 5, None)] == ["leaving", "", "", "staying", ""]
-    assert stances.pulse_stance(1, 181) == ""
+    assert stances.pulse_stance(1, 91) == ""
     assert stances.disagree("leaving", "", "staying")
     assert not stances.disagree("leaving", "leaving", "")
     assert stances.was_right("leaving", True) is stances.was_right("staying", False) is True
