@@ -42,6 +42,7 @@ from retention.sample.company import generate
 from retention.sample.records import HandbackRecord, Person, PulseRecord, SampleCompany
 from retention.sample.world import add_working_days, working_day
 from retention.services.actions import act_on_run
+from retention.services.disagreements import note_disagreements
 from retention.services.scoring import score_book
 from retention.services.sign_in import trial_password
 
@@ -103,6 +104,8 @@ def load_sample(today: dt.date, seed: int, *, beside_real: bool = False) -> Load
 def score_past_nights(today: dt.date) -> list[ScoreRun]:
     """Runs a month apart, so that there are trends, and last night's, which does what every night does."""
     runs = [score_book(today - dt.timedelta(days=days), takes_action=False) for days in PAST_NIGHTS]
+    for run in runs:
+        note_disagreements(run)
     last_night = score_book(today - dt.timedelta(days=1))
     act_on_run(last_night)
     return [*runs, last_night]
