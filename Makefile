@@ -29,7 +29,7 @@ run: install
 
 test: install-test
 	@$(MAKE) --no-print-directory check
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 install: .venv/installed node_modules/installed
 

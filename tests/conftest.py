@@ -32,7 +32,9 @@ if TYPE_CHECKING:
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 DATA_DIR = Path(tempfile.mkdtemp(prefix="mainstay-test-"))
-TEST_DATABASE = f"test_{embedded.NAME}"
+# Of several processes that share the tests each has servers and a database of its own.
+WORKER = os.environ.get("PYTEST_XDIST_WORKER", "")
+TEST_DATABASE = f"test_{embedded.NAME}" + (f"_{WORKER}" if WORKER else "")
 CHROMIUM_ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 
 # Before Django reads its settings: nothing of the developer's own environment may reach the tests.
@@ -40,17 +42,20 @@ for name in [
     key for key in os.environ if key.startswith("MAINSTAY_") or key in {"DATABASE_URL", "REDIS_URL"}
 ]:
     del os.environ[name]
-os.environ |= {
-    "DJANGO_SETTINGS_MODULE": "retention.settings",
-    "MAINSTAY_DATA_DIR": str(DATA_DIR),
-    # Playwright keeps an event loop in the thread the test and its queries run in.
-    "DJANGO_ALLOW_ASYNC_UNSAFE": "1",
-}
 _session = contextlib.ExitStack()
 
 
-def pytest_configure() -> None:
+def pytest_configure(config: pytest.Config) -> None:
     """Start the servers and read the settings; pytest-django sets Django up right after this."""
+    if config.getoption("numprocesses", None) and not WORKER:
+        _session.callback(shutil.rmtree, DATA_DIR)
+        return  # only hands the tests out
+    os.environ |= {
+        "DJANGO_SETTINGS_MODULE": "retention.settings",
+        "MAINSTAY_DATA_DIR": str(DATA_DIR),
+        # Playwright keeps an event loop in the thread the test and its queries run in.
+        "DJANGO_ALLOW_ASYNC_UNSAFE": "1",
+    }
     (DATA_DIR / "static").mkdir()
     _session.callback(shutil.rmtree, DATA_DIR)
     _session.enter_context(embedded.servers(DATA_DIR, durable=False))
@@ -127,7 +132,7 @@ class WorkerProcess:
             self.process = subprocess.Popen(
                 command, cwd=BASE_DIR, env=self.environment, stdout=log, stderr=log, start_new_session=True
             )
-        wait_until(lambda: self._ended() or bool(app.control.ping(timeout=0.5)), 60, self.log.read_text)
+        wait_until(lambda: self._ended() or bool(app.control.ping(timeout=0.5)), 600, self.log.read_text)
         assert not self._ended(), self.log.read_text()
 
     def kill(self) -> None:

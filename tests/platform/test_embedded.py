@@ -166,7 +166,7 @@ def test_a_command_that_is_stopped_leaves_no_process(place: Path, number: signal
     assert command.stdout is not None
     assert command.stdout.readline() == "working\n"
     command.send_signal(number)
-    _, said = command.communicate(timeout=60)
+    _, said = command.communicate(timeout=600)
     assert command.returncode == 128 + number
     assert "Traceback" not in said
     assert processes_of(place) == []

@@ -93,7 +93,7 @@ def test_a_bell_that_cannot_ring_does_not_disturb_who_pressed_it(web: Web) -> No
             env=environment(web.data_dir, DJANGO_SETTINGS_MODULE="retention.settings"),
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=600,
             check=False,
         )
     finally:
