@@ -19,13 +19,13 @@ from retention.scoring.errors import ScoringError
 from retention.scoring.explain import LEAST_POINTS, OTHER, SHOWN, Explainer
 from retention.scoring.history import Ints
 from retention.scoring.renewals import CANCELLED, CURRENT, NEVER, OVER, Cover, Renewals, cover_at
+from retention.scoring.tiers import CONTRACT_OVER
 from retention.scoring.worth import DISCOUNT, YEARS_AHEAD
 
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
 
-SURE = 1.0 - 1e-4  # of a contract that is over: nobody is certain to be lost for ever
-MOST, LEAST = 0.999, 1e-4  # while it runs
+MOST, LEAST = 0.999, 1e-4  # while a contract runs, nothing is certain
 EPOCH = dt.date(1970, 1, 1).toordinal()
 
 
@@ -62,7 +62,7 @@ def score_contracts(
     known = renewals.until(as_of)
     cover = cover_at(known, as_of)
     current = cover.state == CURRENT
-    probability = np.where(cover.state == OVER, SURE, 1.0 - model.kept_after_cancelling)
+    probability = np.where(cover.state == OVER, CONTRACT_OVER, 1.0 - model.kept_after_cancelling)
     reasons = np.empty(len(cover.rows), dtype=object)
     share = np.full(len(cover.rows), 100, dtype=np.int64)
     if current.any():

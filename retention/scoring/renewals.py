@@ -67,6 +67,7 @@ class Renewals:
     grace : (A,) days after an end within which a renewal still counts
     since : (A,) day on which the account became a customer, `NEVER` where unknown
     words : name -> (A,) such as the segment; "" where unknown
+    orders_count : (A,) whether orders beside the contract are money of their own
     """
 
     account_ids: Ints
@@ -75,6 +76,7 @@ class Renewals:
     grace: Ints
     since: Ints
     words: dict[str, Words]
+    orders_count: Bools
 
     def until(self, as_of: int) -> "Renewals":
         """The same accounts with only what was known by the end of day `as_of`."""
@@ -105,11 +107,18 @@ class Renewals:
             self.grace[rows],
             self.since[rows],
             {name: words[rows] for name, words in self.words.items()},
+            self.orders_count[rows],
         )
 
 
 def renewals_from_rows(
-    account_ids: Ints, account: Ints, terms: Terms, grace: Ints, since: Ints, words: dict[str, Words]
+    account_ids: Ints,
+    account: Ints,
+    terms: Terms,
+    grace: Ints,
+    since: Ints,
+    words: dict[str, Words],
+    orders_count: Bools | None = None,
 ) -> Renewals:
     """Group contracts that come in any order. One cancelled on or before its first day never ran and is left out.
 
@@ -126,7 +135,8 @@ def renewals_from_rows(
     row = row_of(account_ids, account).astype(np.int64)
     ran = np.flatnonzero(terms.cancelled > terms.starts)
     order = ran[np.lexsort((terms.value[ran], terms.ends[ran], terms.starts[ran], row[ran]))]
-    return Renewals(account_ids, row[order], terms.rows(order), grace, since, words)
+    both = np.ones(len(account_ids), dtype=bool) if orders_count is None else orders_count
+    return Renewals(account_ids, row[order], terms.rows(order), grace, since, words, both)
 
 
 def rolled(starts: Ints, ends: Ints, after: Ints) -> Ints:

@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
 
+CONTRACT_OVER = 1.0 - 1e-4  # probability that a customer whose contract is over stays away: nobody is certain
 TIERS = ("lost", "at_risk", "quiet", "watch", "new", "steady", "thriving")
 
 
@@ -55,3 +56,12 @@ def tiers_of(
         (probability < rules.thriving_below) & has_signal,
     ]
     return np.select(cases, ["lost", "new", "at_risk", "quiet", "watch", "thriving"], default="steady")
+
+
+def contract_tiers(
+    probability: Floats, value: Floats, silence: Floats, gap: Floats, purchases: Floats, horizon: int, rules: TierRules
+) -> NDArray[np.str_]:  # fmt: skip
+    """Tiers of accounts under contract, arguments as `tiers_of`: a first order makes nobody new, and a contract that
+    is over is lost."""
+    found = tiers_of(probability, value, silence, gap, np.maximum(purchases, 2.0), horizon, rules)
+    return np.where(probability >= CONTRACT_OVER, "lost", found)

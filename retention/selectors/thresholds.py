@@ -18,8 +18,9 @@ from retention.datasets import load_history
 from retention.kpis.purchases import inactive_after
 from retention.kpis.terms import Bools, Floats, Ints
 from retention.models import Definition, Score, ScoreRun, Tier, TierPolicy
+from retention.models.scores import Stage
 from retention.scoring.history import purchases_of
-from retention.scoring.tiers import tiers_of
+from retention.scoring.tiers import contract_tiers, tiers_of
 from retention.selectors.definitions import definition_for, definitions_in_force
 from retention.selectors.frame import latest_run
 
@@ -47,6 +48,7 @@ class ScoredBook:
         fields = (
             "account_id", "churn_probability", "tier", "revenue_at_risk_company", "expected_value_12m", "currency",
             "days_since_last_order", "usual_gap_days", "account__segment", "account__billing_mode",
+            "stage",
         )  # fmt: skip
         columns = list(zip(*rows.values_list(*fields), strict=True)) or [()] * len(fields)
         rates = get_exchange_rates()
@@ -60,6 +62,7 @@ class ScoredBook:
         self.gap: Floats = np.array(columns[7], dtype=np.float64)
         self.segment: NDArray[np.str_] = np.array(columns[8], dtype=str)
         self.mode: NDArray[np.str_] = np.array(columns[9], dtype=str)
+        self.is_contract: Bools = np.array(columns[10], dtype=str) == Stage.CONTRACT.value
 
     @cached_property
     def purchases(self) -> Ints:
@@ -70,7 +73,7 @@ class ScoredBook:
 
     def tiers(self, policy: TierPolicy) -> NDArray[np.str_]:
         """(S,) tiers under `policy`; under the one the run was made with, those of the run."""
-        return tiers_of(
+        facts = (
             self.probability,
             self.value,
             self.silence,
@@ -78,8 +81,9 @@ class ScoredBook:
             self.purchases.astype(np.float64),
             self.run.horizon_days,
             policy.rules(),
-            self.run.model is None or self.run.model.has_signal,
         )
+        by_orders = tiers_of(*facts, self.run.model is None or self.run.model.has_signal)
+        return np.where(self.is_contract, contract_tiers(*facts), by_orders)
 
     def changes(
         self, before: NDArray[np.str_], after: NDArray[np.str_], labels: Mapping[str, str]

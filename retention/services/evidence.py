@@ -96,8 +96,8 @@ def gather_evidence(run_id: int) -> bool:
 def _claim(run_id: int) -> bool:
     """Count the attempt, so that a look back which kills its worker is not tried for ever."""
     run = _newest_run()
-    if run is None or run.pk != run_id:
-        return False
+    if run is None or run.pk != run_id or run.model is None:
+        return False  # a book without orders has no model of orders to look back on
     with transaction.atomic():
         RunEvidence.objects.get_or_create(run=run)
         evidence = RunEvidence.objects.filter(run=run).select_for_update(skip_locked=True).first()

@@ -12,12 +12,13 @@ import io
 import os
 import socket
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Container, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
 import numpy as np
 from django.db import connection, transaction
+from django.db.backends.utils import CursorWrapper
 from django.db.models import Q
 from django.db.models.functions import Now
 from django.utils import timezone
@@ -33,17 +34,25 @@ from retention.datasets import (
     load_records,
     order_days,
 )
+from retention.datasets.contracts import contract_days, has_contracts
 from retention.models import FittedModel, JobRun, ScoreChunk, ScoreRun, Tier
 from retention.models.scores import ChunkState, RunState
 from retention.scoring import models as engine
 from retention.scoring.errors import ScoringError
 from retention.scoring.fitting import fit_book
-from retention.scoring.history import History, Ints, purchases_of
+from retention.scoring.history import History, purchases_of
 from retention.scoring.horizon import check_horizon, default_horizon
 from retention.scoring.ladder import fit_sample
 from retention.scoring.scores import Scores, score_accounts
+from retention.scoring.tiers import TierRules
 from retention.selectors.definitions import definition_for, definitions_in_force, tier_policy_in_force
 from retention.selectors.health import weights_in_force
+from retention.services.contracts import (
+    ContractRows,
+    fit_contracts,
+    score_contract_accounts,
+    staging_text,
+)
 from retention.services.health import health_of
 from retention.services.rollback import pinned_model
 
@@ -83,7 +92,7 @@ def prepare_run(
         run.chunks.all().delete()
         run.horizon_days = horizon or 0
         run.state = RunState.PREPARING
-        run.model = None
+        run.model = run.contract_model = None
         run.takes_action, run.started_by = takes_action, started_by
         run.started_at = timezone.now() if starts_now else None
         run.published_at = run.acted_at = None
@@ -93,15 +102,25 @@ def prepare_run(
 
 
 def _check_date(as_of: dt.date) -> None:
-    days = order_days()
-    if days is None:
-        raise ScoringError("There are no orders yet: import an orders file first.")
-    if as_of < days[0]:
+    first = _book_days()[0]
+    if as_of < first:
         raise ScoringError(
-            f"The first order is of {days[0]}: choose that day or a later one instead of {as_of}."
+            f"The first order is of {first}: choose that day or a later one instead of {as_of}."
         )
     if as_of > company_today():
         raise ScoringError(f"{as_of} has not come yet: choose today or an earlier day.")
+
+
+def _book_days() -> tuple[dt.date, dt.date]:
+    """First and last day on which the book shows life, by orders and contracts."""
+    orders, contracts = order_days(), contract_days()
+    if contracts is not None:
+        # A contract is alive until it ends, but no day that has not come yet is.
+        contracts = contracts[0], max(contracts[0], min(contracts[1], company_today() - dt.timedelta(days=1)))
+    days = [span for span in (orders, contracts) if span is not None]
+    if not days:
+        raise ScoringError("There are no orders yet: import an orders file first.")
+    return min(first for first, _ in days), max(last for _, last in days)
 
 
 def fit_run(run: ScoreRun, records: Records | None = None) -> ScoreRun:
@@ -111,10 +130,19 @@ def fit_run(run: ScoreRun, records: Records | None = None) -> ScoreRun:
     `records` may be given where the whole book is in memory anyway; the model is the same either way.
     """
     ids = load_account_ids()
-    model = pinned_model(run.as_of, run.horizon_days) or _fitted(run, ids, records)
+    model, contracts = pinned_model(run.as_of, run.horizon_days), has_contracts()
+    horizon = run.horizon_days if model is None else model.horizon_days
+    contract_model = None
+    if model is None or contracts:
+        sample = fit_sample(ids)
+        known = load_records(run.as_of, only=sample) if records is None else records.only(sample)
+        horizon = horizon or horizon_of_book(known.history, run.as_of)
+        contract_model = fit_contracts(run.as_of, horizon, known) if contracts else None
+        if model is None and (contract_model is None or (known.history.cents > 0).any()):
+            model = _fitted(run, known, horizon)
     with transaction.atomic():
         run = ScoreRun.objects.select_for_update(no_key=True).get(pk=run.pk)
-        run.model, run.horizon_days = model, model.horizon_days
+        run.model, run.contract_model, run.horizon_days = model, contract_model, horizon
         run.state = RunState.SCORING
         run.save()
         run.chunks.all().delete()
@@ -122,10 +150,7 @@ def fit_run(run: ScoreRun, records: Records | None = None) -> ScoreRun:
     return run
 
 
-def _fitted(run: ScoreRun, ids: Ints, records: Records | None) -> FittedModel:
-    sample = fit_sample(ids)
-    known = load_records(run.as_of, only=sample) if records is None else records.only(sample)
-    horizon = run.horizon_days or horizon_of_book(known.history, run.as_of)
+def _fitted(run: ScoreRun, known: Records, horizon: int) -> FittedModel:
     fitted = fit_book(known.history, known.signals, day_number(run.as_of), horizon)
     return _stored(replace(fitted, margin=known.margins.of_book()), run.as_of)
 
@@ -202,27 +227,38 @@ def score_chunk(chunk: ScoreChunk, records: Records | None = None) -> int:
         )
         if held is None:
             return 0
-        run = ScoreRun.objects.select_related("model").get(pk=chunk.run_id)
-        assert run.model is not None, "a run has its model before it has chunks"
+        run = ScoreRun.objects.select_related("model", "contract_model").get(pk=chunk.run_id)
         if records is None:
             known = load_records(run.as_of, chunk.first_id, chunk.last_id)
         else:
             known = records.between(chunk.first_id, chunk.last_id)
-        fitted = engine.model_from_bytes(bytes(run.model.payload))
         rules = tier_policy_in_force().rules()
-        scores = score_accounts(
-            known.history, day_number(run.as_of), fitted, rules, known.signals, known.margins
-        )
-        _write(run, chunk, scores)
-        held.state, held.accounts, held.finished_at = ChunkState.DONE, len(scores), timezone.now()
+        scores = _scores_by_orders(run, known, rules)
+        contracts = score_contract_accounts(run, chunk, known, scores, rules)
+        held.accounts = _write(run, chunk, scores, contracts)
+        held.state, held.finished_at = ChunkState.DONE, timezone.now()
         held.save()
-    return len(scores)
+    return held.accounts
+
+
+def _scores_by_orders(run: ScoreRun, known: Records, rules: TierRules) -> Scores | None:
+    """None in a book that has contracts and no orders."""
+    if run.model is None:
+        return None
+    fitted = engine.model_from_bytes(bytes(run.model.payload))
+    return score_accounts(known.history, day_number(run.as_of), fitted, rules, known.signals, known.margins)
 
 
 _STAGING = """
 CREATE TEMP TABLE score_staging (account_id bigint, probability float8, tier text, at_risk numeric,
-    expected numeric, low numeric, high numeric, lifetime numeric, silence int, gap float8, reasons jsonb, health smallint, known smallint) ON COMMIT DROP
+    expected numeric, low numeric, high numeric, lifetime numeric, silence int, gap float8, reasons jsonb,
+    health smallint, known smallint, base float8, stage text, version text) ON COMMIT DROP
 """
+_STAGED = (
+    "account_id", "probability", "tier", "at_risk", "expected", "low", "high", "lifetime", "silence", "gap", "reasons",
+    "health", "known",
+)  # fmt: skip
+_STAGED_BY_ACCOUNT = (*_STAGED, "base", "stage", "version")
 _FORGET = """
 DELETE FROM retention_score s WHERE s.as_of = %(as_of)s AND s.account_id BETWEEN %(first)s AND %(last)s
     AND NOT EXISTS (SELECT 1 FROM score_staging n WHERE n.account_id = s.account_id)
@@ -235,7 +271,8 @@ _COLUMNS = (
 )  # fmt: skip
 _UPSERT = f"""
 INSERT INTO retention_score AS old (account_id, as_of, {", ".join(_COLUMNS)})
-SELECT n.account_id, %(as_of)s, %(run)s, %(horizon)s, n.probability, %(base)s, n.tier, %(stage)s, %(version)s,
+SELECT n.account_id, %(as_of)s, %(run)s, %(horizon)s, n.probability,
+    COALESCE(n.base, %(base)s), n.tier, COALESCE(n.stage, %(stage)s), COALESCE(n.version, %(version)s),
     round(n.at_risk / COALESCE(rate.rate, 1), 2), a.currency, n.at_risk,
     round(n.expected / COALESCE(rate.rate, 1), 2), round(n.low / COALESCE(rate.rate, 1), 2),
     round(n.high / COALESCE(rate.rate, 1), 2), round(n.lifetime / COALESCE(rate.rate, 1), 2), n.silence, n.gap, n.reasons -> 0 ->> 'factor', n.reasons, n.health,
@@ -252,29 +289,40 @@ WHERE ({", ".join(f"old.{name}" for name in _COLUMNS)})
 """  # noqa: S608 - names of our own columns
 
 
-def _write(run: ScoreRun, chunk: ScoreChunk, scores: Scores) -> None:
-    """COPY into a staging table, forget scores that no longer hold, insert new ones, update changed ones."""
+def _write(run: ScoreRun, chunk: ScoreChunk, scores: Scores | None, contracts: ContractRows | None) -> int:
+    """COPY into a staging table, forget scores that no longer hold, insert new ones, update changed ones; returns how
+    many accounts have one. Accounts told by their contract are left out of those told by orders."""
     before = (
         ScoreRun.objects.filter(state=RunState.PUBLISHED, as_of__lte=run.as_of - MONTH_BEFORE)
         .order_by("-as_of")
         .values_list("as_of", flat=True)
         .first()
     )
-    assert run.model is not None, "a run has its model before it has chunks"
     values: dict[str, dt.date | int | float | str | None] = {
         "as_of": run.as_of, "first": chunk.first_id, "last": chunk.last_id, "run": run.pk,
-        "horizon": run.horizon_days, "base": scores.base_probability, "stage": run.model.stage,
-        "version": run.model.version, "before": before,
+        "horizon": run.horizon_days, "base": scores.base_probability if scores else None,
+        "stage": run.model.stage if run.model else None, "version": run.model.version if run.model else None,
+        "before": before,
     }  # fmt: skip
+    healths = _healths(scores) if scores else []
+    told = set() if contracts is None else set(contracts.account_ids.tolist())
     with connection.cursor() as cursor:
         cursor.execute(_STAGING)
-        cursor.copy_expert(
-            "COPY score_staging FROM STDIN", io.StringIO(_staging_text(scores, _healths(scores)))
-        )
+        if scores is not None:
+            _stage(cursor, _STAGED, _staging_text(scores, healths, told))
+        if contracts is not None:
+            _stage(cursor, _STAGED_BY_ACCOUNT, staging_text(contracts, scores, healths))
         cursor.execute("ANALYZE score_staging (account_id)")
         cursor.execute(_FORGET, values)
         cursor.execute(_UPSERT, values)
+        cursor.execute("SELECT count(*) FROM score_staging")
+        count: int = cursor.fetchone()[0]
         cursor.execute("DROP TABLE score_staging")
+    return count
+
+
+def _stage(cursor: CursorWrapper, columns: tuple[str, ...], text: str) -> None:
+    cursor.copy_expert(f"COPY score_staging ({', '.join(columns)}) FROM STDIN", io.StringIO(text))
 
 
 def _healths(scores: Scores) -> list[str]:
@@ -283,8 +331,8 @@ def _healths(scores: Scores) -> list[str]:
     return ["\\N" if np.isnan(points) else f"{points:.0f}" for points in health.tolist()]
 
 
-def _staging_text(scores: Scores, healths: list[str]) -> str:
-    """Rows in PostgreSQL's text format. The sentences are our own: they hold no tab, line end or backslash."""
+def _staging_text(scores: Scores, healths: list[str], without: Container[int]) -> str:
+    """Rows in PostgreSQL's text format, those of some accounts left out. The sentences are our own: they hold no tab, line end or backslash."""
     known_gap = ~np.isnan(scores.gap)
     gaps = np.where(known_gap, scores.gap, 0.0).tolist()
     rows = zip(
@@ -299,6 +347,7 @@ def _staging_text(scores: Scores, healths: list[str]) -> str:
         f"{account}\t{p!r}\t{tier}\t{at_risk:.2f}\t{value:.2f}\t{low:.2f}\t{high:.2f}\t{lifetime:.2f}\t{silence}\t{repr(gap) if known else nothing}"
         f"\t{reasons}\t{health}\t{share}\n"
         for account, p, tier, at_risk, value, low, high, lifetime, silence, known, gap, reasons, health, share in rows
+        if account not in without
     )
 
 
@@ -324,16 +373,18 @@ def _summary_of(run: ScoreRun) -> dict[str, object]:
             [run.as_of],
         )
         rows = cursor.fetchall()
-    assert run.model is not None, "a run has its model before it is published"
+    model = run.model or run.contract_model
+    assert model is not None, "a run has its model before it is published"
     risky = {Tier.AT_RISK, Tier.QUIET}
     return {
         "accounts": sum(count for _, count, _ in rows),
         "tiers": {tier: count for tier, count, _ in rows},
         "revenue_at_risk": round(sum(money for tier, _, money in rows if tier in risky), 2),
         "currency": get_company().currency,
-        "stage": run.model.stage,
-        "has_signal": run.model.has_signal,
-        "model": run.model.summary,
+        "stage": model.stage,
+        "has_signal": model.has_signal,
+        "model": model.summary,
+        "contracts": run.contract_model.summary if run.contract_model else None,
     }
 
 
@@ -484,9 +535,6 @@ def _leases(now: dt.datetime) -> list[dt.datetime]:
 
 def default_as_of() -> dt.date:
     """The day a run is for when nobody says: yesterday, or the last day of a book that ended longer ago."""
-    days = order_days()
-    if days is None:
-        raise ScoringError("There are no orders yet: import an orders file first.")
-    first, last = days
+    first, last = _book_days()
     yesterday = company_today() - dt.timedelta(days=1)
     return max(first, last if yesterday - last > STALE else yesterday)

@@ -62,6 +62,7 @@ STAGES = {
     "rules": "rules (too few customers for more)",
     "rhythm": "buying-rhythm model",
     "learned": "learned model",
+    "contract": "contract model",
 }
 
 
