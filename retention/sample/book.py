@@ -51,7 +51,7 @@ SEGMENTS = (
         1.0, 0.45, ("Dry goods", "Frozen", "Dairy and eggs", "Hygiene"),
     ),
     Segment(
-        "Offices", "Corporate", 0.12, 28, 310,
+        "Offices", "Corporate", 0.12, 22, 310,
         (1.0, 1.0, 1.0, 1.0, 1.0, 0.95, 0.8, 0.7, 1.0, 1.05, 1.05, 0.9),
         0.9, 0.25, ("Coffee and tea", "Drinks", "Hygiene", "Tableware"),
     ),
@@ -122,7 +122,7 @@ def _customer(rng: Random, namer: Namer, staff: Staff, number: int, joined_on: d
         campaign=campaign,
         salesperson=salesperson,
         manager=_first_manager(rng, staff, region, joined_on),
-        gap=min(45.0, max(5.0, rng.lognormvariate(0, 0.3) * segment.gap)),
+        gap=min(32.0, max(5.0, rng.lognormvariate(0, 0.3) * segment.gap)),
         basket=rng.lognormvariate(0, 0.55) * segment.basket,
         growth=rng.gauss(0.03, 0.06),
         late_share=rng.betavariate(1, 24),

@@ -38,6 +38,7 @@ def generate(today: dt.date, seed: int = SEED, customers: int = CUSTOMERS) -> Sa
         products=products,
         accounts=[_account(rng, life) for life in lives] + _prospects(rng, staff, today),
         members=list(_members(rng, book, staff, today)),
+        owner_changes=ledger.owner_changes,
         contacts=ledger.contacts,
         orders=sorted(ledger.orders, key=lambda order: (order.ordered_at, order.key)),
         lines=ledger.lines,

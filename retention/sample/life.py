@@ -23,6 +23,7 @@ from retention.sample.records import (
     IssueRecord,
     LineRecord,
     OrderRecord,
+    OwnerChangeRecord,
     PlanRecord,
     PromiseRecord,
     PulseRecord,
@@ -31,9 +32,9 @@ from retention.sample.staff import SLOW, email_of
 from retention.sample.world import Ledger, World, add_days, add_working_days, office_hours, working_day
 
 FADE = 0.935  # of strain, per week
-BASE_HAZARD = 0.0006  # chance to start leaving in a week, without strain
-STEEPNESS = 2.54
-MOST_STRAIN = 3.4
+BASE_HAZARD = 0.00024  # chance to start leaving in a week, without strain
+STEEPNESS = 3.7
+MOST_STRAIN = 2.1
 EARLY_DAYS = 200
 CENT = Decimal("0.01")
 WEEK = dt.timedelta(days=7)
@@ -61,6 +62,7 @@ class Life:
         self.leaving_weeks = 0
         self.cause: str | None = None
         self.left_on: dt.date | None = None
+        self.gone_by: dt.date | None = None
         self.slow_until = self.begin
         self.handback_after: dt.date | None = None
         self.handed_back_until = self.begin
@@ -102,11 +104,9 @@ class Life:
                 self.strain[cause] = max(0.0, self.strain[cause] + amount)
         self.coming = [entry for entry in self.coming if entry[0] >= end]
         if self.world.has_rival(self.customer.region, week):
-            self.strain["price"] += 0.12 * self.customer.segment.price_sensitivity * self.rng.uniform(0, 2)
+            self.strain["price"] += 0.06 * self.customer.segment.price_sensitivity * self.rng.uniform(0, 2)
         if week.month == 1 and week.day <= 7 and week > self.customer.joined_on:
-            self.strain["price"] += (
-                0.55 * self.customer.segment.price_sensitivity * self.rng.uniform(0.3, 1.7)
-            )
+            self.strain["price"] += 0.3 * self.customer.segment.price_sensitivity * self.rng.uniform(0.3, 1.7)
 
     @property
     def total_strain(self) -> float:
@@ -120,7 +120,11 @@ class Life:
     def _staff_changes(self, week: dt.date) -> None:
         left_on = self.world.staff.person(self.manager).left_on
         if left_on is not None and left_on <= week:
-            self.manager = self.world.staff.successor(self.manager)
+            before, self.manager = self.manager, self.world.staff.successor(self.manager)
+            moment = office_hours(self.rng, working_day(week))
+            self.ledger.owner_changes.append(
+                OwnerChangeRecord(self.customer.key, "operations", before, self.manager, moment)
+            )
             self.strain["owner"] += self.rng.uniform(0.3, 1.1)
             if self.rng.random() < 0.6:
                 self._touch(working_day(week), "email", "out", "Introduced myself as the new account manager")
@@ -128,15 +132,15 @@ class Life:
     # ---- people there ----------------------------------------------------------------------------------
 
     def _meet(self) -> None:
-        self._add_person("decision_maker", 0.95)
-        self._add_person("champion", 0.85)
-        self._add_person("billing", 0.45)
-        self._add_person("user", 0.35)
+        self._add_person("decision_maker", 0.95, self.begin)
+        self._add_person("champion", 0.85, self.begin)
+        self._add_person("billing", 0.45, self.begin)
+        self._add_person("user", 0.35, self.begin)
         if self.customer.is_oversold:
             for _ in range(self.rng.randrange(1, 3)):
                 self._promise("sales", self.begin, self.customer.salesperson, breaks=0.5)
 
-    def _add_person(self, role: str, chance: float) -> None:
+    def _add_person(self, role: str, chance: float, day: dt.date) -> None:
         rng = self.rng
         if rng.random() > chance:
             return
@@ -147,13 +151,14 @@ class Life:
             ContactRecord(
                 key, self.customer.key, name, address(name, self.customer.name), phone,
                 rng.choice(TITLES[role]), role, True, None, rng.random() < 0.55,
+                office_hours(rng, day),
             )
         )  # fmt: skip
 
     def _their_people_change(self, week: dt.date) -> None:
         rng = self.rng
         for position, person in enumerate(self.people):
-            if not person.is_active or rng.random() > 0.0028:
+            if not person.is_active or rng.random() > 0.0032:
                 continue
             day = add_days(week, rng.randrange(7))
             if day > self.world.today:
@@ -161,7 +166,7 @@ class Life:
             self.people[position] = person._replace(is_active=False, left_on=day)
             if person.role in {"champion", "decision_maker"}:
                 self.strain["champion"] += rng.uniform(0.9, 1.9)
-                self._add_person(person.role, 0.65)
+                self._add_person(person.role, 0.65, day)
             return
 
     def _somebody(self) -> str | None:
@@ -272,7 +277,7 @@ class Life:
     # ---- complaints, promises, contacts ----------------------------------------------------------------
 
     def _complaints(self, week: dt.date) -> None:
-        if self.rng.random() < 0.008:
+        if self.rng.random() < 0.01:
             theme = self.rng.choice(("quality", "quality", "invoicing", "range", "service"))
             self._issue(working_day(add_days(week, self.rng.randrange(5))), theme)
 
@@ -301,7 +306,7 @@ class Life:
         )  # fmt: skip
         self._touch(day, "ticket", "in", f"Complaint about {theme}")
         if rng.random() < 0.5:
-            self._promise(theme, day, self.manager, breaks=0.09)
+            self._promise(theme, day, self.manager, breaks=0.13)
 
     def _promise(self, theme: str, day: dt.date, made_by: str, breaks: float) -> None:
         rng, today = self.rng, self.world.today
@@ -374,7 +379,7 @@ class Life:
             return
         due_on = working_day(self.next_pulse)
         taken_on = working_day(add_days(due_on, rng.choice((-2, 0, 0, 0, 1, 3, 8))))
-        self.next_pulse = add_days(due_on, rng.uniform(60, 200))
+        self.next_pulse = add_days(due_on, rng.uniform(40, 120))
         if taken_on > self.world.today or rng.random() < 0.12:
             return
         cause = max(self.strain, key=self.strain.__getitem__) if self.total_strain > 0.45 else None
@@ -428,8 +433,7 @@ class Life:
         self.cause = rng.choices(list(self.strain), list(self.strain.values()))[0] if has_cause else None
         self.leaving_from = week
         is_sudden = self.cause is None and rng.random() < 0.5
-        slowest = 8 if self.customer.is_oversold else 20
-        self.leaving_weeks = 0 if is_sudden else rng.randrange(slowest // 3, slowest)
+        self.leaving_weeks = 0 if is_sudden else rng.randrange(1, 4 if self.customer.is_oversold else 6)
         self.handback_after = add_days(week, rng.uniform(18, 45)) if rng.random() < 0.85 else None
 
     def _wind_down(self, week: dt.date) -> None:
@@ -437,11 +441,14 @@ class Life:
         if self.handback_after is not None and (is_over or week >= self.handback_after):
             day, self.handback_after = max(week, self.handback_after), None
             is_saved = self.rng.random() < (0.55 if self.cause else 0.15)
-            if self._handback(day, "saved" if is_saved else "lost") and is_saved:
-                self._stay(week)
-                return
-        if is_over:
-            self.left_on = week
+            if self._handback(day, "saved" if is_saved else "lost"):
+                if is_saved:
+                    self._stay(week)
+                    return
+                # Nobody gives up a customer who still orders: the last order came before it was closed.
+                self.gone_by = add_days(self.handed_back_until, -14)
+        if is_over or (self.gone_by is not None and week >= self.gone_by):
+            self.left_on, self.gone_by = week, None
 
     def _stay(self, week: dt.date) -> None:
         self.leaving_from, self.cause = None, None

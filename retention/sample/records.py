@@ -51,6 +51,14 @@ class MemberRecord(NamedTuple):
     role: str
 
 
+class OwnerChangeRecord(NamedTuple):
+    account: str
+    role: str
+    from_user: str | None
+    to_user: str | None
+    changed_at: dt.datetime
+
+
 class ContactRecord(NamedTuple):
     key: str
     account: str
@@ -62,6 +70,7 @@ class ContactRecord(NamedTuple):
     is_active: bool
     left_on: dt.date | None
     marketing_consent: bool
+    created_at: dt.datetime  # when we first wrote them down
 
 
 class OrderRecord(NamedTuple):
@@ -203,6 +212,7 @@ class SampleCompany(NamedTuple):
     products: list[ProductRecord]
     accounts: list[AccountRecord]
     members: list[MemberRecord]
+    owner_changes: list[OwnerChangeRecord]
     contacts: list[ContactRecord]
     orders: list[OrderRecord]
     lines: list[LineRecord]

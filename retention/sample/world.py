@@ -15,6 +15,7 @@ from retention.sample.records import (
     IssueRecord,
     LineRecord,
     OrderRecord,
+    OwnerChangeRecord,
     PlanRecord,
     ProductRecord,
     PromiseRecord,
@@ -106,6 +107,7 @@ class Ledger:
     """Everything that was recorded, in the order in which customers were lived through."""
 
     contacts: list[ContactRecord] = field(default_factory=list)
+    owner_changes: list[OwnerChangeRecord] = field(default_factory=list)
     orders: list[OrderRecord] = field(default_factory=list)
     lines: list[LineRecord] = field(default_factory=list)
     contracts: list[ContractRecord] = field(default_factory=list)

@@ -30,7 +30,7 @@ NEWER_WEIGHT = 0.9  # weight of a past day, per step back
 MOST_TRIALS, ENOUGH_JUDGED = 4, 5_000  # past days to judge on; fewer where these have so many customers
 TRIAL_ROWS = 20_000
 MOST_STEPS = 50
-PULSE_FADES = 180.0  # days in which a pulse counts half
+PULSE_FADES = 90.0  # days in which a pulse counts half
 
 
 @dataclass(frozen=True)

@@ -27,6 +27,7 @@ from accounts.models import (
     Issue,
     Order,
     OrderLine,
+    OwnerChange,
     Product,
     Promise,
     Team,
@@ -49,7 +50,7 @@ from retention.services.sign_in import trial_password
 SOURCE = "sample"
 PAST_NIGHTS = (61, 31)
 WRITTEN: tuple[type[models.Model], ...] = (
-    Account, AccountMember, Contact, Product, Order, OrderLine, Contract, Interaction, Issue, Promise, Enquiry,
+    Account, AccountMember, OwnerChange, Contact, Product, Order, OrderLine, Contract, Interaction, Issue, Promise, Enquiry,
     Touchpoint, PulseCheck, Handback, HandbackAttempt,
 )  # fmt: skip
 MARKS = {"record_source": SOURCE, "is_sample": True}
@@ -215,6 +216,7 @@ class _Writer:
             self._write(model, records, references())
         members = [_row(record, references(), {}) for record in company.members]
         _copy(AccountMember, members)
+        _copy(OwnerChange, [_row(record, references(), {}) for record in company.owner_changes])
         self._write_pulses()
         self._write_handbacks()
         # Nobody else has told the planner of these rows yet, and removing them would take minutes without.
@@ -224,7 +226,10 @@ class _Writer:
 
     def _references(self) -> dict[str, Ids]:
         """Which fields of the records are keys of which other records."""
-        people = ("original_salesperson", "account_manager", "user", "owner", "made_by", "terms_disclosed_by")
+        people = (
+            "original_salesperson", "account_manager", "user", "owner", "made_by", "terms_disclosed_by",
+            "from_user", "to_user",
+        )  # fmt: skip
         return {
             **dict.fromkeys(people, self.users),
             "account": self.accounts,
