@@ -131,8 +131,8 @@ def _choose(points: Floats, totals: Floats) -> _Chosen:
 
 def _texts(
     teller: Teller, parts: Parts, names: tuple[str, ...], points: Floats, chosen: _Chosen
-) -> list[list[str]]:
-    """Per rank, the beginning of each account's JSON object; empty where nothing is shown."""
+) -> NDArray[np.object_]:
+    """(n, SHOWN) the beginning of each reason's JSON object; empty where nothing is shown."""
     texts = np.full(chosen.factor.shape, "", dtype=object)
     columns = list(parts.factors)
     for number, factor in enumerate(names):
@@ -149,17 +149,20 @@ def _texts(
             here = np.flatnonzero(main == position)
             told = teller.openings(columns[at], factor, parts, rows[here], way[here])
             texts[rows[here], ranks[here]] = told
-    return [column.tolist() for column in texts.T]
+    return texts
 
 
-def _joined(texts: list[list[str]], size: Floats, left: Floats) -> list[str]:
+def _joined(texts: NDArray[np.object_], size: Floats, left: Floats) -> list[str]:
+    """One JSON list per account. Nearly all tell as many factors as may be told, and are put together in one go."""
     other = opening("other", OTHER)
     rest = [f",{other}{value!r}}}]" if value else "]" for value in left.tolist()]
-    first, *more = zip(texts, size.T.tolist(), strict=True)
-    out = [f"[{text}{value!r}}}" for text, value in zip(*first, strict=True)]
-    for column, values in more:
-        out = [
-            f"{done},{text}{value!r}}}" if text else done
-            for done, text, value in zip(out, column, values, strict=True)
-        ]
-    return [done + end for done, end in zip(out, rest, strict=True)]
+    rows = zip(texts.tolist(), size.tolist(), rest, strict=True)
+    return ["".join([_list_of(told, points), end]) for told, points, end in rows]
+
+
+def _list_of(told: list[str], points: list[float]) -> str:
+    """[{...},{...} without its end; empty texts are left out."""
+    if len(told) == 4 and told[1] and told[2] and told[3]:
+        (a, b, c, d), (p, q, r, s) = told, points
+        return f"[{a}{p!r}}},{b}{q!r}}},{c}{r!r}}},{d}{s!r}}}"
+    return "[" + ",".join([f"{text}{size!r}}}" for text, size in zip(told, points, strict=True) if text])

@@ -8,7 +8,7 @@ from scipy.special import expit
 
 from retention.scoring.errors import ScoringError
 from retention.scoring.explain import Explainer
-from retention.scoring.features import NAMES, RhythmState, features_at, rhythm_state
+from retention.scoring.features import BLOCK, NAMES, Matrix, RhythmState, features_at, rhythm_state
 from retention.scoring.health import Scorecard, scorecard
 from retention.scoring.history import History, Ints, Purchases, purchases_of
 from retention.scoring.known import known_share
@@ -75,10 +75,8 @@ def score_accounts(
     rows = purchases.customers(as_of)
     state = rhythm_state(purchases, as_of, rows)
     features = features_at(purchases, as_of, rows, model.basis)
-    p_silent = model.basis.bgnbd.p_silent(state.x, state.t_x, state.age, model.basis.horizon)
     facts = facts_for(model, signals, purchases, as_of, rows)
-    logit = model.logit(features, p_silent, facts)
-    probability = np.clip(expit(logit), LEAST_PROBABILITY, 1 - LEAST_PROBABILITY)
+    probability, reasons = _explained(model, features, state, facts)
     worth = _worth(purchases, as_of, rows, state, model, margins)
     gap = features[:, NAMES.index("gap_median")].astype(float)
     silence = state.age - state.t_x
@@ -95,10 +93,25 @@ def score_accounts(
     return Scores(
         purchases.account_ids[rows], probability, model.base_probability, worth,
         revenue_at_risk(probability, worth.expected), tier, silence, gap,
-        Explainer(model).reasons(model.parts(features, state, facts), logit, probability),
-        known_share(features, facts),
+        reasons, known_share(features, facts),
         scorecard(purchases, as_of, rows, model.basis.horizon, model.basis.usual_gap, facts, gap),
     )  # fmt: skip
+
+
+def _explained(
+    model: FittedModel, features: Matrix, state: RhythmState, facts: Facts | None
+) -> tuple[Floats, list[str]]:
+    """Probability and reasons, from the same parts; worked out in blocks that stay in cache."""
+    probability, reasons = np.empty(len(features)), []
+    explainer = Explainer(model)
+    for begin in range(0, len(features), BLOCK):
+        at = slice(begin, begin + BLOCK)
+        known = None if facts is None else Facts(facts.values[at])
+        parts = model.parts(features[at], RhythmState(state.x[at], state.t_x[at], state.age[at]), known)
+        logit = model.start + parts.added.sum(axis=1)
+        probability[at] = np.clip(expit(logit), LEAST_PROBABILITY, 1 - LEAST_PROBABILITY)
+        reasons += explainer.reasons(parts, logit, probability[at])
+    return probability, reasons
 
 
 def facts_for(

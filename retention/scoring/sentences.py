@@ -1,5 +1,7 @@
 """What the numbers of the model of orders are in words: rhythm, frequency, spend, returns, season."""
 
+import math
+
 import numpy as np
 
 from retention.scoring.features import RECENT
@@ -45,8 +47,12 @@ def _waiting(book: Book, silence: int, gap: int) -> Said:
     return Said(text, reads, f"a silence that tells {'less' if reads > 0 else 'more'} than that of {GOOD}")
 
 
-def _chance_facts(parts: Parts, rows: Whole) -> tuple[Whole, ...]:
-    return (*wholes("recency", "gap_median")(parts, rows), _hundredths(parts.column("p_silent")[rows]))
+def _chance_more(parts: Parts, rows: Whole, way: Whole) -> tuple[Whole, ...]:
+    """P0 in per cent where the silence alone would sound the other way."""
+    silence, gap = parts.column("recency")[rows], np.maximum(parts.column("gap_median")[rows], 1.0)
+    reads = np.where(silence > gap, 1, -1)
+    needs = (reads != way) | np.isnan(gap)
+    return (np.where(needs, _hundredths(parts.column("p_silent")[rows]), 0),)
 
 
 def _hundredths(logit: np.ndarray) -> Whole:
@@ -57,10 +63,11 @@ def _hundredths(logit: np.ndarray) -> Whole:
 def _chance(book: Book, silence: int, gap: int, chance: int) -> Said:
     """P0 itself: how many customers of this rhythm buy nothing within the horizon."""
     text, reads = _last_order(book, silence, gap)
-    usual = _hundredths(np.array([book.usual.get("p_silent", np.nan)]))[0]
-    if usual == UNKNOWN:
+    usual = book.usual.get("p_silent", np.nan)
+    if not chance or math.isnan(usual):
         return Said(text, reads)
-    beside = f"of such customers {chance} in 100 stay silent for {days(book.horizon)}, of {GOOD} {usual}"
+    usually = round(100.0 / (1.0 + math.exp(-usual)))
+    beside = f"of such customers {chance} in 100 stay silent for {days(book.horizon)}, of {GOOD} {usually}"
     return Said(text, reads, beside)
 
 
@@ -332,7 +339,7 @@ def _percent(name: str, say: object, natural: int = 0) -> Telling:
 
 
 TELLINGS: dict[str, Telling] = {
-    "p_silent": Telling(1, _chance_facts, _chance),
+    "p_silent": Telling(1, wholes("recency", "gap_median"), _chance, _chance_more),
     "waiting": Telling(1, wholes("recency", "gap_median"), _waiting),
     "recency": Telling(1, wholes("recency"), _recency),
     "recency_over_shrunk_gap": _ratio("recency_over_shrunk_gap", "the gap expected of it"),

@@ -7,7 +7,7 @@ against intuition (larger orders, yet more likely to leave) the sentence says so
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import numpy as np
@@ -19,6 +19,8 @@ Whole = NDArray[np.int64]
 
 UNKNOWN = -(10**9)  # stands for a value nobody knows, where sentences are made from whole numbers
 LARGEST = 1e9
+MIXER = np.int64(0x9E3779B97F4A7C15 - 2**64)  # odd and far from any pattern
+QUOTED = {'"', "\\"}  # what JSON writes otherwise than it is read
 
 
 class Said(NamedTuple):
@@ -40,10 +42,15 @@ class Book:
 
     horizon: int
     usual: Mapping[str, float]
+    _whole: dict[tuple[str, float], int] = field(default_factory=dict, compare=False)
 
     def whole(self, name: str, scale: float = 1.0) -> int:
-        """The usual number in the units that sentences use."""
-        return int(whole(np.array([self.usual.get(name, np.nan) * scale]))[0])
+        """The usual number in the units that sentences use; worked out once, sentences ask for it by the thousand."""
+        known = self._whole.get((name, scale))
+        if known is None:
+            known = int(whole(np.array([self.usual.get(name, np.nan) * scale]))[0])
+            self._whole[name, scale] = known
+        return known
 
 
 @dataclass(frozen=True)
@@ -55,11 +62,13 @@ class Telling:
     natural : +1 where more of it should speak for leaving, -1 for staying, 0 where nobody can say beforehand
     facts : (parts, rows) -> the whole numbers the sentence is made from; few distinct ones, so sentences are few
     say : (book, *facts) -> the fact in words
+    more : (parts, rows, way) -> further numbers that only some sentences need; 0 for the others, to keep them few
     """
 
     natural: int
     facts: Callable[[Parts, Whole], tuple[Whole, ...]]
     say: Callable[..., Said]
+    more: Callable[[Parts, Whole, Whole], tuple[Whole, ...]] | None = None
 
 
 def whole(values: NDArray[np.floating]) -> Whole:
@@ -103,25 +112,45 @@ class Teller:
         self.tellings, self.book = tellings, book
         self._made: dict[str, dict[tuple[int, ...], str]] = {}
 
-    def openings(self, column: str, factor: str, parts: Parts, rows: Whole, way: Whole) -> list[str]:
+    def openings(
+        self, column: str, factor: str, parts: Parts, rows: Whole, way: Whole
+    ) -> NDArray[np.object_]:
         """For each of these accounts a reason's JSON up to its points. `way`: +1 it raises the risk, -1 it lowers it."""
         telling = self.tellings[column]
         difference = parts.column(column)[rows] - self.book.usual.get(column, np.nan)
         side = np.sign(np.nan_to_num(difference, nan=0.0)).astype(np.int64) * telling.natural
-        keys = zip(
-            way.tolist(), side.tolist(), *(c.tolist() for c in telling.facts(parts, rows)), strict=True
-        )
+        facts = telling.facts(parts, rows) + (telling.more(parts, rows, way) if telling.more else ())
+        first, place = _distinct([way, side, *facts])
         made = self._made.setdefault(column, {})
-        out = []
-        for key in keys:
+        texts = np.empty(len(first), dtype=object)
+        keys = zip(*(fact[first].tolist() for fact in (way, side, *facts)), strict=True)
+        for number, key in enumerate(keys):
             text = made.get(key)
             if text is None:
                 said = telling.say(self.book, *key[2:])
                 text = made[key] = opening(factor, sentence(said, key[0], key[1]))
-            out.append(text)
-        return out
+            texts[number] = text
+        return texts[place]
+
+
+def _distinct(columns: list[Whole]) -> tuple[Whole, Whole]:
+    """Positions of one row of each kind, and for every row the place of its kind among them."""
+    mixed = columns[0].copy()
+    for column in columns[1:]:
+        mixed = mixed * MIXER + column  # wraps around, as it should
+    _, first, place = np.unique(mixed, return_index=True, return_inverse=True)
+    if all((column[first][place] == column).all() for column in columns):
+        return first, place
+    # Two kinds were mixed into one number: it can happen, so they are told apart the slow way.
+    _, first, place = np.unique(np.stack(columns), axis=1, return_index=True, return_inverse=True)
+    return first, place.ravel()
 
 
 def opening(factor: str, words: str) -> str:
     """A reason's JSON up to its points."""
-    return f'{{"factor":"{factor}","sentence":{json.dumps(words)},"points":'
+    quoted = (
+        f'"{words}"'
+        if words.isascii() and words.isprintable() and not QUOTED & set(words)
+        else json.dumps(words)
+    )
+    return f'{{"factor":"{factor}","sentence":{quoted},"points":'
