@@ -20,6 +20,7 @@ from accounts.models import (
     Issue,
     Order,
     OrderLine,
+    OwnerChange,
     Promise,
     User,
 )
@@ -96,6 +97,7 @@ class AccountFacts:
     pulses: list[PulseCheck]
     handbacks: list[Handback]
     touchpoint: Touchpoint | None
+    owner_changes: list[OwnerChange]
     members: list[AccountMember]
     series: list[SeriesBought]
 
@@ -160,6 +162,7 @@ def account_facts(account: Account, run: ScoreRun | None, today: dt.date) -> Acc
         touchpoint=account.touchpoints.filter(state=TouchpointState.PLANNED)
         .select_related("assignee")
         .first(),
+        owner_changes=list(account.owner_changes.select_related("from_user", "to_user")[:20]),
         members=list(account.members.select_related("user")[:20]),
         series=_series(account),
     )
@@ -396,7 +399,19 @@ def _risk_events(facts: AccountFacts) -> list[Event]:
             words = f"Moved from {older.get_tier_display().lower()} to {newer.get_tier_display().lower()}"
             tone = "bad" if newer.tier in {"at_risk", "quiet", "lost"} else ""
             events.append(Event(_midday(newer.as_of), "risk", tone, words))
+    events += [_owner_event(change) for change in facts.owner_changes]
     return events + [event for handback in facts.handbacks for event in _handback_events(handback)]
+
+
+def _owner_event(change: OwnerChange) -> Event:
+    """Another of ours looks after the account, or nobody does."""
+    now, before = change.to_user or "Nobody", f"Before: {change.from_user}" if change.from_user else ""
+    words = (
+        f"{change.get_role_display()} is now {now}"
+        if change.to_user
+        else f"No {change.get_role_display().lower()}"
+    )
+    return Event(change.changed_at, "risk", "" if change.to_user else "bad", words, before)
 
 
 def _handback_events(handback: Handback) -> list[Event]:
