@@ -17,7 +17,7 @@ from retention.scoring.history import Floats, Ints, purchases_of
 from retention.scoring.models import FittedModel, model_from_bytes
 from retention.scoring.scores import facts_for
 from retention.scoring.signals import signal_facts
-from retention.scoring.stances import LEAST_KNOWN
+from retention.scoring.stances import HEALTHY_FROM, LEAST_KNOWN, UNHEALTHY_BELOW
 from retention.selectors.book import factor_words
 
 InForce = Mapping[str, HealthWeights]
@@ -88,6 +88,13 @@ class Line:
     weight: int
     value: int | None
     sentence: str
+
+    @property
+    def tone(self) -> str:
+        """The colour of its bar."""
+        if self.value is None or self.value < UNHEALTHY_BELOW:
+            return "low"
+        return "good" if self.value >= HEALTHY_FROM else "mid"
 
 
 @dataclass(frozen=True)
