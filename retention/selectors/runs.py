@@ -36,3 +36,9 @@ def run_under_way() -> RunProgress | None:
         parts=Count("pk"), done=Count("pk", filter=finished), accounts=Sum("accounts", filter=finished)
     )
     return RunProgress(run, chunks["done"], chunks["parts"], chunks["accounts"] or 0)
+
+
+def sums_are_margin(run: ScoreRun | None) -> bool:
+    """Whether the money of a run is what is left after cost (docs/decisions/0007); else it is sales."""
+    model = run.summary.get("model") if run is not None else None
+    return bool(model and model.get("margin") is not None)

@@ -10,7 +10,9 @@ from retention.models import Score, ScoreRun
 EXPORT_COLUMNS = (
     "account", "name", "as_of", "horizon_days", "churn_probability", "tier", "revenue_at_risk", "currency",
     "expected_value_12m", "days_since_last_order", "stage", "model_version", "reason_1", "reason_2", "reason_3",
+    "expected_value_low", "expected_value_high", "lifetime_value", "health_score", "known_share",
 )  # fmt: skip
+MORE = 5  # columns that came after the reasons
 
 
 def export_rows(run: ScoreRun) -> Iterator[tuple[object, ...]]:
@@ -24,10 +26,12 @@ def export_rows(run: ScoreRun) -> Iterator[tuple[object, ...]]:
         .values_list(
             "account__external_id", "account__name", "as_of", "horizon_days", "churn_probability", "tier",
             "revenue_at_risk", "currency", "expected_value_12m", "days_since_last_order", "stage",
-            "model_version", "reasons",
+            "model_version", "expected_value_low", "expected_value_high", "lifetime_value", "health_score",
+            "known_share", "reasons",
         )
     )  # fmt: skip
     for account, name, *values, reasons in scores.iterator(chunk_size=5000):
         values[2] = f"{values[2]:.6f}"
         sentences = [reason["sentence"] for reason in reasons[:3]]
-        yield safe_text(account), safe_text(name), *values, *sentences, *[""] * (3 - len(sentences))
+        told = [*sentences, *[""] * (3 - len(sentences))]
+        yield safe_text(account), safe_text(name), *values[:-MORE], *told, *values[-MORE:]

@@ -232,7 +232,7 @@ def _orders_of(scores: Scores | None, row: Ints) -> _Orders:
 
 
 def staging_text(found: ContractRows, scores: Scores | None, healths: list[str]) -> str:
-    """Rows as `scoring._staging_text` writes them, with what differs by account at the end: base, stage, version."""
+    """Rows as `score_rows` writes those by orders, with what differs by account at the end: base, stage, version."""
     lines = []
     nothing = "\\N"
     for n, row in enumerate(found.order_row.tolist()):

@@ -8,17 +8,15 @@ merely is slow is not given away.
 from __future__ import annotations
 
 import datetime as dt
-import io
 import os
 import socket
 import time
-from collections.abc import Callable, Container, Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
 import numpy as np
 from django.db import connection, transaction
-from django.db.backends.utils import CursorWrapper
 from django.db.models import Q
 from django.db.models.functions import Now
 from django.utils import timezone
@@ -30,6 +28,7 @@ from retention.datasets import (
     LAST_ID,
     Records,
     day_number,
+    late_records,
     load_account_ids,
     load_records,
     order_days,
@@ -46,21 +45,14 @@ from retention.scoring.ladder import fit_sample
 from retention.scoring.scores import Scores, score_accounts
 from retention.scoring.tiers import TierRules
 from retention.selectors.definitions import definition_for, definitions_in_force, tier_policy_in_force
-from retention.selectors.health import weights_in_force
-from retention.services.contracts import (
-    ContractRows,
-    fit_contracts,
-    score_contract_accounts,
-    staging_text,
-)
-from retention.services.health import health_of
+from retention.services.contracts import fit_contracts, score_contract_accounts
 from retention.services.rollback import pinned_model
+from retention.services.score_rows import write_scores
 
 CHUNK_ACCOUNTS = 25_000
 LEASE = dt.timedelta(seconds=15)
 MOST_ATTEMPTS = 5
 STALE = dt.timedelta(days=30)  # a book without orders for so long is history, not a quiet month
-MONTH_BEFORE = dt.timedelta(days=28)
 
 Progress = Callable[[str, int, int], None]  # what is being done, how far, of how many
 
@@ -169,7 +161,7 @@ def _stored(fitted: engine.FittedModel, as_of: dt.date) -> FittedModel:
             "horizon_days": fitted.basis.horizon,
             "stage": fitted.stage,
             "has_signal": fitted.has_signal,
-            "summary": fitted.summary,
+            "summary": fitted.summary | {"margin": fitted.margin},
             "payload": fitted.to_bytes(),
         },
     )
@@ -235,7 +227,7 @@ def score_chunk(chunk: ScoreChunk, records: Records | None = None) -> int:
         rules = tier_policy_in_force().rules()
         scores = _scores_by_orders(run, known, rules)
         contracts = score_contract_accounts(run, chunk, known, scores, rules)
-        held.accounts = _write(run, chunk, scores, contracts)
+        held.accounts = write_scores(run, chunk, scores, contracts)
         held.state, held.finished_at = ChunkState.DONE, timezone.now()
         held.save()
     return held.accounts
@@ -247,108 +239,6 @@ def _scores_by_orders(run: ScoreRun, known: Records, rules: TierRules) -> Scores
         return None
     fitted = engine.model_from_bytes(bytes(run.model.payload))
     return score_accounts(known.history, day_number(run.as_of), fitted, rules, known.signals, known.margins)
-
-
-_STAGING = """
-CREATE TEMP TABLE score_staging (account_id bigint, probability float8, tier text, at_risk numeric,
-    expected numeric, low numeric, high numeric, lifetime numeric, silence int, gap float8, reasons jsonb,
-    health smallint, known smallint, base float8, stage text, version text) ON COMMIT DROP
-"""
-_STAGED = (
-    "account_id", "probability", "tier", "at_risk", "expected", "low", "high", "lifetime", "silence", "gap", "reasons",
-    "health", "known",
-)  # fmt: skip
-_STAGED_BY_ACCOUNT = (*_STAGED, "base", "stage", "version")
-_FORGET = """
-DELETE FROM retention_score s WHERE s.as_of = %(as_of)s AND s.account_id BETWEEN %(first)s AND %(last)s
-    AND NOT EXISTS (SELECT 1 FROM score_staging n WHERE n.account_id = s.account_id)
-"""
-_COLUMNS = (
-    "run_id", "horizon_days", "churn_probability", "base_probability", "tier", "stage", "model_version",
-    "revenue_at_risk", "currency", "revenue_at_risk_company", "expected_value_12m",
-    "expected_value_low", "expected_value_high", "lifetime_value", "days_since_last_order",
-    "usual_gap_days", "main_factor", "reasons", "health_score", "known_share", "previous_probability",
-)  # fmt: skip
-_UPSERT = f"""
-INSERT INTO retention_score AS old (account_id, as_of, {", ".join(_COLUMNS)})
-SELECT n.account_id, %(as_of)s, %(run)s, %(horizon)s, n.probability,
-    COALESCE(n.base, %(base)s), n.tier, COALESCE(n.stage, %(stage)s), COALESCE(n.version, %(version)s),
-    round(n.at_risk / COALESCE(rate.rate, 1), 2), a.currency, n.at_risk,
-    round(n.expected / COALESCE(rate.rate, 1), 2), round(n.low / COALESCE(rate.rate, 1), 2),
-    round(n.high / COALESCE(rate.rate, 1), 2), round(n.lifetime / COALESCE(rate.rate, 1), 2), n.silence, n.gap, n.reasons -> 0 ->> 'factor', n.reasons, n.health,
-    n.known,
-    before.churn_probability
-FROM score_staging n
-JOIN accounts_account a ON a.id = n.account_id
-LEFT JOIN accounts_exchangerate rate ON rate.currency = a.currency
-LEFT JOIN retention_score before ON before.account_id = n.account_id AND before.as_of = %(before)s
-ON CONFLICT (account_id, as_of) DO UPDATE SET
-    {", ".join(f"{name} = EXCLUDED.{name}" for name in _COLUMNS)}
-WHERE ({", ".join(f"old.{name}" for name in _COLUMNS)})
-    IS DISTINCT FROM ({", ".join(f"EXCLUDED.{name}" for name in _COLUMNS)})
-"""  # noqa: S608 - names of our own columns
-
-
-def _write(run: ScoreRun, chunk: ScoreChunk, scores: Scores | None, contracts: ContractRows | None) -> int:
-    """COPY into a staging table, forget scores that no longer hold, insert new ones, update changed ones; returns how
-    many accounts have one. Accounts told by their contract are left out of those told by orders."""
-    before = (
-        ScoreRun.objects.filter(state=RunState.PUBLISHED, as_of__lte=run.as_of - MONTH_BEFORE)
-        .order_by("-as_of")
-        .values_list("as_of", flat=True)
-        .first()
-    )
-    values: dict[str, dt.date | int | float | str | None] = {
-        "as_of": run.as_of, "first": chunk.first_id, "last": chunk.last_id, "run": run.pk,
-        "horizon": run.horizon_days, "base": scores.base_probability if scores else None,
-        "stage": run.model.stage if run.model else None, "version": run.model.version if run.model else None,
-        "before": before,
-    }  # fmt: skip
-    healths = _healths(scores) if scores else []
-    told = set() if contracts is None else set(contracts.account_ids.tolist())
-    with connection.cursor() as cursor:
-        cursor.execute(_STAGING)
-        if scores is not None:
-            _stage(cursor, _STAGED, _staging_text(scores, healths, told))
-        if contracts is not None:
-            _stage(cursor, _STAGED_BY_ACCOUNT, staging_text(contracts, scores, healths))
-        cursor.execute("ANALYZE score_staging (account_id)")
-        cursor.execute(_FORGET, values)
-        cursor.execute(_UPSERT, values)
-        cursor.execute("SELECT count(*) FROM score_staging")
-        count: int = cursor.fetchone()[0]
-        cursor.execute("DROP TABLE score_staging")
-    return count
-
-
-def _stage(cursor: CursorWrapper, columns: tuple[str, ...], text: str) -> None:
-    cursor.copy_expert(f"COPY score_staging ({', '.join(columns)}) FROM STDIN", io.StringIO(text))
-
-
-def _healths(scores: Scores) -> list[str]:
-    """The health of each account as PostgreSQL reads it, by the weights in force."""
-    health = health_of(scores.card, scores.account_ids, weights_in_force())
-    return ["\\N" if np.isnan(points) else f"{points:.0f}" for points in health.tolist()]
-
-
-def _staging_text(scores: Scores, healths: list[str], without: Container[int]) -> str:
-    """Rows in PostgreSQL's text format, those of some accounts left out. The sentences are our own: they hold no tab, line end or backslash."""
-    known_gap = ~np.isnan(scores.gap)
-    gaps = np.where(known_gap, scores.gap, 0.0).tolist()
-    rows = zip(
-        scores.account_ids.tolist(), scores.probability.tolist(), scores.tier.tolist(),
-        scores.revenue_at_risk.tolist(), scores.worth.expected.tolist(),
-        scores.worth.low.tolist(), scores.worth.high.tolist(), scores.lifetime_value.tolist(),
-        scores.silence.astype(int).tolist(), known_gap.tolist(), gaps, scores.reasons, healths,
-        scores.known_share.tolist(), strict=True,
-    )  # fmt: skip
-    nothing = "\\N"
-    return "".join(
-        f"{account}\t{p!r}\t{tier}\t{at_risk:.2f}\t{value:.2f}\t{low:.2f}\t{high:.2f}\t{lifetime:.2f}\t{silence}\t{repr(gap) if known else nothing}"
-        f"\t{reasons}\t{health}\t{share}\n"
-        for account, p, tier, at_risk, value, low, high, lifetime, silence, known, gap, reasons, health, share in rows
-        if account not in without
-    )
 
 
 def publish_run(run_id: int) -> ScoreRun | None:
@@ -385,7 +275,16 @@ def _summary_of(run: ScoreRun) -> dict[str, object]:
         "has_signal": model.has_signal,
         "model": model.summary,
         "contracts": run.contract_model.summary if run.contract_model else None,
+        "late_records": _late_for(run),
     }
+
+
+def _late_for(run: ScoreRun) -> dict[str, int]:
+    """Records dated before the newest earlier run that were written after it had begun; see `late_records`."""
+    earlier = ScoreRun.objects.filter(state=RunState.PUBLISHED, as_of__lt=run.as_of).order_by("-as_of").first()
+    if earlier is None or earlier.published_at is None:
+        return {}
+    return late_records(earlier.as_of, earlier.started_at or earlier.published_at)
 
 
 def score_book(

@@ -28,6 +28,7 @@ from retention.forms import DismissForm, PutOffForm
 from retention.selectors.account import KINDS, AccountFacts, account_facts, timeline
 from retention.selectors.frame import latest_run
 from retention.selectors.health import health_of_account
+from retention.selectors.runs import sums_are_margin
 from retention.services import today as today_services
 from retention.templatetags.mainstay import rhythm_words
 from retention.views.why import why_card
@@ -121,6 +122,7 @@ def _score_words(facts: AccountFacts) -> dict[str, Any]:
         return {"rhythm_text": ""}
     return {
         "score": score,
+        "sums_are_margin": sums_are_margin(facts.run),
         "change_points": (change.after - change.before) * 100 if change else None,
         "rhythm_text": rhythm_words(score.days_since_last_order, score.usual_gap_days),
     }

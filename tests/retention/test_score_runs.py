@@ -291,7 +291,12 @@ class TestCommands:
         assert list(rows[0]) == [
             "account", "name", "as_of", "horizon_days", "churn_probability", "tier", "revenue_at_risk", "currency",
             "expected_value_12m", "days_since_last_order", "stage", "model_version", "reason_1", "reason_2", "reason_3",
+            "expected_value_low", "expected_value_high", "lifetime_value", "health_score", "known_share",
         ]  # fmt: skip
+        for row in rows:
+            low, middle, high = (float(row[f"expected_value_{name}"]) for name in ("low", "12m", "high"))
+            assert 0 <= low <= high
+            assert middle <= high or high == 0
         assert len(rows) == Score.objects.count()
         money = [Decimal(row["revenue_at_risk"]) for row in rows]
         assert money == sorted(money, reverse=True)

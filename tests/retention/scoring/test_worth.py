@@ -16,7 +16,9 @@ def simulated(x: float, age: float, orders: int, mean: float, customers: int = 4
     random = np.random.default_rng(5)
     rate = random.gamma(BUYING.r + x, 1 / (BUYING.alpha + age), customers)
     stops = random.beta(BUYING.a, BUYING.b + x, customers)
-    scale = random.gamma(VALUES.p * orders + VALUES.q, 1 / (VALUES.v + VALUES.p * orders * mean / VALUES.p), customers)
+    scale = random.gamma(
+        VALUES.p * orders + VALUES.q, 1 / (VALUES.v + VALUES.p * orders * mean / VALUES.p), customers
+    )
     moment, money = np.zeros(customers), np.zeros((customers, 5))
     active = np.ones(customers, dtype=bool)
     while active.any():
