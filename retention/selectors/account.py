@@ -132,6 +132,8 @@ ANCHORS = {
     "promises": "promises",
     "contract": "contracts",
     "renewal": "contracts",
+    "loyalty": "contracts",
+    "kind": "contracts",
 }
 
 
@@ -405,12 +407,9 @@ def _risk_events(facts: AccountFacts) -> list[Event]:
 
 def _owner_event(change: OwnerChange) -> Event:
     """Another of ours looks after the account, or nobody does."""
-    now, before = change.to_user or "Nobody", f"Before: {change.from_user}" if change.from_user else ""
-    words = (
-        f"{change.get_role_display()} is now {now}"
-        if change.to_user
-        else f"No {change.get_role_display().lower()}"
-    )
+    role = change.get_role_display()
+    words = f"{role} is now {change.to_user}" if change.to_user else f"No {role.lower()} any more"
+    before = f"Before: {change.from_user}" if change.from_user else ""
     return Event(change.changed_at, "risk", "" if change.to_user else "bad", words, before)
 
 
