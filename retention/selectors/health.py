@@ -8,8 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from accounts.models import Account
-from retention.datasets import day_number, load_history, load_signals
+from retention.datasets import Records, day_number, load_history, load_signals
 from retention.models import HealthWeights, ScoreRun
+from retention.scoring.contracts import contract_model_from_bytes
 from retention.scoring.errors import ScoringError
 from retention.scoring.health import FACTORS, Scorecard, scorecard, weight_array
 from retention.scoring.health_words import FactorLine, lines_of
@@ -59,14 +60,21 @@ def _by_segment(pairs: Iterable[tuple[str, int]]) -> dict[str, list[int]]:
 
 
 # ── scorecards as of a run ─────────────────────────────────────────────
-def cards_of(run: ScoreRun, account_ids: Ints) -> Scorecard:
-    """Scorecards of these accounts (ascending ids) as of the run, as `scores.score_accounts` makes them."""
+def cards_of(run: ScoreRun, account_ids: Ints, records: Records | None = None) -> Scorecard:
+    """Scorecards of these accounts (ascending ids) as of the run, as `scores.score_accounts` makes them; accounts
+    without orders have them too. `records` may be given where more of them are in memory anyway."""
+    if records is None:
+        history, signals = (
+            load_history(run.as_of, only=account_ids),
+            load_signals(run.as_of, only=account_ids),
+        )
+    else:
+        history, signals = records.history.only(account_ids), records.signals.only(account_ids)
     as_of, horizon = day_number(run.as_of), run.horizon_days
-    purchases = purchases_of(load_history(run.as_of, only=account_ids))
-    signals, rows = load_signals(run.as_of, only=account_ids), np.arange(len(account_ids))
+    purchases, rows = purchases_of(history), np.arange(len(account_ids))
     model = _model_of(run)
     if model is None:
-        facts = signal_facts(signals, purchases, as_of, rows, horizon)
+        facts = signal_facts(signals, purchases, as_of, rows, horizon, _since_by_contract(run))
         return scorecard(purchases, as_of, rows, horizon, horizon / 3, facts)
     known = facts_for(model, signals, purchases, as_of, rows)
     return scorecard(purchases, as_of, rows, horizon, model.basis.usual_gap, known)
@@ -78,6 +86,13 @@ def _model_of(run: ScoreRun) -> FittedModel | None:
         return model_from_bytes(bytes(run.model.payload)) if run.model and run.model.payload else None
     except ScoringError:
         return None
+
+
+def _since_by_contract(run: ScoreRun) -> dict[str, int] | None:
+    """In a book of contracts alone their model knows from when on each kind of record was kept."""
+    if run.contract_model is None:
+        return None
+    return contract_model_from_bytes(bytes(run.contract_model.payload)).since or {}
 
 
 @dataclass(frozen=True)
