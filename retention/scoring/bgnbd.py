@@ -130,10 +130,14 @@ class _Patterns:
 
 
 def _patterns(repeats: Floats, last: Floats, now: Floats) -> _Patterns:
-    distinct, weight = np.unique(np.column_stack([repeats, last, now]), axis=0, return_counts=True)
-    count, where = np.unique(distinct[:, 0], return_inverse=True)
-    x, t_x, age = distinct.T
-    return _Patterns(x, t_x, age, weight.astype(float), count, where, float(weight.sum()))
+    order = np.lexsort((now, last, repeats))
+    x, t_x, age = repeats[order], last[order], now[order]
+    differs = np.ones(len(x), dtype=bool)
+    differs[1:] = (np.diff(x) != 0) | (np.diff(t_x) != 0) | (np.diff(age) != 0)
+    first = np.flatnonzero(differs)
+    weight = np.diff(first, append=len(x)).astype(float)
+    count, where = np.unique(x[first], return_inverse=True)
+    return _Patterns(x[first], t_x[first], age[first], weight, count, where, float(len(x)))
 
 
 def _loss(theta: Floats, p: _Patterns) -> tuple[float, Floats]:

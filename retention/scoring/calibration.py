@@ -18,15 +18,18 @@ def to_logit(p: Floats) -> Floats:
 
 
 def level_shift(logit: Floats, rate: float) -> float:
-    """What to add to every logit so that the mean probability equals `rate` (found by bisection, at most 8)."""
-    low, high = -8.0, 8.0
+    """What to add to every logit so that the mean probability equals `rate`, at most 8 (Newton inside a bracket)."""
+    low, high, shift = -8.0, 8.0, 0.0
     for _ in range(40):
-        middle = (low + high) / 2
-        if expit(logit + middle).mean() < rate:
-            low = middle
-        else:
-            high = middle
-    return (low + high) / 2
+        p = expit(logit + shift)
+        miss = float(p.mean()) - rate
+        low, high = (shift, high) if miss < 0 else (low, shift)
+        slope = float((p * (1 - p)).mean())
+        step = shift - miss / slope if slope > 0 else low
+        before, shift = shift, step if low < step < high else (low + high) / 2
+        if abs(shift - before) < 1e-12:
+            break
+    return shift
 
 
 def observed_rate(churned: NDArray[np.bool_]) -> float:

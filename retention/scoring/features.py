@@ -63,6 +63,18 @@ FACTOR_OF = {
     "same_window_last_year": "season",
 }
 NAMES = tuple(FACTOR_OF)
+# What may only raise the risk, and what may only lower it, whatever a few hundred rows of one book seem to say.
+# The others (how long a customer, how irregular, how many returns) may do either.
+RAISING = (
+    "p_silent", "recency", "recency_over_shrunk_gap", "recency_over_median", "recency_over_max", "recency_over_ewma",
+    "gap_mean", "gap_median", "gap_ewma",
+)  # fmt: skip
+LOWERING = (
+    "share_gaps_longer", "purchases", "rate", "count_quarter", "count_1", "count_2", "count_4", "count_8",
+    "activity_change", "activity_ewma", "spend_mean", "spend_last", "spend_sum", "spend_1", "spend_change",
+    "spend_last_ratio", "same_window_last_year",
+)  # fmt: skip
+DIRECTIONS = np.array([(name in RAISING) - (name in LOWERING) for name in NAMES], dtype=np.int8)
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,9 @@ a score is made for. Money is kept in whole cents (as float64, exact up to 90 th
 sums do not depend on the order in which rows arrive.
 """
 
+import math
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +21,7 @@ Floats = NDArray[np.float64]
 
 UNKNOWN_DAY = np.int32(-(2**31))  # a promised or delivered day that no record states
 EARLIEST_DAY, LATEST_DAY = -719_162, 2_932_896  # years 1 and 9999
+DAY_RANGE = 2**22  # more days than there are between them
 
 
 @dataclass(frozen=True)
@@ -229,11 +232,19 @@ class Purchases:
 
     def position(self, as_of: float, rows: Ints) -> Ints:
         """Where the purchases after day `as_of` begin, for each account in `rows`."""
-        return _position(self.offsets, self.day, as_of, rows)
+        return _position(self._keys, as_of, rows)
 
     def return_position(self, as_of: float, rows: Ints) -> Ints:
         """Where the returns after day `as_of` begin, for each account in `rows`."""
-        return _position(self.return_offsets, self.return_day, as_of, rows)
+        return _position(self._return_keys, as_of, rows)
+
+    @cached_property
+    def _keys(self) -> Ints:
+        return _keys_of(self.offsets, self.day)
+
+    @cached_property
+    def _return_keys(self) -> Ints:
+        return _keys_of(self.return_offsets, self.return_day)
 
     def customers(self, as_of: int) -> Ints:
         """Rows of the accounts that had bought by the end of day `as_of`."""
@@ -249,17 +260,16 @@ def spread(first: Ints, stop: Ints) -> tuple[Ints, Ints]:
     return np.arange(length.sum()) - np.repeat(ahead - first, length), owner
 
 
-def _position(offsets: Ints, day: Days, as_of: float, rows: Ints) -> Ints:
-    """Binary search inside every account at once: first entry later than `as_of`."""
-    low, high = offsets[rows], offsets[rows + 1]
-    widest = int((high - low).max(initial=0))
-    for _ in range(widest.bit_length()):
-        middle = (low + high) >> 1
-        open_ = low < high
-        earlier = open_ & (day[np.minimum(middle, len(day) - 1)] <= as_of)
-        low = np.where(earlier, middle + 1, low)
-        high = np.where(open_ & ~earlier, middle, high)
-    return low
+def _keys_of(offsets: Ints, day: Days) -> Ints:
+    """Account and day in one number, ascending: one binary search finds a day of any account."""
+    row = np.repeat(np.arange(len(offsets) - 1, dtype=np.int64), np.diff(offsets))
+    return row * DAY_RANGE + (day - np.int64(EARLIEST_DAY))
+
+
+def _position(keys: Ints, as_of: float, rows: Ints) -> Ints:
+    """First entry later than `as_of`, for each account."""
+    day = min(max(math.floor(as_of), EARLIEST_DAY - 1), LATEST_DAY) - EARLIEST_DAY
+    return np.searchsorted(keys, rows * np.int64(DAY_RANGE) + day, side="right")
 
 
 def purchases_of(history: History) -> Purchases:

@@ -4,7 +4,7 @@ Every choice is made out of time. The book is put back to `as_of` - H, each rung
 then, and judged on the horizon that has elapsed since. A rung is taken only if it beats the one below.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +13,15 @@ from scipy.special import expit
 from retention.scoring import calibration, metrics
 from retention.scoring.bgnbd import BgNbd, fit_bgnbd
 from retention.scoring.errors import ScoringError
-from retention.scoring.features import Basis, Matrix, RhythmState, features_at, rhythm_state, usual_gap
+from retention.scoring.features import (
+    DIRECTIONS,
+    Basis,
+    Matrix,
+    RhythmState,
+    features_at,
+    rhythm_state,
+    usual_gap,
+)
 from retention.scoring.history import History, Ints, Purchases, purchases_of
 from retention.scoring.horizon import check_horizon
 from retention.scoring.labels import MOST_CUTOFFS, churned, training_cutoffs
@@ -24,22 +32,30 @@ from retention.scoring.trees import AdditiveTrees, fit_trees
 Floats = NDArray[np.float64]
 
 RULES_CUSTOMERS, RULES_REPEAT_BUYERS = 60, 30  # fewer than these: rules
+LEARNED_CUSTOMERS = 80  # had at least so many bought one horizon ago; trees of fewer are worth nothing yet
 RULES_PULL = 10.0  # prior customers, while there are few real ones
 SIGNAL = 0.005  # nats a model must gain over the base rate to be called a signal
-NEWER_WEIGHT = 0.9  # weight of a training cutoff, per step back
+NEWER_WEIGHT = 0.85  # weight of a training cutoff, per step back
 TREE_WEIGHT = (
     0.5  # of the trees in the blend with BG/NBD, before anything is measured: a hedge that rarely loses
 )
-TREE_WEIGHTS = (1 / 3, 0.5, 2 / 3, 5 / 6, 1.0)
-MEASURED_BELIEVED = 2 / 3  # how far to go from there to the weight that would have been best
+TREE_CUSTOMERS = 150.0  # with so many customers half of that
+TREE_WEIGHTS = (1 / 6, 1 / 3, 0.5, 2 / 3, 5 / 6, 1.0)
+WEIGHT_CUSTOMERS = 1_000.0  # measured on so many customers, the best weight is believed half
 BGNBD_SAMPLE = 10_000
 TRAINING_ROWS = 80_000
 CLEAR = 3.0  # standard errors from which one trial decides
+LONG_PAST_ROWS = 20_000  # with so many rows a further stage needs no older days
+LONG_PAST_DAYS = 16
+LONG_PAST_FROM = 3  # whose trees score them: the oldest day a further stage is judged on
 FIT_ACCOUNTS = 40_000  # a book is fitted on so many of its accounts; more changes nothing that can be seen
 SEASON_CUSTOMERS = 1_000
 LEVEL_CUSTOMERS = 500.0  # with so many customers the learned level and BG/NBD's count alike
+LEVEL_SD = 0.3  # of the level from one time of the year to another, in logit, before anything is seen
 YEAR = 365
 DRIFT_BELIEVED = 0.5
+SEASON_BELIEVED = 0.85  # of the distance that the season of last year had
+PAST_ROWS = 24_000  # trees for the past, which only start a further stage, learn from so many rows
 
 
 def fit_model(history: History, as_of: int, horizon: int, seed: int = 0) -> FittedModel:
@@ -84,8 +100,8 @@ def training_logits(history: History, as_of: int, horizon: int, seed: int = 0) -
     """What a further stage on top of the orders learns from: every elapsed training cutoff, newest first.
 
     All log odds are out of time. The one thing taken from `as_of` itself is the kind of model (`fit_model`'s
-    rung), so that the past is scored by what the accounts of today are scored with. Arguments and errors as
-    `fit_model`; `fit_with_past` gives both for the price of little more than one.
+    rung), so that the past is scored by what the accounts of today are scored with. A small book gets older days as
+    well, see `_long_past`. Arguments and errors as `fit_model`; `fit_with_past` gives both for little more than one.
     """
     return fit_with_past(history, as_of, horizon, seed)[1]
 
@@ -96,12 +112,39 @@ def fit_with_past(
     """`fit_model` and `training_logits` in one go."""
     book = _book(history, as_of, horizon, seed)
     model = _fit(book, as_of)
-    return model, [_past(book, day, model) for day in book.cutoffs(as_of)]
+    recent = book.cutoffs(as_of)
+    past = [_past(book, day, model) for day in recent]
+    return model, past + _long_past(book, recent, model, sum(len(moment.logit) for moment in past))
+
+
+def _long_past(book: "_Book", recent: list[int], model: FittedModel, rows: int) -> list[PastMoment]:
+    """Days before the training cutoffs, a horizon apart, while there are few customers to learn from.
+
+    They are scored by the trees of one day, which learned from none of their outcomes nor from any outcome that ended
+    after that day. As the trees come later than these days, a stage may be fitted on them, not judged.
+    """
+    if len(recent) < MOST_CUTOFFS or rows >= LONG_PAST_ROWS:
+        return []
+    day = recent[LONG_PAST_FROM]
+    trained = _train(book, day, PAST_ROWS) if model.stage == "learned" else None
+    # The trees of that day learned from windows that reach back so far.
+    before = book.cutoffs(day)[-1:] or [day]
+    days = range(before[0] - book.horizon, book.first_day + book.horizon - 1, -book.horizon)
+    found: list[PastMoment] = []
+    for earlier in list(days)[:LONG_PAST_DAYS]:
+        found.append(_past_of(book, earlier, model, trained))
+        rows += len(found[-1].logit)
+        if rows >= LONG_PAST_ROWS:
+            break
+    return found
 
 
 def _past(book: "_Book", day: int, model: FittedModel) -> PastMoment:
+    return _past_of(book, day, model, _train(book, day, PAST_ROWS) if model.stage == "learned" else None)
+
+
+def _past_of(book: "_Book", day: int, model: FittedModel, trained: "_Trained | None") -> PastMoment:
     moment = book.at(day)
-    trained = _train(book, day) if model.stage == "learned" else None
     if not model.has_signal:
         logit = np.full(len(moment.rows), _base_logit(book, day))
     elif trained is None:
@@ -234,29 +277,33 @@ class _Trained:
     """Trees from the cutoffs known at one moment, blended with P0."""
 
     trees: AdditiveTrees
-    base_rate: float
     tree_weight: float = TREE_WEIGHT
     slope: float = 1.0
     shift: float = 0.0
+    steadiness: float = 1.0
+    said: dict[int, Floats] = field(default_factory=dict, compare=False)  # by the trees, per day
 
     def blend(self, moment: _Moment) -> Floats:
+        if moment.as_of not in self.said:
+            self.said[moment.as_of] = self.trees.logit(moment.features)
         rhythm = calibration.to_logit(moment.p_silent)
-        return self.tree_weight * self.trees.logit(moment.features) + (1 - self.tree_weight) * rhythm
+        return self.tree_weight * self.said[moment.as_of] + (1 - self.tree_weight) * rhythm
 
     def logit(self, moment: _Moment) -> Floats:
         return self.shift + self.slope * self.blend(moment)
 
     def placed(self, moment: _Moment) -> "_Trained":
-        """The same shape at its level: the slope turns about the mean, few customers lean on BG/NBD's level."""
+        """The same shape at its level: the slope turns about the mean; few customers, or a level that was not steady
+        while less than a year was seen, lean on BG/NBD's."""
         blend = self.blend(moment)
         own = float(expit(blend).mean())
         toward_rhythm = calibration.level_shift(blend, float(moment.p_silent.mean()))
-        lean = LEVEL_CUSTOMERS / (len(blend) + LEVEL_CUSTOMERS)
+        lean = 1.0 - self.steadiness * len(blend) / (len(blend) + LEVEL_CUSTOMERS)
         keep_mean = calibration.level_shift(self.slope * blend, own)
         return replace(self, shift=keep_mean + lean * toward_rhythm)
 
 
-def _train(book: _Book, as_of: int) -> _Trained | None:
+def _train(book: _Book, as_of: int, most: int = TRAINING_ROWS) -> _Trained | None:
     """Trees on all elapsed cutoffs, newer ones heavier; None without cutoffs or with one outcome only."""
     moments = [book.at(day) for day in book.cutoffs(as_of)]
     if not moments:
@@ -264,10 +311,29 @@ def _train(book: _Book, as_of: int) -> _Trained | None:
     labels = [book.churned(moment) for moment in moments]
     weights = [np.full(len(label), NEWER_WEIGHT**step) for step, label in enumerate(labels)]
     label, weight = np.concatenate(labels), np.concatenate(weights)
-    if label.all() or not label.any():
+    thin = slice(None, None, max(1, len(label) // most))
+    if label[thin].all() or not label[thin].any():
         return None
-    trees = fit_trees(np.concatenate([m.features for m in moments]), label, weight, book.seed)
-    return _Trained(trees, float(np.average(label, weights=weight)))
+    features = np.concatenate([moment.features for moment in moments])
+    trees = fit_trees(features[thin], label[thin], weight[thin], DIRECTIONS)
+    return _Trained(trees, steadiness=_steadiness(moments, labels, as_of))
+
+
+def _steadiness(moments: list[_Moment], labels: list[NDArray[np.bool_]], as_of: int) -> float:
+    """How far the level of the past, as its distance from BG/NBD's, is believed: wholly once it spans a year.
+
+    Before that nobody can tell season from trend; the mean distance counts as far as it has been the same all along.
+    """
+    if as_of - moments[-1].as_of >= YEAR:
+        return 1.0
+    off = [
+        calibration.level_shift(calibration.to_logit(moment.p_silent), calibration.observed_rate(label))
+        for moment, label in zip(moments, labels, strict=True)
+    ]
+    weight = NEWER_WEIGHT ** np.arange(len(off))
+    mean = float(np.average(off, weights=weight))
+    spread = float((weight * (np.array(off) - mean) ** 2).sum() + LEVEL_SD**2) / float(weight.sum() + 1)
+    return mean**2 / (mean**2 + spread)
 
 
 def _best_rung(book: _Book, now: _Moment) -> FittedModel:
@@ -343,6 +409,7 @@ def _judge(trial: _Trial, earlier: _Trial | None) -> dict[str, object]:
         "rhythm": metrics.figures(label, p_silent).as_dict(),
         "gain_of_rhythm": round(gain, 5),
         "learned": False,
+        "season": False,
     }
     if trial.trained is not None:
         trials = [trial] if earlier is None else [trial, earlier]
@@ -352,7 +419,7 @@ def _judge(trial: _Trial, earlier: _Trial | None) -> dict[str, object]:
             "gain_of_learning": round(best, 5),
             "trials": len(trials),
             "best_weight": TREE_WEIGHTS[int(ahead.argmax())],
-            "learned": best > 0,
+            "learned": best > 0 and len(label) >= LEARNED_CUSTOMERS,
         }
         gain += max(best, 0.0)
     return verdict | {"has_signal": gain >= SIGNAL}
@@ -362,7 +429,9 @@ def _tuned(trained: _Trained, trial: _Trial, verdict: dict[str, object]) -> _Tra
     """The blend's weight drawn toward the one that would have been best, its slope as it would have been right."""
     assert trial.trained is not None, "only a learned rung is tuned"
     best = float(verdict["best_weight"])  # type: ignore[arg-type]
-    weight = TREE_WEIGHT + MEASURED_BELIEVED * (best - TREE_WEIGHT)
+    customers = len(trial.label)
+    hedge = TREE_WEIGHT * customers / (customers + TREE_CUSTOMERS)
+    weight = hedge + customers / (customers + WEIGHT_CUSTOMERS) * (best - hedge)
     blend = replace(trial.trained, tree_weight=weight).blend(trial.moment)
     centred = blend + calibration.level_shift(blend, calibration.observed_rate(trial.label))
     slope = calibration.shrunk_slope(centred, trial.label)
@@ -384,7 +453,11 @@ def _levelled(
         plain = calibration_loss(trained_then.placed(then).logit(then), label)
         matched = calibration_loss(trained_then.blend(then) + before, label)
         shift = _season_shift(book, trained, now.as_of) if matched < plain else None
-        verdict |= {"season_gain": round(plain - matched, 5), "season_shift": shift}
+        verdict |= {
+            "season": shift is not None,
+            "season_gain": round(plain - matched, 5),
+            "season_shift": shift,
+        }
         if shift is not None:
             wanted = float(expit(trained.blend(now) + shift).mean())
             return replace(trained, shift=calibration.level_shift(trained.slope * trained.blend(now), wanted))
@@ -408,7 +481,7 @@ def _season_shift(book: _Book, trained: _Trained, as_of: int) -> float | None:
             return None
         rate = calibration.observed_rate(book.churned(moment))
         off.append(calibration.level_shift(trained.blend(moment), rate))
-    shift = off[0] + DRIFT_BELIEVED * (off[1] - off[2])
+    shift = SEASON_BELIEVED * (off[0] + DRIFT_BELIEVED * (off[1] - off[2]))
     return float(np.clip(shift, -calibration.CAP, calibration.CAP))
 
 

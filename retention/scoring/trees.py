@@ -1,25 +1,33 @@
-"""Additive boosted trees kept as one lookup table per feature.
+"""Additive boosted stumps kept as one lookup table per feature.
 
-No tree looks at more than one feature, so the fitted model is a sum of one-dimensional step functions. Those
-are read off once on a grid; scoring is then a table lookup and every contribution is exact.
+No stump looks at more than one feature, so the fitted model is a sum of one-dimensional step functions: scoring is
+a table lookup and every contribution is exact. Gradient boosting of the logistic loss (Friedman 2001), each step
+the best split of one feature by second-order gain (Chen and Guestrin 2016). Written here because splits of one
+feature need nothing but sums per bin, because a feature whose direction is known can be held to it (more silence
+never lowers the risk, more orders never raise it), and because it takes half the time.
 """
 
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import expit
 
 from retention.scoring.features import Matrix
 
 Floats = NDArray[np.float64]
 Codes = NDArray[np.uint8]
+Ints = NDArray[np.intp]
 
 BINS = 64
-ROUNDS = 120
+CODES = BINS + 1  # code 0 is an unknown value
+ROUNDS = 250
 LEARNING_RATE = 0.1
-LEAVES = 2
 LEAST_IN_LEAF = 40
 RIDGE = 10.0
+BATCH_ROWS = 40_000  # a step is chosen on about so many rows; the next step on the next ones
+HESSIAN_EVERY = 8  # rounds (in one batch) for which second derivatives, which hardly move, are kept
+EDGE_ROWS = 20_000  # quantiles are taken from about so many rows
 
 
 @dataclass(frozen=True)
@@ -54,39 +62,99 @@ class AdditiveTrees:
 
 
 def fit_trees(
-    features: Matrix, churned: NDArray[np.bool_], weight: Floats, seed: int = 0, rounds: int = ROUNDS
+    features: Matrix,
+    churned: NDArray[np.bool_],
+    weight: Floats,
+    directions: NDArray[np.int8],
+    rounds: int = ROUNDS,
 ) -> AdditiveTrees:
-    """Fit to labelled rows; `churned` must contain both outcomes."""
-    # Loading scikit-learn takes a second; whoever only applies a fitted model does not need it.
-    from sklearn.ensemble import HistGradientBoostingClassifier
-    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+    """Fit to labelled rows; `churned` must contain both outcomes.
 
+    `directions` says for each feature whether more of it may only raise (1) or only lower (-1) the log odds, or
+    either (0); what an unknown value adds is never restricted.
+    """
     edges = np.stack([_edges_of(column) for column in features.T])
-    codes = np.column_stack([_codes_of(features[:, j], edges[j]) for j in range(len(edges))])
-    trees = HistGradientBoostingClassifier(
-        learning_rate=LEARNING_RATE,
-        max_iter=rounds,
-        max_leaf_nodes=LEAVES,
-        min_samples_leaf=LEAST_IN_LEAF,
-        l2_regularization=RIDGE,
-        interaction_cst="no_interactions",
-        early_stopping=False,
-        random_state=seed,
-    )
-    # Threads that spin beside other busy processes make the fit many times slower, never much faster.
-    with threadpool_limits(limits=1):
-        trees.fit(codes, churned, sample_weight=weight)
-    grid = np.zeros((len(edges) * (BINS + 1) + 1, len(edges)), dtype=np.uint8)
-    for j in range(len(edges)):
-        grid[1 + j * (BINS + 1) : 1 + (j + 1) * (BINS + 1), j] = np.arange(BINS + 1)
-    values = trees.decision_function(grid)
-    tables = (values[1:] - values[0]).reshape(len(edges), BINS + 1)
-    return AdditiveTrees(edges, tables.astype(np.float32), float(values[0]))
+    codes = np.stack([_codes_of(features[:, j], edges[j]) for j in range(len(edges))])
+    splits = _Splits(codes, directions)
+    label = churned.astype(float)
+    start = float(np.log((weight * label).sum() / (weight * (1 - label)).sum()))
+    logit, tables = np.full(len(label), start), np.zeros((len(edges), CODES))
+    count = max(1, len(label) // BATCH_ROWS)
+    batches = [_Batch(codes, slice(number, None, count)) for number in range(count)]
+    for number in range(rounds):
+        batch = batches[number % count]
+        p, w = expit(logit[batch.rows]), weight[batch.rows]
+        if (number // count) % HESSIAN_EVERY == 0:
+            batch.curvature = batch.sums(w * p * (1 - p))
+        step = splits.best(batch.sums(w * (p - label[batch.rows])), batch.curvature, RIDGE / count)
+        if step is None:
+            break
+        feature, table = step
+        tables[feature] += table
+        logit += table[codes[feature]]
+    return AdditiveTrees(edges, tables.astype(np.float32), start)
+
+
+class _Batch:
+    """Every so manieth row, ready for sums per feature and bin: two features at a time, then each alone."""
+
+    def __init__(self, codes: Codes, rows: slice) -> None:
+        self.rows, self.features = rows, len(codes)
+        self.curvature = np.empty(0)
+        chosen = codes[:, rows]
+        if len(chosen) % 2:
+            chosen = np.concatenate([chosen, np.zeros_like(chosen[:1])])
+        self.pairs: list[Ints] = [
+            one.astype(np.intp) * CODES + other for one, other in zip(chosen[::2], chosen[1::2], strict=True)
+        ]
+
+    def sums(self, values: Floats) -> Floats:
+        """(F, CODES) sum of the values of the rows in each bin."""
+        both = np.stack([np.bincount(pair, values, CODES * CODES) for pair in self.pairs])
+        both = both.reshape(-1, CODES, CODES)
+        return np.stack([both.sum(axis=2), both.sum(axis=1)], axis=1).reshape(-1, CODES)[: self.features]
+
+
+class _Splits:
+    """Every split there is: known values up to a bin against the rest, unknown ones with either side."""
+
+    def __init__(self, codes: Codes, directions: NDArray[np.int8]) -> None:
+        counts = np.stack([np.bincount(row, minlength=CODES) for row in codes]).astype(float)
+        left = _left_of(counts)
+        self.allowed = (left >= LEAST_IN_LEAF) & (codes.shape[1] - left >= LEAST_IN_LEAF)
+        self.sign = directions[:, None, None] * np.ones((1, 2, BINS))
+        self.sign[:, :, 0] = 0  # unknown against known
+
+    def best(self, gradient: Floats, curvature: Floats, ridge: float) -> tuple[int, Floats] | None:
+        """Feature and table of the step that lowers the loss most; None when none does."""
+        low, low_curve = _left_of(gradient), _left_of(curvature)
+        all_, all_curve = gradient[0].sum(), curvature[0].sum()
+        left = -low / (low_curve + ridge)
+        right = (low - all_) / (all_curve - low_curve + ridge)
+        gain = -(low * left + (all_ - low) * right)
+        gain[~self.allowed | ((right - left) * self.sign < 0)] = -np.inf
+        feature, side, bins = np.unravel_index(int(gain.argmax()), gain.shape)
+        if not gain[feature, side, bins] > 1e-9:
+            return None
+        table = np.full(CODES, right[feature, side, bins])
+        table[1 : bins + 1] = left[feature, side, bins]
+        if side == 0 or bins == 0:
+            table[0] = left[feature, side, bins]
+        return int(feature), LEARNING_RATE * table
+
+
+def _left_of(bins: Floats) -> Floats:
+    """(F, 2, BINS) sums left of each split; with the unknown ones (first) and without them (second)."""
+    known = np.cumsum(bins[:, 1:], axis=1)[:, :-1]
+    unknown = bins[:, :1]
+    alone = np.concatenate([unknown, known], axis=1)
+    return np.stack([np.concatenate([unknown, known + unknown], axis=1), alone], axis=1)
 
 
 def _edges_of(column: NDArray[np.float32]) -> NDArray[np.float32]:
     """Quantiles of the known values; equal ones once."""
     known = column[~np.isnan(column)]
+    known = known[:: max(1, len(known) // EDGE_ROWS)]
     edges = np.full(BINS - 1, np.inf, dtype=np.float32)
     if len(known):
         inner = np.unique(np.quantile(known, np.linspace(0, 1, BINS + 1)[1:-1], method="lower"))

@@ -125,8 +125,8 @@ def test_past_log_odds_know_nothing_of_what_came_after_them() -> None:
     """Each moment of the past is scored as it would have been scored then: a later order moves its label only."""
     account, day, amount = book_rows(500)
     moments = training_logits(history_from_rows(account, day, amount), AS_OF, HORIZON)
-    assert [m.as_of for m in moments] == [AS_OF - round(HORIZON * (1 + k / 2)) for k in range(8)]
-    assert all(m.learned for m in moments)
+    assert [m.as_of for m in moments[:8]] == [AS_OF - round(HORIZON * (1 + k / 2)) for k in range(8)]
+    assert all(m.learned for m in moments[:8])
     then = moments[2]
     mixed_up = np.where(day > then.as_of, 501 - account, account)
     changed = training_logits(history_from_rows(mixed_up, day, amount), AS_OF, HORIZON)[2]

@@ -108,7 +108,7 @@ def test_features_of_a_known_history() -> None:
 
 
 def test_one_purchase_leaves_rhythm_unknown() -> None:
-    for name in ("gap_mean", "gap_median", "gap_sd", "recency_over_max", "returns_4"):
+    for name in ("gap_mean", "gap_median", "gap_sd", "recency_over_max"):
         assert np.isnan(feature([(0, 10.0)], 5, name)), name
 
 
