@@ -118,8 +118,12 @@ def has_contracts() -> bool:
 
 
 def contract_days() -> tuple[dt.date, dt.date] | None:
-    """First day of the first contract and last day of the last; None without contracts."""
+    """First day of the first contract and last day of the last, far ahead where one renews by itself; None without
+    contracts."""
     with connection.cursor() as cursor:
-        cursor.execute("SELECT min(starts_on), max(ends_on) FROM accounts_contract")
+        cursor.execute(
+            "SELECT min(starts_on), max(CASE WHEN auto_renews AND cancelled_on IS NULL THEN DATE '9999-12-31'"
+            " ELSE ends_on END) FROM accounts_contract"
+        )
         first, last = cursor.fetchone()
     return None if first is None else (first, last)

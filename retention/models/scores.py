@@ -203,3 +203,9 @@ class Score(models.Model):
 
     def __str__(self) -> str:
         return f"{self.churn_probability:.0%} on {self.as_of}"
+
+    @property
+    def is_renewal(self) -> bool:
+        """Whether what may happen is that a contract is not renewed, rather than that orders stop."""
+        is_contract = self.stage == Stage.CONTRACT
+        return is_contract and (self.days_since_last_order is None or self.main_factor == "renewal")

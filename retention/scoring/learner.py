@@ -24,9 +24,9 @@ Ints = NDArray[np.int64]
 
 FOLDS = 5
 WIDTHS = (0.3, 1.0, 3.0)  # of the coefficients' prior
-TREE_WEIGHTS = (0.5, 0.75, 1.0)
+TREE_WEIGHTS = (0.5, 0.65, 0.8, 1.0)
 ADDITIVE = Growth(rounds=150, leaves=3, depth=2, rate=0.1, additive=True)
-TOGETHER = Growth(rounds=120, leaves=16, depth=5, rate=0.1)
+TOGETHER = Growth(rounds=200, leaves=12, depth=4, rate=0.06)
 STAGES = 3  # of its growth at which a forest is tried
 LEAST_OUTCOMES = 8  # of either kind, for the regression to be more than its prior
 TREE_OUTCOMES = 60  # of either kind, for trees

@@ -402,7 +402,7 @@ def _risk_events(facts: AccountFacts) -> list[Event]:
             tone = "bad" if newer.tier in {"at_risk", "quiet", "lost"} else ""
             events.append(Event(_midday(newer.as_of), "risk", tone, words))
     events += [_owner_event(change) for change in facts.owner_changes]
-    return events + [event for handback in facts.handbacks for event in _handback_events(handback)]
+    return events + [event for handback in facts.handbacks for event in handback_events(handback)]
 
 
 def _owner_event(change: OwnerChange) -> Event:
@@ -413,7 +413,8 @@ def _owner_event(change: OwnerChange) -> Event:
     return Event(change.changed_at, "risk", "" if change.to_user else "bad", words, before)
 
 
-def _handback_events(handback: Handback) -> list[Event]:
+def handback_events(handback: Handback) -> list[Event]:
+    """A handback opened and closed as lines."""
     opened = Event(
         handback.opened_at,
         "risk",

@@ -51,6 +51,8 @@ FACTORS = {
     "stability": "Change of people",
     "contract": "Contract",
     "renewal": "Renewal",
+    "loyalty": "Loyalty",
+    "kind": "Kind of customer",
     "other": "Everything else",
 }
 

@@ -10,7 +10,7 @@ from django.utils import timezone
 from pulsecheck.models.handbacks import HandbackTrigger
 from pulsecheck.services import Opened, open_handbacks, plan_touchpoints
 from retention.models import Score, ScoreRun, Tier
-from retention.models.scores import RunState, Stage
+from retention.models.scores import RunState
 from retention.selectors.risks import snapshot_of
 from retention.services.disagreements import note_disagreements
 from retention.services.kpis import record_kpis
@@ -59,4 +59,4 @@ def hand_back_risky(run: ScoreRun) -> Opened:
 def _trigger(score: Score) -> str:
     if score.tier == Tier.QUIET:
         return HandbackTrigger.QUIET
-    return HandbackTrigger.RENEWAL if score.stage == Stage.CONTRACT else HandbackTrigger.AT_RISK
+    return HandbackTrigger.RENEWAL if score.is_renewal else HandbackTrigger.AT_RISK
