@@ -7,8 +7,9 @@ from decimal import Decimal
 from random import Random
 
 from retention.sample.book import CUSTOMERS, PROSPECTS, SEGMENTS, YEARS, Customer, make_customers
+from retention.sample.buying import cents
 from retention.sample.catalogue import make_products
-from retention.sample.life import Life, cents
+from retention.sample.life import Life
 from retention.sample.names import PLACES
 from retention.sample.records import AccountRecord, MemberRecord, SampleCompany
 from retention.sample.staff import COMPANY, REGIONS, Staff, make_staff
@@ -59,7 +60,7 @@ def fingerprint(company: SampleCompany) -> str:
 
 
 def _account(rng: Random, life: Life) -> AccountRecord:
-    customer = life.customer
+    customer = life.story.customer
     return AccountRecord(
         key=customer.key,
         name=customer.name,
@@ -76,7 +77,7 @@ def _account(rng: Random, life: Life) -> AccountRecord:
         acquisition_cost=cents(rng.lognormvariate(6.2, 0.4)),
         original_salesperson=customer.salesperson,
         # A few fell through the cracks when somebody left.
-        account_manager=None if rng.random() < 0.02 else life.manager,
+        account_manager=None if rng.random() < 0.02 else life.story.manager,
     )
 
 

@@ -23,6 +23,7 @@ from retention.sample.records import (
 )
 from retention.sample.staff import CENTRE, NORTH, SOUTH, Staff
 
+WEEK = dt.timedelta(days=7)
 PRICE_RISE = 1.045  # each January
 RIVAL_DAYS = 150
 PRACTICE_DAYS = 420  # since when pulses are taken and accounts handed back
