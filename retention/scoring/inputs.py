@@ -15,6 +15,7 @@ from retention.scoring.signals import Signals
 Floats = NDArray[np.float64]
 
 BINS = 10
+AGEING = frozenset({"tenure"})  # grows by a day a day for everybody: that it moved says nothing
 CHANCE_QUANTILE = 1.645  # of the normal distribution: what chance exceeds once in twenty
 
 
@@ -47,7 +48,11 @@ def input_shifts(purchases: Purchases, before: int, now: int, basis: Basis) -> l
         return []
     old = features_at(purchases, before, purchases.customers(before), basis)
     new = features_at(purchases, now, purchases.customers(now), basis)
-    shifts = [_shift(name, old[:, column], new[:, column]) for column, name in enumerate(NAMES)]
+    shifts = [
+        _shift(name, old[:, column], new[:, column])
+        for column, name in enumerate(NAMES)
+        if name not in AGEING
+    ]
     return sorted(shifts, key=lambda shift: -shift.index)
 
 

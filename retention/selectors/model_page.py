@@ -74,8 +74,25 @@ class ModelPage:
 
     @property
     def model(self) -> FittedModel:
-        assert self.run.model is not None, "a published run has its model"
-        return self.run.model
+        """The model of orders; where only contracts are scored, theirs."""
+        model = self.run.model or self.run.contract_model
+        assert model is not None, "a published run has a model"
+        return model
+
+    @property
+    def contracts(self) -> Row | None:
+        """What the model of contracts says of itself: how often each kind of term was not renewed, and what it gained."""
+        model = self.run.contract_model
+        if model is None:
+            return None
+        told = model.summary
+        losses = told.get("log_loss", {})
+        return {
+            "rates": told.get("rates", {}),
+            "base": losses.get("base"),
+            "own": losses.get(told.get("rung", ""), losses.get("base")),
+            "outcomes": told.get("outcomes"),
+        }
 
     @property
     def is_being_looked_at(self) -> bool:
@@ -201,7 +218,7 @@ def _missing(count: int, one: str, many: str) -> list[str]:
 def model_page() -> ModelPage | None:
     """None before the first run is published."""
     run = _published().first()
-    if run is None or run.model is None:
+    if run is None or (run.model is None and run.contract_model is None):
         return None
     pin = pin_in_force()
     looked = RunEvidence.objects.exclude(finished_at=None).filter(publication=F("run__published_at"))

@@ -66,6 +66,10 @@ STAGE_SAYS = {
         "The score follows each customer's own pace: how often it ordered, and how unusual the silence since is."
         " Learning from more than that did not yet help here, or has had too little history."
     ),
+    "contract": (
+        "The score follows how contracts usually end, by how near their end is, and what was learned from those that"
+        " were not renewed."
+    ),
     "learned": (
         "The score has learned from what came of earlier customers in the same position, and is blended with their"
         " buying rhythm. It was kept because it was better on days it had not seen."
@@ -96,7 +100,7 @@ def flag_sentence(flag: ModelFlag) -> str:
 
 @dataclass(frozen=True)
 class Word:
-    """A number of the Model page: what it says, how it is worked out, over which window."""
+    """A number of the Model page: what it says, how it is worked out, over which window ("" = the newest look back)."""
 
     name: str
     title: str
@@ -105,10 +109,7 @@ class Word:
     window: str
 
 
-LOOK_BACK = (
-    "The newest day whose horizon has passed. The model is fitted on what was known at its end and judged on what came"
-    " after. Worked out after every score run."
-)
+LOOK_BACK = ""  # as the page says once for all
 WORDS = (
     Word(
         "left",
@@ -216,7 +217,7 @@ WORDS = (
         "matured",
         "Predictions that came due",
         "The scores of an earlier night, as they stood, once their horizon is over.",
-        "The stored probabilities against the orders since. Who was called because of the score and stayed counts as"
+        "The stored probabilities against the orders since; accounts scored by their contract are left out. Who was called because of the score and stayed counts as"
         " having stayed, so good work makes the score look worse.",
         "One line for each run whose horizon has passed.",
     ),

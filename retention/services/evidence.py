@@ -43,7 +43,7 @@ from retention.scoring.backtest import (
 )
 from retention.scoring.errors import ScoringError
 from retention.scoring.features import rhythm_state
-from retention.scoring.history import History, purchases_of
+from retention.scoring.history import History, Ints, purchases_of
 from retention.scoring.inputs import input_shifts, weights_of
 from retention.scoring.ladder import fit_sample
 from retention.scoring.signals import Signals
@@ -55,6 +55,7 @@ from retention.services.scoring import horizon_of_book
 CUTOFFS = 3
 MOST_ATTEMPTS = 5
 MATURED_AT_ONCE = 5  # the newest first; the others follow with the next runs
+LOOKED_AT = 20_000  # accounts; each look back fits a model, and more show the same
 INPUT_DAYS = 30  # inputs are compared with those of so many days before, or of the day the model was fitted
 LATE_RUNS = 30  # newest runs for which late records are counted
 ERROR_FLAG, INPUT_FLAG = 0.05, 0.25
@@ -114,8 +115,12 @@ def _claim(run_id: int) -> bool:
 
 def _look_back(run: ScoreRun, evidence: RunEvidence) -> None:
     """Everything about one run, in the transaction that holds its evidence."""
+    if run.model is None:
+        evidence.message = "Only contracts are scored here, and this look back is on orders."
+        _store_cutoffs(run, [])
+        return
     ids = load_account_ids()
-    sample = fit_sample(ids)
+    sample = _looked_at(ids)
     history, signals = load_history(run.as_of, only=sample), load_signals(run.as_of, only=sample)
     terms = company_terms()
     evidence.message = ""
@@ -130,6 +135,12 @@ def _look_back(run: ScoreRun, evidence: RunEvidence) -> None:
     _raise_flags(run, list(_found(cutoffs, matured, evidence, weights)))
     _count_late_records()
     evidence.refresh_from_db(fields=["late_records"])
+
+
+def _looked_at(ids: Ints) -> Ints:
+    """The accounts a look back is on: of those a model is fitted on, evenly, at most so many."""
+    sample = fit_sample(ids)
+    return sample[:: -(-len(sample) // LOOKED_AT)] if len(sample) > LOOKED_AT else sample
 
 
 def company_terms() -> Terms:
@@ -264,10 +275,10 @@ def _look_at_inputs(
 def _mature(run: ScoreRun, history: History, terms: Terms) -> MaturedRun | None:
     """Judge earlier runs whose horizon has passed by the day of `run`; returns the newest that was a prediction."""
     done = dict(MaturedRun.objects.values_list("run_id", "publication"))
-    earlier = ScoreRun.objects.filter(state=RunState.PUBLISHED, as_of__lt=run.as_of).order_by("-as_of")
+    earlier = ScoreRun.objects.filter(state=RunState.PUBLISHED, as_of__lt=run.as_of, model__isnull=False)
     due = [
         one
-        for one in earlier.select_related("model")
+        for one in earlier.select_related("model").order_by("-as_of")
         if one.as_of + dt.timedelta(days=one.horizon_days) <= run.as_of
         and done.get(one.pk, "") != one.published_at
     ]
@@ -278,7 +289,7 @@ def _mature(run: ScoreRun, history: History, terms: Terms) -> MaturedRun | None:
 
 
 def _mature_one(run: ScoreRun, history: History, terms: Terms) -> None:
-    assert run.model is not None, "a published run has its model"
+    assert run.model is not None, "only runs with a model of orders mature"
     try:
         model = engine.model_from_bytes(bytes(run.model.payload))
     except ScoringError:

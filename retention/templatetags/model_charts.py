@@ -13,7 +13,7 @@ from retention.templatetags.mainstay import percent
 
 register = template.Library()
 
-SIZE, LEFT, BOTTOM, TOP = 300, 40, 34, 8
+SIZE, LEFT, BOTTOM, TOP = 300, 40, 36, 8
 
 
 @register.simple_tag
@@ -31,13 +31,13 @@ def calibration_chart(groups: Sequence[Mapping[str, Any]]) -> SafeString:
 
     ticks = [(x(t), y(t), percent(t)) for t in (0.0, 0.25, 0.5, 0.75, 1.0)]
     spots = [(x(group["said"]), y(group["happened"]), group) for group in groups]
-    height = SIZE - TOP + BOTTOM
+    height = TOP + side + BOTTOM
     return format_html(
         '<svg class="chart calibration" viewBox="0 0 {w} {h}" role="img" aria-label="{label}">{grid}'
         '<line class="agree" x1="{x0}" y1="{y0}" x2="{x1}" y2="{y1}"/>'
         '<polyline class="line" points="{points}"/>{dots}'
-        '<text x="{mid}" y="{foot}" text-anchor="middle">said</text>'
-        '<text x="4" y="{top}">left</text></svg>',
+        '<text x="{mid}" y="{foot}" text-anchor="middle">said before</text>'
+        '<text x="{beside}" y="{top}">share that left</text></svg>',
         w=SIZE,
         h=height,
         label="Said against happened in groups of customers: "
@@ -67,5 +67,6 @@ def calibration_chart(groups: Sequence[Mapping[str, Any]]) -> SafeString:
         ),
         mid=f"{x(0.5):.1f}",
         foot=height - 2,
-        top=TOP + 4,
+        beside=LEFT + 6,
+        top=TOP + 13,
     )  # fmt: skip

@@ -31,7 +31,7 @@ from retention.selectors.model_page import (
 )
 from retention.selectors.model_words import NO_SIGNAL, STAGE_SAYS, STAGES, WORDS, flag_sentence
 from retention.services.rollback import pin_model, release_model
-from retention.templatetags.mainstay import day_text, number, percent
+from retention.templatetags.mainstay import number, percent
 
 WINDOWS = {
     "week": "in a working week",
@@ -113,7 +113,7 @@ def _differences(shown: Version, beside: Version) -> list[tuple[str, str, str, s
     return [
         (label, said(shown), said(beside), word)
         for label, word, said in (
-            ("Fitted on orders up to", "", lambda v: day_text(v.model.as_of, beside.model.as_of)),
+            ("Fitted on orders up to", "", lambda v: f"{v.model.as_of.day} {v.model.as_of:%b %Y}"),
             ("Stage", "", lambda v: _stage(v.model)),
             ("Days ahead", "left", lambda v: number(v.model.horizon_days)),
             ("Order", "auc", lambda v: percent(v.figures.get("auc"), 1)),

@@ -23,8 +23,9 @@ from accounts.models import ChurnReason, ExchangeRate, ImportRun, Role, Team, Us
 from accounts.models.imports import ImportState
 from pulsecheck.models import Handback, Touchpoint
 from pulsecheck.models.touchpoints import TouchpointState
-from retention.models import FittedModel
+from retention.models import FittedModel, ScoreRun
 from retention.sample.company import SEED
+from retention.services import evidence
 from retention.services.sample import load_sample
 from tests.factories import AdministratorFactory
 from tests.test_permissions import TABLE, Row
@@ -100,8 +101,10 @@ def look(page: Page, names: dict[str, str], axe: Axe, tag: str) -> list[str]:
     return found
 
 
-def test_full(page_for: Open, axe: Axe) -> None:
+def test_full(page_for: Open, axe: Axe, monkeypatch: pytest.MonkeyPatch) -> None:
     load_sample(date.today(), SEED)
+    monkeypatch.setattr(evidence, "CUTOFFS", 1)
+    evidence.gather_evidence(ScoreRun.objects.latest("as_of").pk)
     administrator = User.objects.filter(role=Role.ADMINISTRATOR).earliest("pk")
     records = find_records()
     addresses = {name: address_of(name, row, records) for name, row in PAGES.items()}

@@ -239,3 +239,22 @@ def test_what_would_lift_it(stage: str, facts: dict[str, int], steps: list[str])
 def test_inputs_have_words() -> None:
     assert words_for(INPUTS, "gap_sd") == "How much the gaps vary"
     assert words_for(INPUTS, "brand_new_input") == "Brand new input"
+
+
+def test_a_book_of_contracts_alone(client: Client, cast: Cast) -> None:
+    summary = {
+        "rates": {"over, in grace": 0.5333}, "rung": "ridge", "log_loss": {"base": 0.121, "ridge": 0.103}, "outcomes": 38,
+    }  # fmt: skip
+    model = FittedModelFactory(clock="contract", stage="contract", summary=summary)
+    run = ScoreRunFactory(model=None, contract_model=model)
+    RunEvidence.objects.create(
+        run=run,
+        publication=run.published_at,
+        finished_at=timezone.now(),
+        message="Only contracts are scored here.",
+    )
+    text = text_of(client, cast.owner)
+    assert "not to be renewed" in text
+    assert "Only contracts are scored here." in text
+    assert "38 contracts that were not renewed" in text
+    assert "its surprise was 0.103; the usual rates alone, 0.121" in text
