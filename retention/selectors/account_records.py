@@ -12,6 +12,7 @@ from retention.models import Score
 from retention.selectors.account import (
     AccountFacts,
     Event,
+    handback_events,
     issue_events,
     order_events,
     promise_events,
@@ -68,8 +69,8 @@ def _rhythm(facts: AccountFacts, score: Score) -> Records:
     days = [day for day, _ in bought]
     events = []
     for event, day in zip(order_events([order for _, order in bought[:MOST]]), days, strict=False):
-        earlier = next((d for d in days if d < day), None)
-        gap = (day - earlier).days if earlier else 0
+        older = days[days.index(day) + days.count(day) :]
+        gap = (day - older[0]).days if older else 0
         words = f"{gap} {'day' if gap == 1 else 'days'} after the one before" if gap else ""
         events.append(replace(event, detail=", ".join(filter(None, [words, event.detail]))))
     return Records(
@@ -173,6 +174,50 @@ def _pulse(facts: AccountFacts, score: Score) -> Records:
     )
 
 
+def _stability(facts: AccountFacts, score: Score) -> Records:
+    """Who left there; the changes among us stand beside the owners."""
+    left = [
+        Event(_midday(c.left_on), "talk", "bad", f"{c.name} left", c.job_title)
+        for c in facts.contacts
+        if c.left_on
+    ]
+    return Records(
+        _newest(left, score),
+        more="#owners",
+        more_label="Who looks after them",
+        nothing="Nobody there is on record as having left.",
+    )
+
+
+def _treatment(facts: AccountFacts, score: Score) -> Records:
+    events = [event for handback in facts.handbacks for event in handback_events(handback)]
+    return Records(
+        _newest(events, score),
+        more="?kind=risk#timeline",
+        more_label="All handbacks",
+        nothing="No handback on record.",
+    )
+
+
+def _contract(facts: AccountFacts, score: Score) -> Records:
+    events = []
+    for contract in facts.contracts:
+        ends = f"runs until {contract.ends_on:%-d %B %Y}"
+        events.append(Event(_midday(contract.starts_on), "risk", "", "Contract began", ends))
+        if contract.cancelled_on:
+            events.append(Event(_midday(contract.cancelled_on), "risk", "bad", "Contract cancelled", ends))
+    return Records(
+        _newest(events, score),
+        more="#contracts",
+        more_label="All contracts",
+        nothing="No contract on record.",
+    )
+
+
+def _midday(day: dt.date) -> dt.datetime:
+    return dt.datetime.combine(day, dt.time(12), get_company().zone)
+
+
 FINDERS: dict[str, Callable[[AccountFacts, Score], Records]] = {
     "pattern": _rhythm,
     "rhythm": _rhythm,
@@ -185,4 +230,8 @@ FINDERS: dict[str, Callable[[AccountFacts, Score], Records]] = {
     "promises": _promises,
     "relationship": _relationship,
     "pulse": _pulse,
+    "stability": _stability,
+    "treatment": _treatment,
+    "contract": _contract,
+    "renewal": _contract,
 }

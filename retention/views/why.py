@@ -166,14 +166,27 @@ def _steps(found: Why, facts: AccountFacts, score: Score) -> tuple[list[StepRow]
         return [], ""
     if found.changes is not None:
         return _rows_of(found.changes, found.since.score, score, facts), ""
-    factors = change_between(found.since.score, score).factors
-    rows = [StepRow(factor_words(code), "", moved, round(moved)) for code, moved in factors]
+    rows = _rows_by_factor(found.since.score, score)
     if score.stage == Stage.CONTRACT:
         return rows, ""
     return (
         rows,
         "The model of that day cannot be applied any more, so behaviour, time and model are not told apart.",
     )
+
+
+def _rows_by_factor(then: Score, now: Score) -> list[StepRow]:
+    """What moved most, and the rest."""
+    moved = [
+        (factor_words(code), points) for code, points in change_between(then, now).factors if code != "other"
+    ]
+    rest = 100 * (now.churn_probability - then.churn_probability) - sum(points for _, points in moved)
+    moved += [("Everything else", rest)] if abs(rest) >= LEAST else []
+    total = round(now.churn_probability * 100) - round(then.churn_probability * 100)
+    whole = whole_points([points for _, points in moved], total)
+    return [
+        StepRow(words, "", points, rounded) for (words, points), rounded in zip(moved, whole, strict=True)
+    ]
 
 
 def _rows_of(changes: Changes, then: Score, now: Score, facts: AccountFacts) -> list[StepRow]:
@@ -206,7 +219,7 @@ def _detail(step: Step, then: Score, now: Score, facts: AccountFacts) -> str:
     days = (now.as_of - then.as_of).days
     said = {
         "late": f"dated up to {day_text(then.as_of, timezone.localdate())}, not known then",
-        "time": f"{plural(days, 'day,days')} more, had nothing happened",
+        "time": f"had nothing happened in {'this day' if days == 1 else f'these {days} days'}",
         "behaviour": _happened(then.as_of, now.as_of, facts),
         "model": "from how past customers turned out",
         "uncounted": f"records arrived after this score; with them it would be {percent(now.churn_probability - step.points / 100)}",

@@ -331,10 +331,10 @@ def test_one_chooses_what_to_compare_with(client, cast, bought):
 
 
 def test_a_score_of_a_model_that_is_gone_is_compared_by_factor(client, cast, bought):
-    scored(bought, 40, reasons=[reason(points=4.0)], model_version="rhythm-of-old")
-    scored(bought, 1, reasons=[reason(points=20.0)])
+    scored(bought, 40, churn_probability=0.3, reasons=[reason(points=4.0)], model_version="rhythm-of-old")
+    scored(bought, 1, churn_probability=0.42, reasons=[reason(points=20.0)])
     card = card_of(client, cast)
-    assert [(row.label, row.points) for row in card.steps] == [("Buying rhythm", 16.0)]
+    assert [(row.label, row.whole) for row in card.steps] == [("Buying rhythm", 16), ("Everything else", -4)]
     assert "cannot be applied any more" in card.change_note
 
 
@@ -388,7 +388,8 @@ def test_reasons_open_their_records(page, cast):
     ("stage", "words"), [("rules", "too few yet to learn from"), ("contract", "a usual contract")]
 )
 def test_the_card_says_where_it_starts_from(page, cast, stage, words):
-    ScoreFactory(account=cast.account, stage=stage)
+    since = None if stage == "contract" else 20
+    ScoreFactory(account=cast.account, stage=stage, days_since_last_order=since)
     text = page()
     assert words in text
     assert ("May not renew" in text) == (stage == "contract")
