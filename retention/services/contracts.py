@@ -236,9 +236,9 @@ def staging_text(found: ContractRows, scores: Scores | None, healths: list[str])
     lines = []
     nothing = "\\N"
     for n, row in enumerate(found.order_row.tolist()):
-        silence = gap = health = nothing
+        silence = gap = nothing
         if row >= 0 and scores is not None:
-            silence, health = str(int(scores.silence[row])), healths[row]
+            silence = str(int(scores.silence[row]))
             gap = nothing if np.isnan(scores.gap[row]) else repr(float(scores.gap[row]))
         money = (found.revenue_at_risk, found.expected, found.low, found.high, found.lifetime)
         # Names of segments stand in sentences: what JSON escapes is escaped once more for COPY.
@@ -247,7 +247,7 @@ def staging_text(found: ContractRows, scores: Scores | None, healths: list[str])
             "\t".join(
                 [
                     str(found.account_ids[n]), repr(float(found.probability[n])), str(found.tier[n]),
-                    *(f"{column[n]:.2f}" for column in money), silence, gap, reasons, health,
+                    *(f"{column[n]:.2f}" for column in money), silence, gap, reasons, healths[n],
                     str(int(found.known_share[n])), repr(float(found.base_probability[n])),
                     Stage.CONTRACT.value, found.versions[n],
                 ]

@@ -10,10 +10,13 @@ import numpy as np
 from django.db import connection
 from django.db.backends.utils import CursorWrapper
 
+from retention.datasets import Records
 from retention.models import ScoreChunk, ScoreRun
 from retention.models.scores import RunState
+from retention.scoring.health import Scorecard
+from retention.scoring.history import Ints
 from retention.scoring.scores import Scores
-from retention.selectors.health import weights_in_force
+from retention.selectors.health import cards_of, weights_in_force
 from retention.services.contracts import ContractRows, staging_text
 from retention.services.health import health_of
 
@@ -60,7 +63,7 @@ WHERE ({", ".join(f"old.{name}" for name in _COLUMNS)})
 
 
 def write_scores(
-    run: ScoreRun, chunk: ScoreChunk, scores: Scores | None, contracts: ContractRows | None
+    run: ScoreRun, chunk: ScoreChunk, known: Records, scores: Scores | None, contracts: ContractRows | None
 ) -> int:
     """COPY into a staging table, forget scores that no longer hold, insert new ones, update changed ones; returns how
     many accounts have one. Accounts told by their contract are left out of those told by orders."""
@@ -76,13 +79,14 @@ def write_scores(
         "stage": run.model.stage if run.model else None, "version": run.model.version if run.model else None,
         "before": before,
     }  # fmt: skip
-    healths = _healths(scores) if scores else []
     told = set() if contracts is None else set(contracts.account_ids.tolist())
     with connection.cursor() as cursor:
         cursor.execute(_STAGING)
         if scores is not None:
+            healths = _healths(scores.card, scores.account_ids)
             _stage(cursor, _STAGED, _staging_text(scores, healths, told))
         if contracts is not None:
+            healths = _healths(cards_of(run, contracts.account_ids, known), contracts.account_ids)
             _stage(cursor, _STAGED_BY_ACCOUNT, staging_text(contracts, scores, healths))
         cursor.execute("ANALYZE score_staging (account_id)")
         cursor.execute(_FORGET, values)
@@ -97,9 +101,9 @@ def _stage(cursor: CursorWrapper, columns: tuple[str, ...], text: str) -> None:
     cursor.copy_expert(f"COPY score_staging ({', '.join(columns)}) FROM STDIN", io.StringIO(text))
 
 
-def _healths(scores: Scores) -> list[str]:
+def _healths(card: Scorecard, account_ids: Ints) -> list[str]:
     """The health of each account as PostgreSQL reads it, by the weights in force."""
-    health = health_of(scores.card, scores.account_ids, weights_in_force())
+    health = health_of(card, account_ids, weights_in_force())
     return ["\\N" if np.isnan(points) else f"{points:.0f}" for points in health.tolist()]
 
 

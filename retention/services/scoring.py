@@ -227,7 +227,7 @@ def score_chunk(chunk: ScoreChunk, records: Records | None = None) -> int:
         rules = tier_policy_in_force().rules()
         scores = _scores_by_orders(run, known, rules)
         contracts = score_contract_accounts(run, chunk, known, scores, rules)
-        held.accounts = write_scores(run, chunk, scores, contracts)
+        held.accounts = write_scores(run, chunk, known, scores, contracts)
         held.state, held.finished_at = ChunkState.DONE, timezone.now()
         held.save()
     return held.accounts
