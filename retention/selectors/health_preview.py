@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
-from django.db.models import QuerySet
 
 from accounts.models import Account
 from retention.datasets import date_of, day_number, load_history, load_signals
@@ -70,13 +69,14 @@ class Preview:
         return self.accounts < self.of
 
 
-def preview_weights(draft: HealthWeights | None = None) -> Preview | None:
-    """The newest scores as they stand and, with `draft`, as they would; None before the first run."""
+def preview_weights(segment: str, draft: HealthWeights | None = None) -> Preview | None:
+    """The newest scores of a segment (empty = all) as they stand and, with `draft`, as they would; None before the
+    first run."""
     run = latest_run()
     if run is None:
         return None
     run = ScoreRun.objects.select_related("model").get(pk=run.pk)
-    everyone = _ids(Score.objects.filter(as_of=run.as_of).order_by("account_id"))
+    everyone = _scored_ids(run, segment)
     ids = _drawn(everyone)
     now = weights_in_force()
     card = cards_of(run, ids)
@@ -100,7 +100,11 @@ def with_draft(in_force: InForce, draft: HealthWeights) -> dict[str, HealthWeigh
     return others if draft.follows_all else others | {draft.segment: draft}
 
 
-def _ids(scores: QuerySet[Score]) -> Ints:
+def _scored_ids(run: ScoreRun, segment: str) -> Ints:
+    """Accounts that the run scored, ascending; of one segment, or all."""
+    scores = Score.objects.filter(as_of=run.as_of).order_by("account_id")
+    if segment:
+        scores = scores.filter(account__segment=segment)
     return np.fromiter(scores.values_list("account_id", flat=True), dtype=np.int64)
 
 
@@ -165,10 +169,7 @@ def suggest(segment: str) -> Suggestion:
     run = latest_run()
     if run is None:
         return Suggestion(None, "There are no scores yet; outcomes can be looked at after the first run.")
-    chosen = Score.objects.filter(as_of=run.as_of).order_by("account_id")
-    if segment:
-        chosen = chosen.filter(account__segment=segment)
-    ids = _drawn(_ids(chosen))
+    ids = _drawn(_scored_ids(run, segment))
     purchases = purchases_of(load_history(run.as_of, only=ids))
     signals = load_signals(run.as_of, only=ids)
     days = _past_days(purchases, signals, day_number(run.as_of), run.horizon_days)

@@ -46,12 +46,14 @@ def health_weights(request: SignedIn) -> HttpResponse:
     else:
         form = HealthForm(request.POST or now.by_factor)
     is_valid = form.is_valid()
-    if is_valid and action == "save":
+    if is_valid and action == "save" and form.cleaned_data == now.by_factor and segment in in_force:
+        messages.info(request, "Nothing to save: these weights are in force.")
+    elif is_valid and action == "save":
         return _saved(request, HealthWeights(segment=segment, **form.cleaned_data))
     draft = HealthWeights(segment=segment, **form.cleaned_data) if is_valid and request.POST else None
     context |= {
         "form": form,
-        "preview": preview_weights(draft) if is_valid else None,
+        "preview": preview_weights(segment, draft) if is_valid else None,
         "previewed": draft is not None,
         "history": HealthWeights.objects.select_related("created_by").order_by("-pk")[:20],
     }

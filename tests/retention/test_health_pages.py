@@ -110,6 +110,9 @@ def test_a_preview_changes_nothing_and_says_what_saving_does(client, admin, no_w
     assert rescore_health() == 2
     assert health_by_account(unhappy, happy, quiet) == [0, 100, None]
     assert "version 1" in client.get("/settings/health/").content.decode()
+    said = client.post("/settings/health/", ONLY_PULSE | {"action": "save"}).content.decode()
+    assert "Nothing to save" in said
+    assert HealthWeights.objects.count() == 1
 
 
 def health_by_account(*accounts) -> list[int | None]:
@@ -125,13 +128,12 @@ def no_worker(monkeypatch):
 
 def test_weights_of_a_segment_move_that_segment_alone(admin):
     inn, other = customer(pulse=1, segment="Inns"), customer(pulse=1, segment="Bars")
-    preview = preview_weights(
-        HealthWeights(segment="Inns", **{name: int(w) for name, w in ONLY_PULSE.items()})
-    )
-    assert preview is not None
-    assert (preview.accounts, preview.moved) == (2, 1)
-    assert [example.account for example in preview.examples] == [inn]
-    assert other.pk not in {example.account.pk for example in preview.examples}
+    draft = HealthWeights(segment="Inns", **{name: int(weight) for name, weight in ONLY_PULSE.items()})
+    previews = [preview_weights(segment, draft) for segment in ("Inns", "Bars", "")]
+    assert [(found.accounts, found.moved) for found in previews if found] == [(1, 1), (1, 0), (2, 1)]
+    save_health_weights(admin, draft)
+    rescore_health()
+    assert health_by_account(inn, other) == [0, 79]
 
 
 @pytest.mark.parametrize(
