@@ -200,7 +200,12 @@ def futures(
     return Futures(now, days, ordered, silent, size / 100, solved, talked, pleased)
 
 
-Columns = dict[str, np.ndarray]
+@dataclass(frozen=True)
+class _Table:
+    """Records of one kind: whose each is, and the rest of it."""
+
+    whose: Ints
+    columns: dict[str, np.ndarray]
 
 
 @dataclass(frozen=True)
@@ -209,7 +214,7 @@ class _Case:
 
     days: int
     orders: bool = False
-    change: Callable[[dict[str, Columns], int], None] | None = None
+    change: Callable[[dict[str, _Table], int, int], None] | None = None
 
 
 def _imagined(
@@ -252,45 +257,45 @@ def _moved(history: History, as_of: int, cases: list[_Case], size: float) -> His
 
 
 def _imagined_signals(signals: Signals, as_of: int, cases: list[_Case], ids: Ints) -> Signals:
-    gathered: dict[str, list[tuple[int, Columns]]] = {}
+    back = np.array([case.days for case in cases], dtype=np.int64)
+    tables = {kind: _tiled(records, back) for kind, records in signals.kinds().items()}
     for number, case in enumerate(cases):
-        own = {kind: _back(records, case.days) for kind, records in signals.kinds().items()}
         if case.change is not None:
-            case.change(own, as_of)
-        for kind, columns in own.items():
-            gathered.setdefault(kind, []).append((number, columns))
-    return Signals(ids, **{kind: _joined(ids, parts) for kind, parts in gathered.items()})
+            case.change(tables, number, as_of)
+    kinds = {kind: records_of(ids, table.whose, **table.columns) for kind, table in tables.items()}
+    return Signals(ids, **kinds)
 
 
-def _back(records: Records, days: int) -> Columns:
-    return {
-        name: np.where(column == UNKNOWN_DAY, column, column - days) if name in DATED else column.copy()
-        for name, column in records.columns.items()
-    }
+def _tiled(records: Records, back: Ints) -> _Table:
+    """The records once per case, their days moved back by the days of the case."""
+    columns = {}
+    for name, column in records.columns.items():
+        tiled = np.tile(column, (len(back), 1))
+        if name in DATED:
+            tiled = np.where(tiled == UNKNOWN_DAY, tiled, tiled - back[:, None])
+        columns[name] = tiled.ravel()
+    return _Table(np.repeat(np.arange(len(back)), len(records.day)), columns)
 
 
-def _joined(ids: Ints, parts: list[tuple[int, Columns]]) -> Records | None:
-    names = parts[0][1].keys()
-    whose = np.repeat([number for number, _ in parts], [len(columns["day"]) for _, columns in parts])
-    return records_of(ids, whose, **{name: np.concatenate([c[name] for _, c in parts]) for name in names})
+def _solve(tables: dict[str, _Table], case: int, as_of: int) -> None:
+    if "issues" in tables:
+        until = tables["issues"].columns["until"]
+        is_open = (tables["issues"].whose == case) & (until == UNKNOWN_DAY)
+        tables["issues"].columns["until"] = np.where(is_open, as_of, until)
 
 
-def _solve(own: dict[str, Columns], as_of: int) -> None:
-    if "issues" in own:
-        until = own["issues"]["until"]
-        own["issues"]["until"] = np.where((until == UNKNOWN_DAY) | (until > as_of), as_of, until)
+def _talk(tables: dict[str, _Table], case: int, as_of: int) -> None:
+    _add(tables, "touches", case, day=as_of)
 
 
-def _talk(own: dict[str, Columns], as_of: int) -> None:
-    _add(own, "touches", day=as_of)
+def _please(tables: dict[str, _Table], case: int, as_of: int) -> None:
+    _add(tables, "pulses", case, day=as_of, score=HAPPY)
+    _talk(tables, case, as_of)
 
 
-def _please(own: dict[str, Columns], as_of: int) -> None:
-    _add(own, "pulses", day=as_of, score=HAPPY)
-    _talk(own, as_of)
-
-
-def _add(own: dict[str, Columns], kind: str, **record: int) -> None:
+def _add(tables: dict[str, _Table], kind: str, case: int, **record: int) -> None:
     """One more record of a kind."""
-    before = own.get(kind, {name: np.empty(0, dtype=np.int32) for name in record})
-    own[kind] = {name: np.append(column, record[name]) for name, column in before.items()}
+    nothing = np.empty(0, dtype=np.int64)
+    table = tables.setdefault(kind, _Table(nothing, dict.fromkeys(record, nothing)))
+    columns = {name: np.append(column, record[name]) for name, column in table.columns.items()}
+    tables[kind] = _Table(np.append(table.whose, case), columns)
