@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -88,7 +89,7 @@ class ModelPage:
         told = model.summary
         losses = told.get("log_loss", {})
         return {
-            "rates": told.get("rates", {}),
+            "rates": sorted(told.get("rates", {}).items(), key=lambda rate: -rate[1]),
             "base": losses.get("base"),
             "own": losses.get(told.get("rung", ""), losses.get("base")),
             "outcomes": told.get("outcomes"),
@@ -151,7 +152,12 @@ class ModelPage:
         """The inputs that moved most, of those that matter to the score."""
         told = self.evidence.inputs if self.evidence else []
         used = [row for row in told if row["weight"] > 0][:INPUTS_SHOWN]
-        return [row | {"label": words_for(INPUTS, row["name"]), "state": _moved(row)} for row in used]
+        return [
+            row
+            | {"label": words_for(INPUTS, row["name"]), "state": _moved(row)}
+            | {f"{when}_text": _input_text(row["name"], row[when]) for when in ("was", "now")}
+            for row in used
+        ]
 
     @property
     def signals(self) -> Row | None:
@@ -179,6 +185,15 @@ def contender_rows(cutoff: BacktestCutoff) -> list[Row]:
         for row in rows:
             row.setdefault("best", []).extend([column] if row[column] == best else [])
     return rows
+
+
+def _input_text(name: str, value: float | None) -> str:
+    """A middle value as a person reads it; the chance of silence is kept as log odds."""
+    if value is None:
+        return "–"
+    if name == "p_silent":
+        return f"{100 / (1 + math.exp(-value)):.0f}\N{NO-BREAK SPACE}%"
+    return f"{value:,.1f}".removesuffix(".0").replace("-", "\N{MINUS SIGN}")
 
 
 def _moved(row: Row) -> str:
