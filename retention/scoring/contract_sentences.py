@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
-from retention.scoring.contract_facts import Due
+from retention.scoring.contract_facts import LONGEST, Due
 from retention.scoring.parts import Parts
 from retention.scoring.sentences import TELLINGS, days, times
 from retention.scoring.telling import UNKNOWN, Book, Said, Telling, Whole, whole, wholes
@@ -18,6 +18,8 @@ Facts = Callable[[Parts, Whole], tuple[Whole, ...]]
 
 
 def _end(book: Book, to_end: int) -> Said:
+    if to_end >= LONGEST:
+        return Said("Contract runs for three years or more", -1)
     if to_end > 0:
         usual = book.whole("days_to_end")
         beside = "" if usual in {UNKNOWN, to_end} else f"{GOOD}: in {days(max(usual, 0))}"
@@ -33,9 +35,9 @@ def _due(book: Book, due: int, to_end: int, to_notice: int) -> Said:
         return Said(f"Can be cancelled for {days(to_notice)} more, then renews by itself", 1)
     if due == Due.RUNS_ON and to_notice != UNKNOWN and to_notice <= 0:
         return Said("The last day to cancel has passed, so it renews by itself", -1)
-    if due == Due.RUNS_ON:
+    if due == Due.RUNS_ON and to_end < LONGEST:
         return Said(f"Contract runs for {days(to_end)} more", -1)
-    return _end(book, to_end)._replace(reads=1, beside="")
+    return _end(book, to_end)._replace(beside="")
 
 
 def _notice_left(book: Book, to_notice: int) -> Said:

@@ -29,7 +29,7 @@ Bools = NDArray[np.bool_]
 FORMAT = 1
 MOST_CUTOFFS = 36
 LEAST_STEP = 7  # days between cutoffs
-MOST_ROWS = 60_000
+MOST_ROWS = 40_000
 PRIOR_RETURN, PRIOR_RETURNS = 0.05, 10.0  # of customers who have cancelled, one in twenty stays after all
 CLEAR_LOSS = 2.0  # standard errors by which a model must lose on later days to be given up
 

@@ -7,6 +7,7 @@ import pytest
 from django.core.cache import cache
 from django.core.management import call_command
 from django.db.models import F
+from django.test import Client
 
 from accounts.models import Account, Contract, ExchangeRate
 from pulsecheck.models import Handback
@@ -19,7 +20,7 @@ from retention.scoring.renewals import NEVER
 from retention.selectors.thresholds import ScoredBook
 from retention.services import scoring
 from retention.services.actions import act_on_run
-from tests.factories import AccountFactory
+from tests.factories import AccountFactory, make_cast
 from tests.retention.book import AS_OF, fill_book, scores_by_account
 from tests.retention.scoring.contract_books import contract_book
 
@@ -220,3 +221,17 @@ def _last_covered() -> dict[int, dt.date]:
         last = row.ends_on if cancelled is None or row.ends_on > AS_OF else min(row.ends_on, cancelled - DAY)
         found[row.account_id] = max(found.get(row.account_id, last), last)
     return found
+
+
+class TestPages:
+    def test_a_book_without_orders_can_be_looked_at(self, client: Client) -> None:
+        """Accounts, lists and the model: nothing there needs an order."""
+        cache.clear()
+        accounts = fill_contracts(60)
+        run = scoring.score_book(AS_OF, 60, takes_action=False)
+        client.force_login(make_cast().administrator)
+        current = Score.objects.filter(as_of=run.as_of).exclude(tier="lost").order_by("-churn_probability")[0]
+        page = client.get(f"/accounts/{current.account_id}/").content.decode()
+        assert "may not renew within 60 days" in page
+        for path in ("/", "/at-risk/", "/accounts/", "/model/", "/settings/", f"/accounts/{accounts[0].pk}/"):
+            assert client.get(path).status_code == 200, path

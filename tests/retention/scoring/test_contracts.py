@@ -1,6 +1,7 @@
 """The contract model: terms and spells, learning from the past alone, arrays that explain themselves exactly."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -8,13 +9,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.special import expit
 
-from retention.scoring.contract_facts import Beside
+from retention.scoring.contract_facts import FACTOR_OF, Beside, contract_facts
 from retention.scoring.contract_scores import (
     ContractScores,
     money_weighted,
     reasons_together,
     score_contracts,
 )
+from retention.scoring.contract_sentences import CONTRACT_TELLINGS
 from retention.scoring.contracts import ContractModel, contract_model_from_bytes, fit_contract_model
 from retention.scoring.errors import ScoringError
 from retention.scoring.forest import Growth, grow
@@ -34,6 +36,7 @@ from retention.scoring.renewals import (
     rolled,
     spells,
 )  # fmt: skip
+from retention.scoring.sentences import TELLINGS
 from retention.scoring.signals import Signals, records_of
 from retention.scoring.tables import Table, fit_coding
 from tests.retention.scoring.books import book
@@ -244,6 +247,41 @@ class TestModel:
         assert again is not None
         assert fitted.version == again.version
         assert not np.isnan(score_contracts(renewals, beside[0], AS_OF, fitted).probability).any()
+
+
+class TestFacts:
+    @given(st.integers(0, 10_000), st.integers(-200, 1400))
+    @settings(max_examples=30, deadline=None)
+    def test_nothing_later_is_known(self, seed: int, after: int) -> None:
+        """Whatever begins, is cancelled, explained or acknowledged later: the facts of a day stay as they are."""
+        random, day = np.random.default_rng(seed), START + after
+        made = contract_book(6, seed=seed)
+        term = made.terms
+        moved = {
+            name: np.where(
+                getattr(term, name) > day,
+                random.choice([NEVER, day + 1, day + 700], len(term)),
+                getattr(term, name),
+            )
+            for name in ("cancelled", "disclosed", "acknowledged")
+        }
+        begun = (term.known <= day) | (random.random(len(term)) < 0.5)
+        later = renewals_from_rows(
+            made.account_ids, made.account_ids[made.row[begun]], replace(term, **moved).rows(begun), made.grace,
+            np.where(random.random(6) < 0.5, day + 1, made.since), made.words,
+        )  # fmt: skip
+        found = []
+        for book_ in (made, later):
+            known = book_.until(day)
+            cover = cover_at(known, day)
+            table, due = contract_facts(known, cover.only(cover.state == CURRENT), HORIZON, None)
+            found.append([cover.state, cover.end, cover.value, due, *table.numbers.values()])
+        for one, other in zip(*found, strict=True):
+            np.testing.assert_array_equal(one, other)
+
+    def test_every_fact_has_its_words(self) -> None:
+        words = {"segment", "industry", "region", "source"}
+        assert FACTOR_OF.keys() - words <= CONTRACT_TELLINGS.keys() | TELLINGS.keys()
 
 
 class TestMoney:
