@@ -1,6 +1,7 @@
 """Reasons: they add up exactly, name what moved them, and never say the opposite of what they mean."""
 
 import json
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -11,7 +12,7 @@ from scipy.special import expit
 
 from retention.scoring.bgnbd import BgNbd
 from retention.scoring.explain import Explainer, factors_of, moved, points_of
-from retention.scoring.features import Basis, features_at, rhythm_state
+from retention.scoring.features import NAMES, Basis, features_at, rhythm_state
 from retention.scoring.history import History, purchases_of
 from retention.scoring.ladder import fit_model
 from retention.scoring.models import COLUMNS, FittedModel
@@ -20,6 +21,7 @@ from retention.scoring.parts import Parts, Standing
 from retention.scoring.scores import score_accounts
 from retention.scoring.sentences import TELLINGS
 from retention.scoring.telling import Book, Said, Teller, sentence
+from retention.scoring.trees import BINS, AdditiveTrees
 from tests.retention.scoring.books import START, book
 
 AS_OF, HORIZON = START + 600, 60
@@ -160,6 +162,36 @@ def test_every_column_has_words_for_every_value(column: str) -> None:
 
 def test_every_column_of_the_model_can_be_told() -> None:
     assert COLUMNS.keys() <= TELLINGS.keys()
+
+
+# How a sentence that stands alone (without comparison, without "a sign of") must point.
+LEAVING = r"^(Silent for [\d.,]+ times [^;]+|None of its .*|.* % of the size usual .*|Bought nothing in the same .*|.*none in the last \d+|\d+ returns? in [^;]+|Only one order so far|Spend .* below .*)\.$"
+STAYING = r"^(Ordered today|Its (last )?orders? (was|are) [\d.,]+ times .*|Nothing returned .*|Ordered (once|[\d,]+ times) in the same [^;]+|Spend .* above .*|\d+ % of its \w+ gap has passed [^;]+)\.$"
+
+
+@settings(max_examples=8, deadline=None)
+@given(st.integers(0, 10_000))
+def test_no_sentence_of_any_model_contradicts_its_points(seed: int) -> None:
+    """Models of arbitrary steps have contributions against all intuition; the sentences must still hold."""
+    random = np.random.default_rng(seed)
+    edges = np.sort(random.lognormal(3, 2, (len(NAMES), BINS - 1)), axis=1).astype(np.float32)
+    steps = random.normal(0, 0.4, (len(NAMES), BINS + 1)).astype(np.float32)
+    basis = Basis(BgNbd(0.6, 30.0, 0.8, 2.5), 30.0, HORIZON)
+    model = FittedModel(
+        "learned", True, AS_OF, basis, GammaGamma(1.0, 2.0, 1.0), 0.0, 0.3, 1.0, AdditiveTrees(edges, steps, 0.0)
+    )  # fmt: skip
+    purchases = purchases_of(book(120, seed=seed).until(AS_OF))
+    rows = purchases.customers(AS_OF)
+    model = model.centred(features_at(purchases, AS_OF, rows, basis), rhythm_state(purchases, AS_OF, rows))
+    parts, logit = parts_at(book(120, seed=seed), model, AS_OF)
+    told = [r for text in Explainer(model).reasons(parts, logit, expit(logit)) for r in json.loads(text)]
+    assert any("Against expectation" in r["sentence"] for r in told)
+    plain = [r for r in told if " in your book: " not in r["sentence"]]
+    assert any(re.match(LEAVING, r["sentence"]) for r in plain)
+    assert any(re.match(STAYING, r["sentence"]) for r in plain)
+    for one in plain:
+        assert not (re.match(LEAVING, one["sentence"]) and one["points"] <= -0.05), one
+        assert not (re.match(STAYING, one["sentence"]) and one["points"] >= 0.05), one
 
 
 # ── choosing what to tell ──────────────────────────────────────────────
