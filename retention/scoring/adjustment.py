@@ -23,8 +23,8 @@ from retention.scoring.signals import FACTS, SIGNAL_FACTORS, Facts, Signals, sig
 Floats = NDArray[np.float64]
 Flags = NDArray[np.bool_]
 
-MARGIN = 0.001  # nats that all factors together must gain over orders alone
-SURE = 1.0  # standard errors that gain must be above 0
+MARGIN = 0.0015  # nats that all factors together must gain over orders alone
+SURE = 1.25  # standard errors that gain must be above 0
 RIDGE = 12.0  # on coefficients per standard deviation: as many customers' worth of doubt
 NEWER_WEIGHT = 0.9  # weight of a past day, per step back
 MOST_TRIALS, ENOUGH_JUDGED = 4, 5_000  # past days to judge on; fewer where these have so many customers
