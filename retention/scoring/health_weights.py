@@ -16,8 +16,8 @@ Floats = NDArray[np.float64]
 
 SHIPPED_LEAVERS = 100.0  # the shipped weights count like what so many leavers would say
 LEAST_LEAVERS = 10  # with fewer nothing is suggested
-RIDGE = 1e-3  # keeps weights apart that outcomes cannot tell apart
-WHOLE = 100
+RIDGE = 1e-4  # keeps a weight that outcomes say nothing of where it was
+WHOLE, MIDDLE = 100, 0.5
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class Suggested:
 def suggest_weights(days: Sequence[PastDay]) -> Suggested | None:
     """Weights that would have ranked stayers above leavers, drawn toward the shipped ones; None with too few leavers.
 
-    A logistic regression of staying on the factors with coefficients of 0 or more. Each factor goes n / (n + 100) of
+    Weights of 0 or more under which a logistic regression of staying on the health fits best. Each factor goes n / (n + 100) of
     the way from its shipped weight, n being the leavers of whom it was known: one nobody knows keeps what it had.
     """
     account = np.concatenate([day.account_ids for day in days]) if days else np.empty(0, dtype=np.int64)
@@ -66,23 +66,30 @@ def suggest_weights(days: Sequence[PastDay]) -> Suggested | None:
 
 
 def _fitted(value: Floats, known: Floats, stayed: NDArray[np.bool_]) -> Floats:
-    """(F,) coefficients >= 0; an unknown factor counts as the mean of those that are known."""
-    mean = (value * known).sum(axis=0) / np.maximum(known.sum(axis=0), 1)
-    x = known * (value - mean) / WHOLE
-    y = stayed.astype(np.float64)
+    """(F,) weights >= 0 of which the health, as it is worked out, tells best who stayed: a logistic regression on it."""
+    shipped = weight_array(SHIPPED)
+    y, points = stayed.astype(np.float64), known * value / WHOLE
 
     def loss(at: Floats) -> tuple[float, Floats]:
-        coefficients, base = at[:-1], at[-1]
-        logit = x @ coefficients + base
-        off = expit(logit) - y
-        gradient = np.append(x.T @ off / len(y) + RIDGE * coefficients, off.mean())
+        weights, slope, base = at[:-2], at[-2], at[-1]
+        total = known @ weights
+        some = total > 0
+        total = np.where(some, total, 1.0)
+        health = np.where(some, points @ weights / total, MIDDLE)
+        logit = base + slope * (health - MIDDLE)
+        off = (expit(logit) - y) / len(y)
+        pull = weights / shipped - 1.0
+        by_weight = (points - health[:, None] * known).T @ (off * slope * some / total)
+        gradient = np.concatenate(
+            (by_weight + 2 * RIDGE * pull / shipped, [off @ (health - MIDDLE), off.sum()])
+        )
         likelihood = np.logaddexp(0, logit) - y * logit
-        return float(likelihood.mean() + RIDGE / 2 * (coefficients**2).sum()), gradient
+        return float(likelihood.mean() + RIDGE * (pull**2).sum()), gradient
 
-    bounds = [(0.0, None)] * len(FACTORS) + [(None, None)]
-    start = np.append(np.ones(len(FACTORS)), 0.0)
+    bounds = [(0.0, None)] * (len(FACTORS) + 1) + [(None, None)]
+    start = np.append(shipped, [1.0, 0.0])
     result: Floats = minimize(loss, start, jac=True, bounds=bounds, method="L-BFGS-B").x
-    return result[:-1]
+    return result[:-2]
 
 
 def _whole(weights: Floats) -> dict[str, int]:
@@ -97,5 +104,5 @@ def _whole(weights: Floats) -> dict[str, int]:
 def ranking(day: PastDay, weights: Floats) -> float:
     """AUC of the health under these weights as a ranking of who stayed; an account of which nothing is known counts as
     the middle."""
-    health = np.nan_to_num(day.card.health(weights), nan=WHOLE / 2)
+    health = np.nan_to_num(day.card.health(weights), nan=WHOLE * MIDDLE)
     return auc((~day.left).astype(np.float64), health)
