@@ -10,6 +10,7 @@ from django.utils import timezone
 
 from accounts.models import AuditEntry, Order
 from notifications.models import Notification, Topic
+from retention import tasks
 from retention.models import (
     BacktestCutoff,
     MaturedRun,
@@ -24,6 +25,7 @@ from retention.scoring.errors import ScoringError
 from retention.services import evidence, scoring
 from retention.services.evidence import find_unproven, gather_evidence
 from retention.services.rollback import pin_model, release_model
+from tests.conftest import WorkerProcess, wait_until
 from tests.factories import (
     AdministratorFactory,
     ManagerFactory,
@@ -103,6 +105,22 @@ class TestLookingBack:
         assert newest.previous_is == "stored", "the model of 70 days ago knew nothing of the last 60"
         assert newest.previous_as_of == AS_OF - dt.timedelta(days=70)
         assert "previous" in newest.figures
+
+
+def test_a_killed_worker_leaves_it_to_the_next(committed_db: None, celery_worker: WorkerProcess) -> None:
+    """Nobody rings for it but the reaper, and whoever begins dies."""
+    fill_book(120)
+    run = score()
+    tasks.reap.delay()
+    wait_until(lambda: RunEvidence.objects.filter(attempts=1).exists(), 90, celery_worker.log.read_text)
+    celery_worker.kill()
+    assert find_unproven() == run.pk
+    celery_worker.start()
+    tasks.reap.delay()
+    finished = RunEvidence.objects.exclude(finished_at=None)
+    wait_until(finished.exists, 120, celery_worker.log.read_text)
+    assert finished.get().attempts == 2
+    assert run.cutoffs.exists()
 
 
 class TestMatured:
