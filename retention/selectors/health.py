@@ -9,7 +9,7 @@ import numpy as np
 
 from accounts.models import Account
 from retention.datasets import Records, day_number, load_history, load_signals
-from retention.models import HealthWeights, ScoreRun
+from retention.models import Disagreement, HealthWeights, ScoreRun
 from retention.scoring.contracts import contract_model_from_bytes
 from retention.scoring.errors import ScoringError
 from retention.scoring.health import FACTORS, Scorecard, scorecard, weight_array
@@ -114,7 +114,8 @@ class Line:
 
 @dataclass(frozen=True)
 class AccountHealth:
-    """The scorecard of one account; `score` is None when nothing is known."""
+    """The scorecard of one account; `score` is None when nothing is known. `is_disputed`: model, scorecard and pulse
+    disagree, and nobody has settled it."""
 
     score: int | None
     known_percent: int
@@ -122,6 +123,7 @@ class AccountHealth:
     segment: str
     known: list[Line]
     unknown: list[Line]
+    is_disputed: bool
 
     @property
     def is_thin(self) -> bool:
@@ -145,6 +147,7 @@ def health_of_account(account: Account, run: ScoreRun | None) -> AccountHealth |
         segment=in_force.segment,
         known=[line for line in lines if line.value is not None and line.weight],
         unknown=[line for line in lines if line.value is None and line.weight],
+        is_disputed=Disagreement.objects.to_settle().filter(account=account).exists(),
     )
 
 

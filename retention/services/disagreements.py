@@ -34,6 +34,7 @@ from retention.selectors.disagreements import LastPulse, dispute_of, disputed_sc
 from retention.selectors.health import cards_of, weights_for, weights_in_force
 
 MOST_NEW = 100  # a night: more than people can settle, few enough to be looked at
+MOST_LOOKED_AT = 2_000  # of those the stored figures dispute; the whole scorecard takes the side of fewer
 
 
 def note_disagreements(run: ScoreRun) -> int:
@@ -50,7 +51,7 @@ def note_disagreements(run: ScoreRun) -> int:
         undecided.filter(ended_on=None).exclude(account__in=still).update(ended_on=run.as_of)
         worth = Cast(F("revenue_at_risk_company"), FloatField()) / F("churn_probability")
         new = disputed.exclude(account__in=undecided.values("account_id")).annotate(worth=worth)
-        rows = _rows(run, list(new.order_by("-worth", "account_id")[:MOST_NEW]))
+        rows = _rows(run, list(new.order_by("-worth", "account_id")[:MOST_LOOKED_AT]))
         Disagreement.objects.bulk_create(rows)
     return len(rows)
 
@@ -72,7 +73,7 @@ def _rows(run: ScoreRun, scores: list[Score]) -> list[Disagreement]:
             lines = lines_of(card, position)
             row.scorecard_says = arguments(lines, weights, good=row.scorecard_stance != LEAVING)[:500]
             rows.append(row)
-    return rows
+    return sorted(rows, key=lambda row: -row.value)[:MOST_NEW]
 
 
 def _row(

@@ -183,6 +183,9 @@ def test_the_account_page_says_what_is_known_and_what_is_not(client, admin):
     page = client.get(f"/accounts/{account.pk}/").content.decode()
     assert "Pulse 3 of 6, 5 days ago." in page
     assert "Nobody has written down an issue yet." in page
+    assert "Who is right?" not in page
+    DisagreementFactory(account=account)
+    assert "Who is right?" in client.get(f"/accounts/{account.pk}/").content.decode()
 
 
 # ── disagreements ──────────────────────────────────────────────────────
