@@ -19,6 +19,9 @@ Floats = NDArray[np.float64]
 SHOWN = 4  # named factors per account; the rest is summed up as "other"
 LEAST_POINTS = 0.05  # percentage points below which a factor is not worth a sentence
 
+MOST_HUNDREDTHS = 15_000  # points are written ahead, in hundredths; the few larger ones when they come
+POINTS = np.array([repr(at / 100) for at in range(-MOST_HUNDREDTHS, MOST_HUNDREDTHS + 1)], dtype=object)
+
 OTHER = "Everything else together."
 NO_SIGNAL = "No usable signal: past orders do not tell who buys again, so everyone has the same probability."
 
@@ -156,13 +159,22 @@ def _joined(texts: NDArray[np.object_], size: Floats, left: Floats) -> list[str]
     """One JSON list per account. Nearly all tell as many factors as may be told, and are put together in one go."""
     other = opening("other", OTHER)
     rest = [f",{other}{value!r}}}]" if value else "]" for value in left.tolist()]
-    rows = zip(texts.tolist(), size.tolist(), rest, strict=True)
-    return ["".join([_list_of(told, points), end]) for told, points, end in rows]
+    rows = zip(texts.tolist(), _written(size).tolist(), rest, strict=True)
+    return [_list_of(openings, points) + end for openings, points, end in rows]
 
 
-def _list_of(told: list[str], points: list[float]) -> str:
+def _written(size: Floats) -> NDArray[np.object_]:
+    """Points of two places as text."""
+    hundredths = np.rint(100 * size).astype(np.int64)
+    text = POINTS[np.clip(hundredths + MOST_HUNDREDTHS, 0, 2 * MOST_HUNDREDTHS)]
+    large = np.abs(hundredths) > MOST_HUNDREDTHS
+    text[large] = [repr(value) for value in size[large].tolist()]
+    return text
+
+
+def _list_of(told: list[str], points: list[str]) -> str:
     """[{...},{...} without its end; empty texts are left out."""
     if len(told) == 4 and told[1] and told[2] and told[3]:
         (a, b, c, d), (p, q, r, s) = told, points
-        return f"[{a}{p!r}}},{b}{q!r}}},{c}{r!r}}},{d}{s!r}}}"
-    return "[" + ",".join([f"{text}{size!r}}}" for text, size in zip(told, points, strict=True) if text])
+        return f"[{a}{p}}},{b}{q}}},{c}{r}}},{d}{s}}}"
+    return "[" + ",".join([f"{text}{size}}}" for text, size in zip(told, points, strict=True) if text])
