@@ -7,6 +7,7 @@ from django.db import transaction
 from accounts.models import User
 from accounts.services.audit import write_audit
 from retention.models import Definition
+from retention.services.versions import add_version
 
 SAVED = ("horizon_days", "inactive_floor_days", "inactive_ceiling_days", "grace_days")
 
@@ -14,14 +15,7 @@ SAVED = ("horizon_days", "inactive_floor_days", "inactive_ceiling_days", "grace_
 def save_definition(by: User, definition: Definition) -> Definition:
     """A new version of the definition of its segment and billing mode; the next run uses it."""
     with transaction.atomic():
-        same = Definition.objects.select_for_update().filter(
-            segment=definition.segment, billing_mode=definition.billing_mode
-        )
-        newest = max((row.version for row in same), default=0)
-        definition.pk = None
-        definition._state.adding = True
-        definition.version, definition.created_by = newest + 1, by
-        definition.save()
+        add_version(definition, by, segment=definition.segment, billing_mode=definition.billing_mode)
         write_audit(
             by,
             "save_definition",

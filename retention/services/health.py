@@ -12,6 +12,7 @@ from retention.models.scores import RunState
 from retention.scoring.health import Scorecard
 from retention.scoring.history import Floats, Ints
 from retention.selectors.health import InForce, cards_of, weights_in_force, weights_of
+from retention.services.versions import add_version
 
 AT_ONCE = 25_000  # accounts
 
@@ -19,12 +20,7 @@ AT_ONCE = 25_000  # accounts
 def save_health_weights(by: User, weights: HealthWeights) -> HealthWeights:
     """A new version of the weights of its segment. The newest scores follow by `rescore_health`."""
     with transaction.atomic():
-        same = HealthWeights.objects.select_for_update().filter(segment=weights.segment)
-        newest = max((row.version for row in same), default=0)
-        weights.pk = None
-        weights._state.adding = True
-        weights.version, weights.created_by = newest + 1, by
-        weights.save()
+        add_version(weights, by, segment=weights.segment)
         write_audit(
             by,
             "save_health_weights",
