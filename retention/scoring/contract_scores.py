@@ -69,7 +69,7 @@ def score_contracts(
         here = cover.only(current)
         facts, due = contract_facts(known, here, model.horizon, beside)
         parts = model.parts(facts, due)
-        logit = model.logit_of(parts)
+        logit = parts.total(model.start)
         probability[current] = np.clip(expit(logit), LEAST, MOST)
         explainer = Explainer(model, tellings_for(list(parts.factors), model.levels))
         reasons[current] = explainer.reasons(parts, logit, probability[current])

@@ -93,15 +93,7 @@ class ContractModel:
 
     def logit(self, facts: Table, due: Ints) -> Floats:
         """(n,) log odds of being lost within the horizon."""
-        return self.logit_of(self.parts(facts, due))
-
-    def logit_of(self, parts: Parts) -> Floats:
-        """(n,) log odds of these parts, so that reasons add up exactly; column by column, because numpy adds up one
-        row in another order than many, and a part of a book must change no digit."""
-        total = np.full(len(parts), self.start)
-        for column in parts.added.T:
-            total += column
-        return total
+        return self.parts(facts, due).total(self.start)
 
     def _usual(self, due: Ints) -> Floats:
         return np.log(self.rates / (1 - self.rates))[due]

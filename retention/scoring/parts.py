@@ -30,6 +30,13 @@ class Parts:
         """(n,) one of the numbers."""
         return self.values[:, list(self.factors).index(name)]
 
+    def total(self) -> Floats:
+        """(n,) the sum of each row. Column by column: summed by rows, digits would depend on how many rows there are."""
+        total = np.zeros(len(self))
+        for column in self.added.T:
+            total += column
+        return total
+
     def beside(self, other: "Parts") -> "Parts":
         """The same accounts with what else is known of them; no two columns may have one name."""
         assert not self.factors.keys() & other.factors.keys(), "a column is named once"
@@ -38,6 +45,14 @@ class Parts:
             np.hstack([self.values, other.values]),
             np.hstack([self.added, other.added]),
         )
+
+    def total(self, start: float) -> Floats:
+        """(n,) `start` and all columns added up; column by column, because numpy adds up one row alone in another
+        order than many, and parts of a book must change no digit."""
+        out = np.full(len(self), start)
+        for column in self.added.T:
+            out += column
+        return out
 
     def by_factor(self, names: tuple[str, ...]) -> Floats:
         """(n, factors) the sums of the columns of each factor, column by column: parts of a book change no digit."""
@@ -65,7 +80,7 @@ def good_standing(parts: Parts, start: float) -> Standing:
     The starting point has the mean probability of those in good standing; what that differs from their mean log
     odds is laid on the columns in proportion to how much each varies.
     """
-    logit = start + parts.added.sum(axis=1)
+    logit = start + parts.total()
     stays = logit < 0
     stays = stays if stays.any() else np.ones(len(stays), dtype=bool)
     added = parts.added[stays]

@@ -108,7 +108,7 @@ def _explained(
         at = slice(begin, begin + BLOCK)
         known = None if facts is None else Facts(facts.values[at])
         parts = model.parts(features[at], RhythmState(state.x[at], state.t_x[at], state.age[at]), known)
-        logit = model.start + parts.added.sum(axis=1)
+        logit = parts.total(model.start)
         probability[at] = np.clip(expit(logit), LEAST_PROBABILITY, 1 - LEAST_PROBABILITY)
         reasons += explainer.reasons(parts, logit, probability[at])
     return probability, reasons
