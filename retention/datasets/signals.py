@@ -51,8 +51,8 @@ _PROMISES = """
     FROM accounts_promise WHERE {date_of[made_on]} <= {last} AND {mine}"""
 _TOUCHES = """
     SELECT account_id, {day_of[happened_at]} FROM accounts_interaction WHERE happened_at < {after} AND {mine}
-    UNION SELECT account_id, {day_of[taken_at]} FROM pulsecheck_pulsecheck WHERE taken_at < {after} AND {mine}
-    UNION SELECT account_id, {day_of[happened_at]} FROM pulsecheck_handbackattempt t
+    UNION ALL SELECT account_id, {day_of[taken_at]} FROM pulsecheck_pulsecheck WHERE taken_at < {after} AND {mine}
+    UNION ALL SELECT account_id, {day_of[happened_at]} FROM pulsecheck_handbackattempt t
         JOIN pulsecheck_handback h ON h.id = t.handback_id
         WHERE t.kind IN ('call', 'email', 'meeting') AND happened_at < {after} AND {mine}"""
 _PULSES = """

@@ -286,7 +286,7 @@ def _issues(view: _View) -> dict[str, Floats]:
     return {
         "open_issues": view.total(owner[is_open]),
         "oldest_open": oldest,
-        "issue_days": view.total(owner, (end - found["day"]) * view.fresh(end)),
+        "issue_days": view.total(owner, np.maximum(end - found["day"], 0) * view.fresh(end)),
         "recent_issues": view.total(owner[recent]),
         "issue_weight": view.total(owner[is_open], found["weight"][is_open]),
     }
