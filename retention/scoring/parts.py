@@ -30,13 +30,6 @@ class Parts:
         """(n,) one of the numbers."""
         return self.values[:, list(self.factors).index(name)]
 
-    def total(self) -> Floats:
-        """(n,) the sum of each row. Column by column: summed by rows, digits would depend on how many rows there are."""
-        total = np.zeros(len(self))
-        for column in self.added.T:
-            total += column
-        return total
-
     def beside(self, other: "Parts") -> "Parts":
         """The same accounts with what else is known of them; no two columns may have one name."""
         assert not self.factors.keys() & other.factors.keys(), "a column is named once"
@@ -80,7 +73,7 @@ def good_standing(parts: Parts, start: float) -> Standing:
     The starting point has the mean probability of those in good standing; what that differs from their mean log
     odds is laid on the columns in proportion to how much each varies.
     """
-    logit = start + parts.total()
+    logit = parts.total(start)
     stays = logit < 0
     stays = stays if stays.any() else np.ones(len(stays), dtype=bool)
     added = parts.added[stays]

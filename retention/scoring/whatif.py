@@ -126,7 +126,7 @@ def _scored(
     parts = model.parts(features, rhythm_state(purchases, as_of, rows), facts)
     compared = moved(parts, model)
     names = factors_of(parts)
-    return model.full_intercept + compared.added.sum(axis=1), compared.by_factor(names), names
+    return compared.total(model.full_intercept), compared.by_factor(names), names
 
 
 def _probability(logit: Floats) -> Floats:

@@ -2,7 +2,6 @@
 
 import json
 import re
-from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -251,13 +250,14 @@ def test_without_signal_that_is_what_is_said() -> None:
     assert said[1]["sentence"] == "Last order 74 days ago; usually every 21 days."
 
 
-def test_reasons_of_parts_of_a_book_are_those_of_the_whole() -> None:
-    history = book(200)
+def test_parts_of_a_book_are_scored_and_explained_like_the_whole() -> None:
+    """To the last digit, one account by itself as well."""
+    history = book(70)
     model = fit_model(history, AS_OF, HORIZON)
-    parts, logit = parts_at(history, model, AS_OF)
-    whole = Explainer(model).reasons(parts, logit, expit(logit))
-    halves = []
-    for rows in (slice(0, 70), slice(70, None)):
-        half = replace(parts, values=parts.values[rows], added=parts.added[rows])
-        halves += Explainer(model).reasons(half, logit[rows], expit(logit[rows]))
-    assert halves == whole
+    whole = score_accounts(history, AS_OF, model)
+    parts = [
+        score_accounts(history.between(a, b), AS_OF, model)
+        for a, b in [*((n, n) for n in range(1, 21)), (21, 70)]
+    ]
+    assert [p for part in parts for p in part.probability.tolist()] == whole.probability.tolist()
+    assert [reason for part in parts for reason in part.reasons] == whole.reasons
