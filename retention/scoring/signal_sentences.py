@@ -33,11 +33,13 @@ def _late_facts(parts: Parts, rows: Whole) -> tuple[Whole, ...]:
 def _late(book: Book, late: int, due: int) -> Said:
     if due == UNKNOWN:
         return Said("No delivery fell due lately")
+    if due == 1:
+        return _last_late(book, late)
     if not late:
-        return Said(f"None of its last {_some(due, 'delivery', 'deliveries')} came late", -1)
+        return Said(f"None of its last {due:,} deliveries came late", -1)
     usual = book.whole("late_share", 100.0)
     beside = f"{GOOD}: {usual} %" if usual != UNKNOWN else ""
-    return Said(f"{late:,} of its last {_some(due, 'delivery', 'deliveries')} came late", 1, beside)
+    return Said(f"{late:,} of its last {due:,} deliveries came late", 1, beside)
 
 
 def _last_late(book: Book, late: int) -> Said:
@@ -56,7 +58,7 @@ def _open(book: Book, count: int, oldest: int) -> Said:
 def _lain(book: Book, count: int, oldest: int, recent: int) -> Said:
     if count > 0 or recent <= 0:
         return _open(book, count, oldest) if count > 0 else _recent(book, recent)
-    return Said(f"{_some(recent, 'issue', 'issues')} in the last {RECENT_DAYS} days, all settled", 0)
+    return Said(f"{_some(recent, 'issue', 'issues')} in the last {RECENT_DAYS} days, all settled", 1)
 
 
 def _recent(book: Book, count: int) -> Said:

@@ -1,5 +1,6 @@
 """What is known beyond orders: point in time, unknown is nothing, parts add up, and noise is not believed."""
 
+import datetime as dt
 import json
 from dataclasses import replace
 from functools import cache
@@ -17,12 +18,19 @@ from retention.scoring.fitting import fit_book
 from retention.scoring.history import UNKNOWN_DAY, History, history_from_rows, purchases_of
 from retention.scoring.ladder import fit_model
 from retention.scoring.models import FittedModel, model_from_bytes
+from retention.scoring.parts import Parts
 from retention.scoring.scores import Scores, score_accounts
+from retention.scoring.signal_sentences import SIGNAL_TELLINGS
 from retention.scoring.signals import FACTS, Facts, Records, Signals, records_of, signal_facts
+from retention.scoring.telling import Book
 from tests.retention.scoring.books import START, book
 
 AS_OF, HORIZON = START + 600, 60
 IDS = np.array([1, 2, 3])
+
+
+def day_of(*date: int) -> int:
+    return (dt.date(*date) - dt.date(1970, 1, 1)).days
 
 
 def kind(ids: np.ndarray, *rows: tuple[int, ...], names: str = "day") -> Records | None:
@@ -330,3 +338,38 @@ def test_what_is_unknown_is_exactly_nothing(values: list[float], mask: int) -> N
     assert np.isfinite(parts.added).all()
     assert abs(parts.added.sum() - stage.logit(facts)[0]) < 1e-9
     assert set(parts.factors.values()) == set(SIGNAL_FACTORS)
+
+
+# ── in words ───────────────────────────────────────────────────────────
+USUAL = Book(60, {"late_share": 0.05, "silence": 30.0})
+
+
+@pytest.mark.parametrize(
+    ("fact", "values", "words"),
+    [
+        ("issue_weight", {"open_issues": 2, "oldest_open": 34}, "2 issues open, the oldest for 34 days"),
+        ("issue_days", {"open_issues": 0, "recent_issues": 1}, "1 issue in the last 180 days, all settled"),
+        ("broken_fresh", {"broken": 1, "promises": 3}, "1 of 3 promises was broken"),
+        ("silence", {"silence": 74}, "Nobody has spoken with them for 74 days"),
+        ("pulse", {"pulse": 2, "pulse_day": day_of(2026, 11, 3)}, "Last pulse 2 of 6, on 3 November 2026"),
+        ("late_share", {"late_share": 0.4, "deliveries": 5}, "2 of its last 5 deliveries came late"),
+        ("late_share", {"late_share": 1.0, "deliveries": 1}, "Its last delivery came late"),
+        ("late_share", {}, "No delivery fell due lately"),
+        ("active_contacts", {"active_contacts": 1}, "We know only one person there"),
+        ("left_fresh", {"contacts_left": 2}, "2 people there left within a year"),
+        ("changes_fresh", {"owner_changes": 1}, "Who looks after it changed once within a year"),
+        ("vacant", {"vacant": 20}, "One of its owners has been missing for 20 days"),
+        ("treated", {"treated": 0.2, "under_handback": 1}, "Handed back at present"),
+        ("lost_fresh", {"lost_fresh": 0.8}, "A handback was closed as lost"),
+    ],
+)
+def test_facts_in_words(fact: str, values: dict[str, float], words: str) -> None:
+    row = np.array([[values.get(name, np.nan) for name in FACTS]])
+    parts = Parts(FACTS, row, np.zeros(row.shape))
+    telling = SIGNAL_TELLINGS[fact]
+    key = [int(column[0]) for column in telling.facts(parts, np.array([0]))]
+    assert telling.say(USUAL, *key).text == words
+
+
+def test_every_fact_can_be_told() -> None:
+    assert SIGNAL_TELLINGS.keys() == FACTS.keys()
