@@ -20,6 +20,8 @@ from retention.selectors.account import (
     talk_events,
 )
 
+Finder = Callable[[AccountFacts, Score], "Records"]
+
 MOST = 6
 HORIZONS = 4  # how many spans of one horizon are set beside each other
 YEAR = dt.timedelta(days=365)
@@ -138,87 +140,45 @@ def _newest(events: list[Event], score: Score) -> list[Event]:
     return sorted(_upto(events, score), key=lambda event: event.at, reverse=True)[:MOST]
 
 
-def _service(facts: AccountFacts, score: Score) -> Records:
-    return Records(
-        _newest(issue_events(facts), score),
-        more="#issues",
-        more_label="All issues",
-        nothing="No issue on record.",
-    )
+def _listed(events: Callable[[AccountFacts], list[Event]], more: str, label: str, nothing: str) -> Finder:
+    """The newest of some events."""
+
+    def find(facts: AccountFacts, score: Score) -> Records:
+        return Records(_newest(events(facts), score), more=more, more_label=label, nothing=nothing)
+
+    return find
 
 
-def _promises(facts: AccountFacts, score: Score) -> Records:
-    return Records(
-        _newest(promise_events(facts), score),
-        more="#promises",
-        more_label="All promises",
-        nothing="No promise on record.",
-    )
-
-
-def _relationship(facts: AccountFacts, score: Score) -> Records:
-    return Records(
-        _newest(talk_events(facts), score),
-        more="#people",
-        more_label="People there",
-        nothing="No conversation on record.",
-    )
-
-
-def _pulse(facts: AccountFacts, score: Score) -> Records:
-    return Records(
-        _newest(pulse_events(facts), score),
-        more="#pulses",
-        more_label="All pulse checks",
-        nothing="No pulse check on record.",
-    )
-
-
-def _stability(facts: AccountFacts, score: Score) -> Records:
+def _departures(facts: AccountFacts) -> list[Event]:
     """Who left there; the changes among us stand beside the owners."""
-    left = [
-        Event(_midday(c.left_on), "talk", "bad", f"{c.name} left", c.job_title)
-        for c in facts.contacts
-        if c.left_on
+    left = [(contact, contact.left_on) for contact in facts.contacts]
+    return [
+        Event(_midday(day), "talk", "bad", f"{contact.name} left", contact.job_title)
+        for contact, day in left
+        if day
     ]
-    return Records(
-        _newest(left, score),
-        more="#owners",
-        more_label="Who looks after them",
-        nothing="Nobody there is on record as having left.",
-    )
 
 
-def _treatment(facts: AccountFacts, score: Score) -> Records:
-    events = [event for handback in facts.handbacks for event in handback_events(handback)]
-    return Records(
-        _newest(events, score),
-        more="?kind=risk#timeline",
-        more_label="All handbacks",
-        nothing="No handback on record.",
-    )
+def _handbacks(facts: AccountFacts) -> list[Event]:
+    return [event for handback in facts.handbacks for event in handback_events(handback)]
 
 
-def _contract(facts: AccountFacts, score: Score) -> Records:
+def _contracts(facts: AccountFacts) -> list[Event]:
     events = []
     for contract in facts.contracts:
         ends = f"runs until {contract.ends_on:%-d %B %Y}"
         events.append(Event(_midday(contract.starts_on), "risk", "", "Contract began", ends))
         if contract.cancelled_on:
             events.append(Event(_midday(contract.cancelled_on), "risk", "bad", "Contract cancelled", ends))
-    return Records(
-        _newest(events, score),
-        more="#contracts",
-        more_label="All contracts",
-        nothing="No contract on record.",
-    )
+    return events
 
 
 def _midday(day: dt.date) -> dt.datetime:
     return dt.datetime.combine(day, dt.time(12), get_company().zone)
 
 
-FINDERS: dict[str, Callable[[AccountFacts, Score], Records]] = {
+CONTRACTS = _listed(_contracts, "#contracts", "All contracts", "No contract on record.")
+FINDERS: dict[str, Finder] = {
     "pattern": _rhythm,
     "rhythm": _rhythm,
     "frequency": _spans,
@@ -226,12 +186,14 @@ FINDERS: dict[str, Callable[[AccountFacts, Score], Records]] = {
     "returns": _returns,
     "season": _season,
     "delivery": _delivery,
-    "service": _service,
-    "promises": _promises,
-    "relationship": _relationship,
-    "pulse": _pulse,
-    "stability": _stability,
-    "treatment": _treatment,
-    "contract": _contract,
-    "renewal": _contract,
+    "service": _listed(issue_events, "#issues", "All issues", "No issue on record."),
+    "promises": _listed(promise_events, "#promises", "All promises", "No promise on record."),
+    "relationship": _listed(talk_events, "#people", "People there", "No conversation on record."),
+    "pulse": _listed(pulse_events, "#pulses", "All pulse checks", "No pulse check on record."),
+    "stability": _listed(
+        _departures, "#owners", "Who looks after them", "Nobody there is on record as having left."
+    ),
+    "treatment": _listed(_handbacks, "?kind=risk#timeline", "All handbacks", "No handback on record."),
+    "contract": CONTRACTS,
+    "renewal": CONTRACTS,
 }

@@ -367,9 +367,24 @@ def test_reasons_open_their_records(page, cast):
     )  # fmt: skip
     IssueFactory(account=cast.account, description="Wrong colour")
     PulseCheckFactory(account=cast.account, score=2)
+    ContactFactory(account=cast.account, name="Tom Reyes", is_active=False, left_on=date_ago(50))
+    ClosedHandbackFactory(account=cast.account)
+    ContractFactory(account=cast.account, starts_on=date_ago(200))
     reasons = [
         reason(f"About {factor}.", 5.0) | {"factor": factor}
-        for factor in ("rhythm", "spend", "returns", "season", "delivery", "service", "pulse", "promises")
+        for factor in (
+            "rhythm",
+            "spend",
+            "returns",
+            "season",
+            "delivery",
+            "service",
+            "pulse",
+            "promises",
+            "stability",
+            "treatment",
+            "contract",
+        )
     ]
     ScoreFactory(account=cast.account, reasons=reasons)
     text = page()
@@ -382,6 +397,9 @@ def test_reasons_open_their_records(page, cast):
     assert "Wrong colour" in behind["service"]
     assert "Pulse 2 of 6" in behind["pulse"]
     assert "No promise on record." in behind["promises"]
+    assert "Tom Reyes left" in behind["stability"]
+    assert "Handback closed: saved" in behind["treatment"]
+    assert "Contract began" in behind["contract"]
 
 
 @pytest.mark.parametrize(
