@@ -218,8 +218,10 @@ def judge(
 
 
 def calibration_groups(p: Floats, left: Flags) -> list[Group]:
-    """Ten groups of equal count by probability, fewer where they would hold less than ten customers."""
-    parts = np.array_split(np.argsort(p, kind="stable"), min(GROUPS, max(len(p) // LEAST_GROUP, 1)))
+    """Ten groups of equal count by probability, fewer where they would hold less than ten customers; one where
+    everybody was given the same."""
+    groups = min(GROUPS, max(len(p) // LEAST_GROUP, 1)) if np.ptp(p) > 0 else 1
+    parts = np.array_split(np.argsort(p, kind="stable"), groups)
     return [Group(float(p[part].mean()), float(left[part].mean()), len(part)) for part in parts]
 
 
@@ -444,9 +446,10 @@ def judge_scores(
 
 # -- lead time ---------------------------------------------------------------
 def _lead_time(book: _Book, model: FittedModel, day: int) -> LeadTime | None:
-    """See `LeadTime`; None where the second horizon after the cutoff has not elapsed, or nobody left."""
+    """See `LeadTime`; None where the second horizon after the cutoff has not elapsed, nobody left, or everybody is
+    rated the same whatever they do."""
     whole, horizon = book.whole, book.horizon
-    if day + 2 * horizon > book.last_day:
+    if day + 2 * horizon > book.last_day or not model.has_signal:
         return None
     rows, last = _leavers(whole, day, horizon)
     if not len(rows):

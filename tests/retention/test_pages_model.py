@@ -121,9 +121,12 @@ def test_missed_leavers_are_named_to_those_who_see_them(client: Client, cast: Ca
 def test_without_signal_it_says_so(client: Client, cast: Cast) -> None:
     run = looked_back()
     FittedModel.objects.filter(pk=run.model_id).update(has_signal=False, stage="rhythm")
+    run.cutoffs.update(has_signal=False)
     text = text_of(client, cast.owner)
     assert "No usable signal" in text
     assert "past orders do not tell who will buy again" in text
+    assert "40 calls reach as many as lots do" in text
+    assert "nobody can be said to have been missed" in text
 
 
 def test_too_little_history(client: Client, cast: Cast) -> None:
