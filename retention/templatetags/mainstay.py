@@ -86,8 +86,13 @@ def money_short(amount: Decimal | float | None, currency: str = "EUR") -> str:
 
 @register.filter
 def percent(share: float | Decimal | None, decimals: int = 0) -> str:
-    """A share 0..1 as "71 %"."""
-    return "–" if share is None else f"{float(share) * 100:.{decimals}f}{GAP}%".replace("-", MINUS)
+    """A share 0..1 as "71 %"; what is nearly all or nearly nothing is not said to be so ("> 99 %", "< 1 %")."""
+    if share is None:
+        return "–"
+    shown, least = f"{float(share) * 100:.{decimals}f}", 10.0**-decimals
+    if 0.0 < share < 1.0 and float(shown) in (0.0, 100.0):
+        shown = f">{GAP}{100 - least:.{decimals}f}" if share > 0.5 else f"<{GAP}{least:.{decimals}f}"
+    return f"{shown}{GAP}%".replace("-", MINUS)
 
 
 @register.filter
