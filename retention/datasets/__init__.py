@@ -1,6 +1,5 @@
 """The only bridge from tables to arrays; every reader requires `as_of` and returns nothing dated after that day."""
 
-from retention.datasets.late import late_records
 from retention.datasets.orders import load_account_ids, load_history, order_days
 from retention.datasets.records import Records, load_records
 from retention.datasets.signals import load_signals
@@ -12,7 +11,6 @@ __all__ = [
     "copy_to_array",
     "date_of",
     "day_number",
-    "late_records",
     "load_account_ids",
     "load_history",
     "load_records",

@@ -172,7 +172,7 @@ class Migration(migrations.Migration):
                     "late_records",
                     models.PositiveBigIntegerField(
                         default=0,
-                        help_text="Orders dated by the run's day that arrived after it was published.",
+                        help_text="Records dated by the run's day that arrived after it was published.",
                     ),
                 ),
                 (

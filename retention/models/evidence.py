@@ -28,7 +28,7 @@ class RunEvidence(Stamped):
     inputs_since = models.DateField(null=True, help_text="The day the inputs are compared with.")
     inputs = models.JSONField(default=list, help_text="How far each input has moved, most first.")
     late_records = models.PositiveBigIntegerField(
-        default=0, help_text="Orders dated by the run's day that arrived after it was published."
+        default=0, help_text="Records dated by the run's day that arrived after it was published."
     )
 
     class Meta:

@@ -240,8 +240,8 @@ WORDS = (
     Word(
         "late_records",
         "Arrived late",
-        "Orders dated by the day of a run that came in after it was published: scored without them.",
-        "Orders not cancelled whose date is up to the run's day and that were written down after its publication.",
+        "Records dated by the day of a run that came in after it was published: scored without them.",
+        "Orders not cancelled, issues, contacts and pulses dated up to the run's day and written down after its publication.",
         "Counted with every run, for the 30 newest.",
     ),
 )

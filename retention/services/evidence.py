@@ -371,15 +371,20 @@ def _tell(run: ScoreRun, flags: Sequence[ModelFlag]) -> None:
 
 # -- late records --------------------------------------------------------------------
 _LATE = """
-SELECT width_bucket(o.created_at, %(published)s::timestamptz[]),
-    width_bucket(o.ordered_at, %(ends)s::timestamptz[]), count(*)
-FROM accounts_order o WHERE o.created_at > %(first)s AND o.ordered_at < %(last)s AND o.status <> 'cancelled'
+SELECT width_bucket(created_at, %(published)s::timestamptz[]), width_bucket(dated, %(ends)s::timestamptz[]), count(*)
+FROM (
+    SELECT created_at, ordered_at AS dated FROM accounts_order WHERE status <> 'cancelled'
+    UNION ALL SELECT created_at, opened_at FROM accounts_issue
+    UNION ALL SELECT created_at, happened_at FROM accounts_interaction
+    UNION ALL SELECT created_at, taken_at FROM pulsecheck_pulsecheck
+) records WHERE created_at > %(first)s AND dated < %(last)s
 GROUP BY 1, 2
 """
 
 
 def _count_late_records() -> None:
-    """For the newest runs: orders dated by their day that arrived after they were published. One pass over orders."""
+    """For the newest runs: what is dated by their day and arrived after they were published (orders, issues,
+    contacts, pulses). One pass over what was written since the oldest of them."""
     kept = RunEvidence.objects.filter(run__state=RunState.PUBLISHED, run__published_at__isnull=False)
     evidence = list(kept.select_related("run").order_by("-run__as_of")[:LATE_RUNS])
     if not evidence:

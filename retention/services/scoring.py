@@ -28,7 +28,6 @@ from retention.datasets import (
     LAST_ID,
     Records,
     day_number,
-    late_records,
     load_account_ids,
     load_records,
     order_days,
@@ -275,16 +274,7 @@ def _summary_of(run: ScoreRun) -> dict[str, object]:
         "has_signal": model.has_signal,
         "model": model.summary,
         "contracts": run.contract_model.summary if run.contract_model else None,
-        "late_records": _late_for(run),
     }
-
-
-def _late_for(run: ScoreRun) -> dict[str, int]:
-    """Records dated before the newest earlier run that were written after it had begun; see `late_records`."""
-    earlier = ScoreRun.objects.filter(state=RunState.PUBLISHED, as_of__lt=run.as_of).order_by("-as_of").first()
-    if earlier is None or earlier.published_at is None:
-        return {}
-    return late_records(earlier.as_of, earlier.started_at or earlier.published_at)
 
 
 def score_book(

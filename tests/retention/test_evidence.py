@@ -28,6 +28,7 @@ from retention.services.rollback import pin_model, release_model
 from tests.conftest import WorkerProcess, wait_until
 from tests.factories import (
     AdministratorFactory,
+    IssueFactory,
     ManagerFactory,
     OrderFactory,
     SalesRepFactory,
@@ -179,20 +180,21 @@ class TestFlags:
 
 
 class TestLateRecords:
-    def test_orders_of_before_that_came_after_are_counted_per_run(self) -> None:
+    def test_records_of_before_that_came_after_are_counted_per_run(self) -> None:
         accounts = fill_book(30)
         old = score(10)
         gather_evidence(old.pk)
         run = score()
         for days in (20, 5):
             OrderFactory(account=accounts[0], ordered_at=timezone.now() - dt.timedelta(days=days))
+        IssueFactory(account=accounts[0], opened_at=timezone.now() - dt.timedelta(days=20))
         ScoreRun.objects.update(published_at=timezone.now() - dt.timedelta(hours=1))
         Order.objects.filter(external_id__startswith="O0").update(
             created_at=timezone.now() - dt.timedelta(days=1)
         )
         gather_evidence(run.pk)
         late = dict(RunEvidence.objects.values_list("run__as_of", "late_records"))
-        assert late == {old.as_of: 1, run.as_of: 2}
+        assert late == {old.as_of: 2, run.as_of: 3}
 
 
 class TestPin:

@@ -1,7 +1,6 @@
 """What happened besides orders, from real tables to arrays and from there into a run."""
 
 import datetime as dt
-import json
 from typing import Any
 
 import numpy as np
@@ -12,8 +11,8 @@ from django.utils import timezone
 from accounts.models import Account, Company, Contact, Interaction, Issue, OwnerChange
 from accounts.services.care import assign_account_manager
 from accounts.services.people import record_departure
-from retention.datasets import date_of, day_number, late_records, load_signals
-from retention.models import Score, ScoreRun
+from retention.datasets import date_of, load_signals
+from retention.models import Score
 from retention.scoring.history import UNKNOWN_DAY
 from retention.scoring.signals import Records
 from retention.services import scoring
@@ -29,7 +28,6 @@ from tests.factories import (
     InteractionFactory,
     IssueFactory,
     ManagerFactory,
-    OrderFactory,
     PromiseFactory,
     PulseCheckFactory,
     SalesRepFactory,
@@ -249,28 +247,3 @@ def test_a_run_uses_them_and_says_which_helped(monkeypatch: pytest.MonkeyPatch) 
         scoring.score_chunk(chunk)
     scoring.publish_run(again.pk)
     assert scores_by_account() == whole
-
-
-def test_records_that_come_in_late_are_counted() -> None:
-    account = AccountFactory()
-    OrderFactory(account=account, ordered_at=utc("2026-03-01 10:00"))
-    known_at = timezone.now()
-    assert late_records(DAY, known_at) == {}
-    later = known_at + dt.timedelta(hours=1)
-    for ordered_at in ("2026-03-02 10:00", "2026-03-11 10:00"):
-        order = OrderFactory(account=account, ordered_at=utc(ordered_at))
-        type(order).objects.filter(pk=order.pk).update(created_at=later)
-    issue = IssueFactory(account=account, opened_at=utc("2026-03-05 10:00"))
-    Issue.objects.filter(pk=issue.pk).update(created_at=later)
-    assert late_records(DAY, known_at) == {"orders": 1, "issues": 1}
-
-
-def test_a_run_tells_what_came_in_after_the_one_before() -> None:
-    accounts = fill_book(40)
-    earlier = scoring.score_book(AS_OF - dt.timedelta(days=1), 60, takes_action=False)
-    ScoreRun.objects.filter(pk=earlier.pk).update(started_at=timezone.now() - dt.timedelta(days=1))
-    OrderFactory(account=accounts[0], ordered_at=timezone.now() - dt.timedelta(days=30))
-    run = scoring.score_book(AS_OF, 60, takes_action=False)
-    assert run.summary["late_records"]["orders"] >= 1
-    assert json.dumps(run.summary)
-    assert day_number(run.as_of) == day_number(AS_OF)
