@@ -22,9 +22,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from retention.scoring.metrics import Figures, figures
 
 WORKER = Path(__file__).with_name("package_worker.py")
-# lifetimes has not been released since 2020 and needs the libraries of its time.
 INSTALLS = {
-    "lifetimes": ["lifetimes==0.11.3", "numpy<2", "pandas<2.2", "scipy<1.12"],
+    "lifetimes": ["lifetimes==0.11.3"],
     "clvkit": ["clvkit"],
     "pymc-marketing": ["pymc-marketing"],
 }

@@ -43,7 +43,8 @@ TREE_CUSTOMERS = 150.0  # with so many customers half of that
 TREE_WEIGHTS = (1 / 6, 1 / 3, 0.5, 2 / 3, 5 / 6, 1.0)
 WEIGHT_CUSTOMERS = 1_000.0  # measured on so many customers, the best weight is believed half
 BGNBD_SAMPLE = 10_000
-TRAINING_ROWS = 80_000
+ALL_CUSTOMERS = 25_000  # up to so many customers, all of them are learned from at every cutoff
+DRAWN_CUSTOMERS = 8_000  # of more, so many at each: a night has 12 seconds
 CLEAR = 3.0  # standard errors from which one trial decides
 LONG_PAST_ROWS = 20_000  # with so many rows a further stage needs no older days
 LONG_PAST_DAYS = 16
@@ -82,7 +83,7 @@ class PastMoment:
     Attributes
     ----------
     as_of : day number; its horizon ended by the day of the fit
-    account_ids : (n,) ascending ids of accounts that had bought by `as_of`; in a large book a fixed draw of them
+    account_ids : (n,) ascending ids of accounts that had bought by `as_of`; in a large book a draw of them, each day its own
     logit : (n,) log odds of churn, at their level, by a model that was fitted on what was known at `as_of`:
         no label that ends later is in it. Where there was nothing to learn from yet, BG/NBD's P0
     churned : (n,) bought nothing in the `horizon` days after `as_of`
@@ -201,7 +202,6 @@ class _Book:
         self.first_day = int(purchases.day[starts].min())
         self.last_label_day = int(purchases.day.max())
         self._moments: dict[int, _Moment] = {}
-        self._draw = _hashed(purchases.account_ids, seed)
         self._newest: BgNbd | None = None
 
     def at(self, as_of: int) -> _Moment:
@@ -211,8 +211,11 @@ class _Book:
 
     def _moment(self, as_of: int) -> _Moment:
         everyone = self.purchases.customers(as_of)
-        basis = self._basis(as_of, self._drawn(everyone, BGNBD_SAMPLE))
-        rows = self._drawn(everyone, TRAINING_ROWS // MOST_CUTOFFS)
+        rows = basis_rows = everyone
+        if len(everyone) > ALL_CUSTOMERS:
+            rows = self._drawn(everyone, DRAWN_CUSTOMERS, as_of)
+            basis_rows = self._drawn(everyone, BGNBD_SAMPLE, as_of)
+        basis = self._basis(as_of, basis_rows)
         state = rhythm_state(self.purchases, as_of, rows)
         features = features_at(self.purchases, as_of, rows, basis)
         p_silent = basis.bgnbd.p_silent(state.x, state.t_x, state.age, self.horizon)
@@ -229,12 +232,15 @@ class _Book:
         )  # parameters hardly move over time: earlier days start from there
         return Basis(bgnbd, gap, self.horizon)
 
-    def _drawn(self, rows: Ints, most: int) -> Ints:
-        """At most so many of the rows: always the same accounts, whatever order or chunk they come in."""
+    def _drawn(self, rows: Ints, most: int, as_of: int) -> Ints:
+        """At most so many of the rows: always the same accounts, whatever order or chunk they come in.
+
+        Every day has its own, so that many cutoffs tell of many more accounts.
+        """
         if len(rows) <= most:
             return rows
-        limit = np.partition(self._draw[rows], most - 1)[most - 1]
-        return rows[self._draw[rows] <= limit]
+        draw = _hashed(self.purchases.account_ids[rows], self.seed + 7919 * as_of)
+        return rows[draw <= np.partition(draw, most - 1)[most - 1]]
 
     def churned(self, moment: _Moment) -> NDArray[np.bool_]:
         return churned(self.purchases, moment.as_of, self.horizon, moment.rows)
@@ -303,7 +309,7 @@ class _Trained:
         return replace(self, shift=keep_mean + lean * toward_rhythm)
 
 
-def _train(book: _Book, as_of: int, most: int = TRAINING_ROWS) -> _Trained | None:
+def _train(book: _Book, as_of: int, most: int | None = None) -> _Trained | None:
     """Trees on all elapsed cutoffs, newer ones heavier; None without cutoffs or with one outcome only."""
     moments = [book.at(day) for day in book.cutoffs(as_of)]
     if not moments:
@@ -311,7 +317,7 @@ def _train(book: _Book, as_of: int, most: int = TRAINING_ROWS) -> _Trained | Non
     labels = [book.churned(moment) for moment in moments]
     weights = [np.full(len(label), NEWER_WEIGHT**step) for step, label in enumerate(labels)]
     label, weight = np.concatenate(labels), np.concatenate(weights)
-    thin = slice(None, None, max(1, len(label) // most))
+    thin = slice(None, None, max(1, len(label) // most) if most else 1)
     if label[thin].all() or not label[thin].any():
         return None
     features = np.concatenate([moment.features for moment in moments])

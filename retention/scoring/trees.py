@@ -25,8 +25,7 @@ ROUNDS = 250
 LEARNING_RATE = 0.1
 LEAST_IN_LEAF = 40
 RIDGE = 10.0
-BATCH_ROWS = 40_000  # a step is chosen on about so many rows; the next step on the next ones
-HESSIAN_EVERY = 8  # rounds (in one batch) for which second derivatives, which hardly move, are kept
+HESSIAN_EVERY = 8  # rounds for which second derivatives, which hardly move, are kept
 EDGE_ROWS = 20_000  # quantiles are taken from about so many rows
 
 
@@ -79,14 +78,12 @@ def fit_trees(
     label = churned.astype(float)
     start = float(np.log((weight * label).sum() / (weight * (1 - label)).sum()))
     logit, tables = np.full(len(label), start), np.zeros((len(edges), CODES))
-    count = max(1, len(label) // BATCH_ROWS)
-    batches = [_Batch(codes, slice(number, None, count)) for number in range(count)]
+    pairs = _Pairs(codes)
     for number in range(rounds):
-        batch = batches[number % count]
-        p, w = expit(logit[batch.rows]), weight[batch.rows]
-        if (number // count) % HESSIAN_EVERY == 0:
-            batch.curvature = batch.sums(w * p * (1 - p))
-        step = splits.best(batch.sums(w * (p - label[batch.rows])), batch.curvature, RIDGE / count)
+        p = expit(logit)
+        if number % HESSIAN_EVERY == 0:
+            curvature = pairs.sums(weight * p * (1 - p))
+        step = splits.best(pairs.sums(weight * (p - label)), curvature)
         if step is None:
             break
         feature, table = step
@@ -95,17 +92,15 @@ def fit_trees(
     return AdditiveTrees(edges, tables.astype(np.float32), start)
 
 
-class _Batch:
-    """Every so manieth row, ready for sums per feature and bin: two features at a time, then each alone."""
+class _Pairs:
+    """Bins of two features in one number: sums are taken for both at once, then for each alone."""
 
-    def __init__(self, codes: Codes, rows: slice) -> None:
-        self.rows, self.features = rows, len(codes)
-        self.curvature = np.empty(0)
-        chosen = codes[:, rows]
-        if len(chosen) % 2:
-            chosen = np.concatenate([chosen, np.zeros_like(chosen[:1])])
+    def __init__(self, codes: Codes) -> None:
+        self.features = len(codes)
+        if len(codes) % 2:
+            codes = np.concatenate([codes, np.zeros_like(codes[:1])])
         self.pairs: list[Ints] = [
-            one.astype(np.intp) * CODES + other for one, other in zip(chosen[::2], chosen[1::2], strict=True)
+            one.astype(np.intp) * CODES + other for one, other in zip(codes[::2], codes[1::2], strict=True)
         ]
 
     def sums(self, values: Floats) -> Floats:
@@ -125,12 +120,12 @@ class _Splits:
         self.sign = directions[:, None, None] * np.ones((1, 2, BINS))
         self.sign[:, :, 0] = 0  # unknown against known
 
-    def best(self, gradient: Floats, curvature: Floats, ridge: float) -> tuple[int, Floats] | None:
+    def best(self, gradient: Floats, curvature: Floats) -> tuple[int, Floats] | None:
         """Feature and table of the step that lowers the loss most; None when none does."""
         low, low_curve = _left_of(gradient), _left_of(curvature)
         all_, all_curve = gradient[0].sum(), curvature[0].sum()
-        left = -low / (low_curve + ridge)
-        right = (low - all_) / (all_curve - low_curve + ridge)
+        left = -low / (low_curve + RIDGE)
+        right = (low - all_) / (all_curve - low_curve + RIDGE)
         gain = -(low * left + (all_ - low) * right)
         gain[~self.allowed | ((right - left) * self.sign < 0)] = -np.inf
         feature, side, bins = np.unravel_index(int(gain.argmax()), gain.shape)
