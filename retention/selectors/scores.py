@@ -6,13 +6,16 @@ from collections.abc import Iterator
 
 from accounts.spreadsheets import safe_text
 from retention.models import Score, ScoreRun
+from retention.models.scores import Stage
 
 EXPORT_COLUMNS = (
     "account", "name", "as_of", "horizon_days", "churn_probability", "tier", "revenue_at_risk", "currency",
     "expected_value_12m", "days_since_last_order", "stage", "model_version", "reason_1", "reason_2", "reason_3",
     "expected_value_low", "expected_value_high", "lifetime_value", "health_score", "known_share",
 )  # fmt: skip
+PROBABILITY, STAGE = (EXPORT_COLUMNS.index(name) - 2 for name in ("churn_probability", "stage"))
 MORE = 5  # columns that came after the reasons
+NO_SIGNAL = "no usable signal"
 
 
 def export_rows(run: ScoreRun) -> Iterator[tuple[object, ...]]:
@@ -30,8 +33,11 @@ def export_rows(run: ScoreRun) -> Iterator[tuple[object, ...]]:
             "known_share", "reasons",
         )
     )  # fmt: skip
+    has_signal = run.model is None or run.model.has_signal
     for account, name, *values, reasons in scores.iterator(chunk_size=5000):
-        values[2] = f"{values[2]:.6f}"
+        values[PROBABILITY] = f"{values[PROBABILITY]:.6f}"
+        if not has_signal and values[STAGE] != Stage.CONTRACT:
+            values[STAGE] = NO_SIGNAL
         sentences = [reason["sentence"] for reason in reasons[:3]]
         told = [*sentences, *[""] * (3 - len(sentences))]
         yield safe_text(account), safe_text(name), *values[:-MORE], *told, *values[-MORE:]

@@ -281,6 +281,14 @@ class TestCommands:
         assert "a year at risk" in said
         assert ScoreRun.objects.get().acted_at is None
 
+    def test_a_book_without_signal_says_so_in_its_export(self, tmp_path: Path) -> None:
+        fill_book(120)
+        run = scoring.score_book(AS_OF, 60, takes_action=False)
+        FittedModel.objects.filter(pk=run.model_id).update(has_signal=False)
+        file = tmp_path / "scores.csv"
+        call_command("export_scores", "--output", str(file))
+        assert {row["stage"] for row in csv.DictReader(file.open())} == {"no usable signal"}
+
     def test_export_has_the_columns_and_the_order(self, tmp_path: Path) -> None:
         fill_book(120)
         Account.objects.filter(pk=Account.objects.earliest("pk").pk).update(name="=1+1")

@@ -179,7 +179,10 @@ class TestModel:
             score_contracts(renewals.between(first, last), None, AS_OF, model)
             for first, last in ((0, cut), (cut + 1, 2**40))
         ]
-        alone = [score_contracts(renewals.between(pk, pk), None, AS_OF, model) for pk in scores.account_ids[:40].tolist()]
+        alone = [
+            score_contracts(renewals.between(pk, pk), None, AS_OF, model)
+            for pk in scores.account_ids[:40].tolist()
+        ]
         assert [float(one.probability[0]) for one in alone] == scores.probability[:40].tolist()
         assert np.concatenate([half.probability for half in halves]).tolist() == scores.probability.tolist()
         assert halves[0].reasons + halves[1].reasons == scores.reasons
