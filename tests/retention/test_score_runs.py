@@ -16,7 +16,7 @@ from django.utils import timezone
 from accounts.models import Account, Company, ExchangeRate, Order
 from accounts.selectors import company_today
 from retention.datasets import copy_to_array, date_of, day_number, load_account_ids, load_history
-from retention.models import Definition, JobRun, Score, ScoreChunk, ScoreRun
+from retention.models import Definition, FittedModel, JobRun, Score, ScoreChunk, ScoreRun
 from retention.models.scores import ChunkState, RunState
 from retention.scoring.errors import ScoringError
 from retention.scoring.history import UNKNOWN_DAY
