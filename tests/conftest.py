@@ -79,13 +79,30 @@ def data_dir() -> Path:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Every test that commits begins with the rows the migrations made: a flush takes them, and one test without
-    them leaves the next ones without reasons, themes and policies."""
+    """Every test that commits begins with the rows the migrations made."""
     for item in items:
-        marker = item.get_closest_marker("django_db")
-        commits = {"transactional_db", "live_server"} & set(getattr(item, "fixturenames", ()))
-        if commits or (marker is not None and marker.kwargs.get("transaction")):
+        if _commits(item):
             item.add_marker(pytest.mark.django_db(transaction=True, serialized_rollback=True), append=False)
+
+
+def _commits(item: pytest.Item) -> bool:
+    marker = item.get_closest_marker("django_db")
+    asks = {"transactional_db", "live_server"} & set(getattr(item, "fixturenames", ()))
+    return bool(asks) or (marker is not None and bool(marker.kwargs.get("transaction")))
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> Iterator[None]:
+    """The flush after a test that commits takes the migrations' rows as well, and whatever test comes next would have
+    no churn reasons, themes and policies: they are put back at once."""
+    from django.db import connections
+    from pytest_django.plugin import blocking_manager_key
+
+    yield
+    if nextitem is not None and _commits(item):
+        connection = connections["default"]
+        with item.config.stash[blocking_manager_key].unblock():
+            connection.creation.deserialize_db_from_string(connection._test_serialized_contents)
 
 
 @pytest.fixture(scope="session")

@@ -99,9 +99,11 @@ def see_who_is_at_risk(page: Page) -> None:
 
     names.first.click()
     expect(page.get_by_role("heading", name="Why")).to_be_visible()
-    reasons = page.locator(".reasons .reason")
-    assert reasons.count() >= 2
-    assert points_add_up(reasons.locator(".num").all_inner_texts(), money[0].churn_probability)
+    reasons = page.locator(".why-rows .reason")
+    assert reasons.count() >= 3
+    *points, total = reasons.locator(".num").all_inner_texts()
+    assert points_add_up(points, money[0].churn_probability)
+    assert total.replace("\N{NO-BREAK SPACE}", " ") == f"{money[0].churn_probability:.0%}".replace("%", " %")
     keep(page, "7-account")
 
 
