@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """How well the contract model ranks and calibrates on a flat table of customers with a churn column.
 
-    python benchmarks/telco.py ../shared/data/telco_wa_churn.csv.gz [--folds 5] [--seed 0] [--json FILE]
+    python benchmarks/telco.py telco_wa_churn.csv.gz [--folds 5] [--seed 0] [--json FILE]
 
 Stratified folds; every customer is predicted once, by a model that was fitted without its fold through the functions
 the product uses (`retention.scoring.learner`). Beside it, on the same folds: scikit-learn's LogisticRegression

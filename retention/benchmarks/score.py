@@ -52,7 +52,11 @@ def run(chosen: Namespace) -> dict[str, Any]:
         figures |= in_a_process(_whole_run, chosen.horizon)
         figures |= in_a_process(_steps, LAST_DAY)
         if not chosen.no_workers:
-            figures |= {f"workers_{count}": _by_workers(count) for count in (1, 2)}
+            said = {_digest()}
+            for count in (1, 2):
+                figures[f"workers_{count}"] = _by_workers(count)
+                said.add(_digest())
+            figures["different_results"] = len(said) - 1  # command, one worker, two workers: all the same
         figures["scores"] = Score.objects.count()
     if half is not None:
         figures["growth_when_doubled"] = figures["whole_run"] / half
@@ -163,6 +167,16 @@ def _by_workers(count: int) -> float:
             one.result()
     scoring.publish_run(run.pk)
     return time.perf_counter() - began
+
+
+def _digest() -> str:
+    """A hash of everything the scores say, to the last digit."""
+    with connections["default"].cursor() as cursor:
+        cursor.execute(
+            "SELECT md5(string_agg(md5(account_id::text || churn_probability || tier || revenue_at_risk || reasons::text), '' "
+            "ORDER BY account_id)) FROM retention_score"
+        )
+        return str(cursor.fetchone()[0])
 
 
 def _score_free_chunks(run_id: int) -> None:
