@@ -162,6 +162,8 @@ def test_a_command_that_is_stopped_leaves_no_process(place: Path, number: signal
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        # Who runs the tests in the background has SIGINT ignored, and a child would inherit that.
+        preexec_fn=lambda: signal.signal(number, signal.SIG_DFL),
     )
     assert command.stdout is not None
     assert command.stdout.readline() == "working\n"
