@@ -15,7 +15,7 @@ import numpy as np
 from retention.datasets.orders import end_of_day, load_account_ids, local_day, restricted_to
 from retention.datasets.wire import LAST_ID, copy_to_array, day_number
 from retention.scoring.history import UNKNOWN_DAY, Ints
-from retention.scoring.signals import Records, Signals, records_of
+from retention.scoring.signals import Events, Signals, records_of
 
 
 def load_signals(
@@ -118,7 +118,7 @@ class _Reader:
     as_of: dt.date
     mine: str
 
-    def read(self, query: str, *columns: str) -> Records | None:
+    def read(self, query: str, *columns: str) -> Events | None:
         """One kind of record; None where there is none."""
         text = query.format(
             mine=self.mine,

@@ -9,14 +9,13 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import digamma, expit, gammaln, roots_jacobi
+from scipy.special import digamma, expit, gammaln
 
 Floats = NDArray[np.float64]
 
 # Typical of repeat buyers, in units of the book's usual gap: where small books are pulled to.
 PRIOR_LOG = np.log([0.6, 0.7, 0.8, 2.5])
 LOG_BOUND = 12.0
-LARGEST_COUNT = 500.0  # beyond this many repeat purchases expected orders grow in proportion
 
 
 @dataclass(frozen=True)
@@ -45,31 +44,6 @@ class BgNbd:
         """P0: probability of no purchase within `horizon`, whether stopped or merely slow."""
         alive = self.p_alive(x, t_x, age)
         return 1.0 - alive + alive * self.p_silent_if_alive(x, age, horizon)
-
-    def orders_if_alive(self, x: Floats, age: Floats, horizon: float) -> Floats:
-        """Expected purchases within `horizon` of a customer who has not stopped.
-
-        With rate and stopping chance known it is (1 - exp(-rate * p * horizon)) / p; the rate is integrated
-        out in closed form and p by Gauss-Jacobi quadrature, stable where the published form (2F1) is not.
-        """
-        expected = np.empty(len(x))
-        order = np.argsort(x, kind="stable")
-        for same in np.split(order, np.flatnonzero(np.diff(x[order])) + 1):
-            count = float(x[same[0]])
-            expected[same] = self._orders_of_count(min(count, LARGEST_COUNT), age[same], horizon)
-            expected[same] *= max(1.0, (self.r + count) / (self.r + LARGEST_COUNT))
-        return expected
-
-    def _orders_of_count(self, count: float, age: Floats, horizon: float) -> Floats:
-        nodes, weights = roots_jacobi(24, self.b + count - 1.0, self.a - 1.0)
-        stop = (1.0 + nodes) / 2.0
-        log_ratio = np.log1p(stop[None, :] * horizon / (self.alpha + age[:, None]))
-        bought = -np.expm1(-(self.r + count) * log_ratio) / np.maximum(stop, 1e-12)
-        return bought @ (weights / weights.sum())
-
-    def orders(self, x: Floats, t_x: Floats, age: Floats, horizon: float) -> Floats:
-        """Expected purchases within `horizon` given the history."""
-        return self.p_alive(x, t_x, age) * self.orders_if_alive(x, age, horizon)
 
 
 def log_likelihood(model: BgNbd, x: Floats, t_x: Floats, age: Floats) -> float:

@@ -57,7 +57,7 @@ SIGNAL_FACTORS = tuple(dict.fromkeys(FACTS.values()))
 
 
 @dataclass(frozen=True)
-class Records:
+class Events:
     """Dated records of one kind, grouped by account and sorted by day; every column has one entry per record."""
 
     offsets: Ints
@@ -72,7 +72,7 @@ class Records:
         """Positions of the records of these accounts, and for each the index in `rows` it belongs to."""
         return spread(self.offsets[rows], self.offsets[rows + 1])
 
-    def until(self, as_of: int) -> "Records | None":
+    def until(self, as_of: int) -> "Events | None":
         """Those known by the end of day `as_of`, without an end that came later; None where there are none."""
         known = self.day <= as_of
         if not known.any():
@@ -81,16 +81,16 @@ class Records:
         columns = {name: column[known] for name, column in self.columns.items()}
         for end in ENDS & columns.keys():
             columns[end] = np.where(columns[end] > as_of, UNKNOWN_DAY, columns[end])
-        return Records(running[self.offsets], columns)
+        return Events(running[self.offsets], columns)
 
-    def only(self, rows: Ints) -> "Records":
+    def only(self, rows: Ints) -> "Events":
         """The records of these accounts, in their order."""
         positions, _ = self.of(rows)
         offsets = np.concatenate(([0], np.cumsum(np.diff(self.offsets)[rows])))
-        return Records(offsets, {name: column[positions] for name, column in self.columns.items()})
+        return Events(offsets, {name: column[positions] for name, column in self.columns.items()})
 
 
-def records_of(account_ids: Ints, account: NDArray[np.integer], **columns: NDArray) -> Records | None:
+def records_of(account_ids: Ints, account: NDArray[np.integer], **columns: NDArray) -> Events | None:
     """Group rows that come in any order; None where there are none. `day` must be among the columns.
 
     Raises
@@ -101,7 +101,7 @@ def records_of(account_ids: Ints, account: NDArray[np.integer], **columns: NDArr
     if not len(account):
         return None
     offsets, order = grouping(row_of(account_ids, account), len(account_ids), columns["day"])
-    return Records(offsets, {name: column[order] for name, column in columns.items()})
+    return Events(offsets, {name: column[order] for name, column in columns.items()})
 
 
 @dataclass(frozen=True)
@@ -123,15 +123,15 @@ class Signals:
     """
 
     account_ids: Ints
-    issues: Records | None = None
-    promises: Records | None = None
-    touches: Records | None = None
-    pulses: Records | None = None
-    people: Records | None = None
-    departures: Records | None = None
-    owners: Records | None = None
-    vacancies: Records | None = None
-    handbacks: Records | None = None
+    issues: Events | None = None
+    promises: Events | None = None
+    touches: Events | None = None
+    pulses: Events | None = None
+    people: Events | None = None
+    departures: Events | None = None
+    owners: Events | None = None
+    vacancies: Events | None = None
+    handbacks: Events | None = None
 
     def until(self, as_of: int) -> "Signals":
         """The same accounts with only what had happened by the end of day `as_of`: what ended later is not over."""
@@ -153,7 +153,7 @@ class Signals:
         taken: dict[str, Any] = {name: records.only(rows) for name, records in self.kinds().items()}
         return replace(self, account_ids=self.account_ids[rows], **taken)
 
-    def kinds(self) -> dict[str, Records]:
+    def kinds(self) -> dict[str, Events]:
         """The kinds that there are records of."""
         named = ((one.name, getattr(self, one.name)) for one in fields(self) if one.name != "account_ids")
         return {name: records for name, records in named if records is not None}
@@ -211,7 +211,7 @@ class _View:
 
     def rows_by_then(self, kind: str) -> tuple[Columns, Ints]:
         """Records of a kind known by the end of the day, and whose they are."""
-        records: Records | None = getattr(self.signals, kind)
+        records: Events | None = getattr(self.signals, kind)
         if records is None:
             return {}, np.empty(0, dtype=np.int64)
         positions, owner = records.of(self.rows)

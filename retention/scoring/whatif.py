@@ -18,7 +18,7 @@ from retention.scoring.features import RECENT, features_at, rhythm_state
 from retention.scoring.history import UNKNOWN_DAY, Floats, History, Ints, purchases_of
 from retention.scoring.models import FittedModel
 from retention.scoring.scores import LEAST_PROBABILITY, facts_for
-from retention.scoring.signals import Records, Signals, records_of
+from retention.scoring.signals import Events, Signals, records_of
 
 DAYS = 60  # how far futures look ahead
 MANY_ORDERS = 400  # from so many on, only every seventh day is looked at
@@ -266,7 +266,7 @@ def _imagined_signals(signals: Signals, as_of: int, cases: list[_Case], ids: Int
     return Signals(ids, **kinds)
 
 
-def _tiled(records: Records, back: Ints) -> _Table:
+def _tiled(records: Events, back: Ints) -> _Table:
     """The records once per case, their days moved back by the days of the case."""
     columns = {}
     for name, column in records.columns.items():

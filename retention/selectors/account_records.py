@@ -20,7 +20,7 @@ from retention.selectors.account import (
     talk_events,
 )
 
-Finder = Callable[[AccountFacts, Score], "Records"]
+Finder = Callable[[AccountFacts, Score], "Grounds"]
 
 MOST = 6
 HORIZONS = 4  # how many spans of one horizon are set beside each other
@@ -37,7 +37,7 @@ class Span:
 
 
 @dataclass(frozen=True)
-class Records:
+class Grounds:
     """What stands behind one reason: events or spans, and where the rest is on the page."""
 
     events: Sequence[Event] = ()
@@ -47,7 +47,7 @@ class Records:
     nothing: str = ""
 
 
-def records_behind(factor: str, facts: AccountFacts, score: Score) -> Records | None:
+def records_behind(factor: str, facts: AccountFacts, score: Score) -> Grounds | None:
     """The records a reason of this factor was drawn from; None where none could be."""
     find = FINDERS.get(factor)
     return find(facts, score) if find else None
@@ -65,7 +65,7 @@ def _orders(facts: AccountFacts, score: Score, chosen: Callable[[dt.date, Order]
     return order_events(found[:MOST])
 
 
-def _rhythm(facts: AccountFacts, score: Score) -> Records:
+def _rhythm(facts: AccountFacts, score: Score) -> Grounds:
     """The last purchases with the gap before each."""
     bought = [(day, order) for day, order in _known(facts, score) if order.amount > 0]
     days = [day for day, _ in bought]
@@ -75,7 +75,7 @@ def _rhythm(facts: AccountFacts, score: Score) -> Records:
         gap = (day - older[0]).days if older else 0
         words = f"{gap} {'day' if gap == 1 else 'days'} after the one before" if gap else ""
         events.append(replace(event, detail=", ".join(filter(None, [words, event.detail]))))
-    return Records(
+    return Grounds(
         events,
         more="?kind=orders#timeline",
         more_label="All orders",
@@ -83,7 +83,7 @@ def _rhythm(facts: AccountFacts, score: Score) -> Records:
     )
 
 
-def _spans(facts: AccountFacts, score: Score) -> Records:
+def _spans(facts: AccountFacts, score: Score) -> Grounds:
     """Orders and money in spans of one horizon, newest first."""
     known, horizon, spans = _known(facts, score), score.horizon_days, []
     for step in range(HORIZONS):
@@ -95,13 +95,13 @@ def _spans(facts: AccountFacts, score: Score) -> Records:
             else f"{step * horizon + 1} to {(step + 1) * horizon} days ago"
         )
         spans.append(Span(name, len(within), float(sum(o.amount for o in within))))
-    return Records(spans=spans, more="?kind=orders#timeline", more_label="All orders")
+    return Grounds(spans=spans, more="?kind=orders#timeline", more_label="All orders")
 
 
-def _returns(facts: AccountFacts, score: Score) -> Records:
+def _returns(facts: AccountFacts, score: Score) -> Grounds:
     since = score.as_of - dt.timedelta(days=4 * score.horizon_days)
     events = _orders(facts, score, lambda day, order: order.amount < 0 and day > since)
-    return Records(
+    return Grounds(
         events,
         more="?kind=orders#timeline",
         more_label="All orders",
@@ -109,14 +109,14 @@ def _returns(facts: AccountFacts, score: Score) -> Records:
     )
 
 
-def _season(facts: AccountFacts, score: Score) -> Records:
+def _season(facts: AccountFacts, score: Score) -> Grounds:
     begin = score.as_of - YEAR
     end = begin + dt.timedelta(days=score.horizon_days)
     events = _orders(facts, score, lambda day, order: order.amount > 0 and begin < day <= end)
-    return Records(events, nothing=f"No order from {begin:%-d %b} to {end:%-d %b %Y}.")
+    return Grounds(events, nothing=f"No order from {begin:%-d %b} to {end:%-d %b %Y}.")
 
 
-def _delivery(facts: AccountFacts, score: Score) -> Records:
+def _delivery(facts: AccountFacts, score: Score) -> Grounds:
     def was_late(day: dt.date, order: Order) -> bool:
         if order.promised_on is None or order.promised_on >= score.as_of:
             return False
@@ -125,7 +125,7 @@ def _delivery(facts: AccountFacts, score: Score) -> Records:
         )
         return arrived > order.promised_on
 
-    return Records(
+    return Grounds(
         _orders(facts, score, was_late), more="?kind=orders#timeline", more_label="All orders",
         nothing="No late delivery in the last two years.",
     )  # fmt: skip
@@ -143,8 +143,8 @@ def _newest(events: list[Event], score: Score) -> list[Event]:
 def _listed(events: Callable[[AccountFacts], list[Event]], more: str, label: str, nothing: str) -> Finder:
     """The newest of some events."""
 
-    def find(facts: AccountFacts, score: Score) -> Records:
-        return Records(_newest(events(facts), score), more=more, more_label=label, nothing=nothing)
+    def find(facts: AccountFacts, score: Score) -> Grounds:
+        return Grounds(_newest(events(facts), score), more=more, more_label=label, nothing=nothing)
 
     return find
 

@@ -16,7 +16,7 @@ from retention.models import Score, TierPolicy
 from retention.models.scores import Stage
 from retention.scoring.whatif import Changes, Futures, Step
 from retention.selectors.account import AccountFacts, Reason, change_between
-from retention.selectors.account_records import Records, records_behind
+from retention.selectors.account_records import Grounds, records_behind
 from retention.selectors.account_why import Since, Why, why
 from retention.selectors.book import factor_words
 from retention.selectors.definitions import tier_policy_in_force
@@ -36,7 +36,7 @@ class ReasonRow:
     points: float
     whole: int
     anchor: str
-    records: Records | None
+    records: Grounds | None
 
 
 @dataclass(frozen=True)

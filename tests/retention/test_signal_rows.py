@@ -14,7 +14,7 @@ from accounts.services.people import record_departure
 from retention.datasets import date_of, load_signals
 from retention.models import Score
 from retention.scoring.history import UNKNOWN_DAY
-from retention.scoring.signals import Records
+from retention.scoring.signals import Events
 from retention.services import scoring
 from tests.factories import (
     AccountFactory,
@@ -42,7 +42,7 @@ def utc(text: str) -> dt.datetime:
     return dt.datetime.fromisoformat(text).replace(tzinfo=dt.UTC)
 
 
-def told(records: Records | None, *columns: str) -> list[tuple[Any, ...]]:
+def told(records: Events | None, *columns: str) -> list[tuple[Any, ...]]:
     """Rows as dates (None = unknown) and numbers, in order of account."""
     assert records is not None
     owner = np.repeat(np.arange(len(records.offsets) - 1), np.diff(records.offsets))

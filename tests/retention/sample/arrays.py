@@ -14,7 +14,7 @@ from retention.scoring.labels import churned
 from retention.scoring.models import COLUMNS, FittedModel
 from retention.scoring.parts import Standing
 from retention.scoring.scores import score_accounts
-from retention.scoring.signals import Records, Signals, records_of
+from retention.scoring.signals import Events, Signals, records_of
 
 EPOCH = dt.date(1970, 1, 1)
 WEIGHTS = {"low": 1, "medium": 2, "high": 3}
@@ -40,7 +40,7 @@ def arrays_of(company: SampleCompany) -> tuple[History, Signals]:
         delivered=np.array([number(order.delivered_on) for order in orders]),
     )
 
-    def kind(names: str, rows: list[tuple[str, int, *tuple[int, ...]]]) -> Records | None:
+    def kind(names: str, rows: list[tuple[str, int, *tuple[int, ...]]]) -> Events | None:
         columns = {
             name: np.array([row[at] for row in rows], dtype=np.int32)
             for at, name in enumerate(names.split(), 1)

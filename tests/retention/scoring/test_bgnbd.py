@@ -4,6 +4,9 @@ import numpy as np
 import pytest
 
 from retention.scoring.bgnbd import BgNbd, fit_bgnbd, log_likelihood
+from retention.scoring.money import GammaGamma
+from retention.scoring.worth import worth_of
+from tests.retention.scoring.integral import orders
 
 # Fader, Hardie and Lee (2005), CDNOW, in weeks.
 CDNOW = BgNbd(r=0.243, alpha=4.414, a=0.793, b=2.426)
@@ -15,7 +18,7 @@ def arrays(*values: float) -> tuple[np.ndarray, ...]:
 
 def test_expected_orders_of_the_published_customer() -> None:
     """x = 2, t_x = 30.43, T = 38.86: 1.226 purchases in the next 39 weeks (the authors' worked example)."""
-    assert CDNOW.orders(*arrays(2.0, 30.43, 38.86), 39.0)[0] == pytest.approx(1.226, abs=5e-4)
+    assert orders(CDNOW, *arrays(2.0, 30.43, 38.86), 39.0)[0] == pytest.approx(1.226, abs=5e-4)
 
 
 def test_likelihood_of_one_customer_matches_the_closed_form() -> None:
@@ -54,7 +57,7 @@ def test_p0_and_expected_orders_agree_with_simulation() -> None:
     for low, high in ((0.0, 0.5), (0.5, 0.8), (0.8, 0.95)):
         group = (p_silent >= low) & (p_silent < high)
         assert (later[group] == 0).mean() == pytest.approx(p_silent[group].mean(), abs=0.03)
-    assert later.mean() == pytest.approx(CDNOW.orders(x, t_x, age, 39.0).mean(), rel=0.05)
+    assert later.mean() == pytest.approx(orders(CDNOW, x, t_x, age, 39.0).mean(), rel=0.05)
 
 
 def test_fit_finds_the_parameters_it_was_simulated_with() -> None:
@@ -81,4 +84,7 @@ def test_one_customer_alone_has_a_fit() -> None:
 def test_ten_thousand_purchases_stay_finite() -> None:
     state = arrays(10_000.0, 3_000.0, 3_001.0)
     assert 0 <= CDNOW.p_silent(*state, 10.0)[0] <= 1
-    assert np.isfinite(CDNOW.orders(*state, 52.0)).all()
+    worth = worth_of(CDNOW, GammaGamma(6.0, 4.0, 15.0), state[0], state[2], np.array([30.0]))
+    sums = np.array([worth.low[0], worth.expected[0], worth.high[0], worth.lifetime[0]])
+    assert np.isfinite(sums).all()
+    assert (sums > 0).all()

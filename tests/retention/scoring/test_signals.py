@@ -21,7 +21,7 @@ from retention.scoring.models import FittedModel, model_from_bytes
 from retention.scoring.parts import Parts
 from retention.scoring.scores import Scores, score_accounts
 from retention.scoring.signal_sentences import SIGNAL_TELLINGS
-from retention.scoring.signals import FACTS, Facts, Records, Signals, records_of, signal_facts
+from retention.scoring.signals import FACTS, Events, Facts, Signals, records_of, signal_facts
 from retention.scoring.telling import Book
 from tests.retention.scoring.books import START, book
 
@@ -33,7 +33,7 @@ def day_of(*date: int) -> int:
     return (dt.date(*date) - dt.date(1970, 1, 1)).days
 
 
-def kind(ids: np.ndarray, *rows: tuple[int, ...], names: str = "day") -> Records | None:
+def kind(ids: np.ndarray, *rows: tuple[int, ...], names: str = "day") -> Events | None:
     """Records given as (account, day after START, ...); None in a date means unknown."""
     columns: dict[str, np.ndarray] = {}
     for at, name in enumerate(names.split(), 1):
@@ -50,7 +50,7 @@ def three() -> History:
     return history_from_rows(np.array([1, 1, 1, 2, 2, 3]), days, np.full(6, 50.0), account_ids=IDS)
 
 
-def known(**kinds: Records | None) -> Facts:
+def known(**kinds: Events | None) -> Facts:
     purchases = purchases_of(three())
     return signal_facts(Signals(IDS, **kinds), purchases, AS_OF, np.arange(3), HORIZON)
 

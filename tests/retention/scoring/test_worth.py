@@ -6,6 +6,7 @@ import pytest
 from retention.scoring.bgnbd import BgNbd
 from retention.scoring.money import GammaGamma, Margins
 from retention.scoring.worth import DISCOUNT, worth_of
+from tests.retention.scoring.integral import orders_if_alive
 
 BUYING = BgNbd(r=0.6, alpha=40.0, a=0.8, b=2.5)
 VALUES = GammaGamma(p=6.0, q=4.0, v=15.0)
@@ -49,7 +50,7 @@ def test_the_table_is_as_good_as_the_integral() -> None:
     x = np.repeat([0.0, 1.0, 7.0, 60.0, 499.0], 40)
     age = np.tile(np.linspace(0, 4_000, 40), 5)
     worth = worth_of(BUYING, VALUES, x, age, np.full(200, 6.0))
-    exact = BUYING.orders_if_alive(x, age, 365.0) * VALUES.mean_value(x + 1, np.full(200, 6.0))
+    exact = orders_if_alive(BUYING, x, age, 365.0) * VALUES.mean_value(x + 1, np.full(200, 6.0))
     assert worth.expected == pytest.approx(exact, rel=5e-4)
 
 
