@@ -5,7 +5,8 @@ from drf_spectacular.views import SpectacularJSONAPIView
 from rest_framework.routers import SimpleRouter
 
 from accounts.api import resources
-from pulsecheck.api import HandbackViewSet, PulseViewSet
+from pulsecheck.api.handbacks import HandbackViewSet
+from pulsecheck.api.pulses import PulseViewSet
 from retention import api
 
 app_name = "api"

@@ -16,7 +16,7 @@ from accounts.permissions import CARERS, LEADERS, SignedIn, has_role, require_ro
 from accounts.selectors import company_today
 from pulsecheck import services
 from pulsecheck.errors import CareError, HandbackConflict
-from pulsecheck.forms import AttemptForm, CloseForm, DeclineForm, NewHandbackForm, ReassignForm
+from pulsecheck.forms.handbacks import AttemptForm, CloseForm, DeclineForm, NewHandbackForm, ReassignForm
 from pulsecheck.models import Handback
 from pulsecheck.models.handbacks import HandbackState, HandbackTrigger
 from pulsecheck.risk import RiskSnapshot, latest_risks

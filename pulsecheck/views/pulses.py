@@ -16,7 +16,8 @@ from accounts.selectors import company_today
 from pulsecheck import services
 from pulsecheck.cadence import day_words
 from pulsecheck.errors import CareError
-from pulsecheck.forms import PulseForm, SkipForm, SnoozeForm, in_a_week
+from pulsecheck.forms.fields import in_a_week
+from pulsecheck.forms.pulses import PulseForm, SkipForm, SnoozeForm
 from pulsecheck.models import Handback, PulseCheck, Touchpoint
 from pulsecheck.models.touchpoints import TouchpointState
 from pulsecheck.selectors.pulses import Filters, coverage, due_page, open_steps

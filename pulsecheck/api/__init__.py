@@ -1,0 +1,1 @@
+"""The care loop over the API, one file per kind of record."""

@@ -1,0 +1,150 @@
+"""Hand-backs over the API."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import django_filters
+from django.db.models import QuerySet
+from drf_spectacular.utils import extend_schema, extend_schema_view
+from rest_framework import permissions, serializers
+from rest_framework.decorators import action
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from accounts.api.paging import NewestFirst
+from accounts.api.repeats import idempotent
+from accounts.api.resources import AccountColumn, EmailOf, OfAccountFilter, Visible
+from accounts.models import ChurnReason, User
+from pulsecheck.api.care import OnlyCarersWrite, checked, done_or_refused
+from pulsecheck.models import Handback, HandbackAttempt
+from pulsecheck.models.handbacks import HandbackOutcome, HandbackQuerySet, HandbackState, HandbackTrigger
+from pulsecheck.services.handbacks import (
+    TALKS,
+    accept_handback,
+    close_handback,
+    decline_handback,
+    log_attempt,
+)
+
+
+class AttemptSerializer(serializers.ModelSerializer[HandbackAttempt]):
+    user = EmailOf("user")
+
+    class Meta:
+        model = HandbackAttempt
+        fields = ("happened_at", "kind", "user", "has_reached", "note")
+
+
+class HandbackSerializer(serializers.ModelSerializer[Handback]):
+    account = AccountColumn()
+    salesperson = EmailOf("salesperson")
+    closed_by = EmailOf("closed_by")
+    churn_reason = serializers.CharField(
+        source="churn_reason.code", read_only=True, allow_null=True, default=None, help_text="Its code."
+    )
+    risk = serializers.DictField(help_text="What was known when it was opened: probability, tier, reasons.")
+    attempts = AttemptSerializer(many=True, read_only=True)
+
+    class Meta:
+        model = Handback
+        fields = (
+            "id", "account", "account_id", "salesperson", "assigned_because", "trigger", "state", "risk",
+            "revenue_at_risk", "currency", "opened_at", "due_on", "accepted_at", "escalated_at", "closed_at",
+            "closed_by", "outcome", "churn_reason", "closing_note", "attempts", "created_at", "updated_at",
+        )  # fmt: skip
+
+
+class HandbackFilter(OfAccountFilter):
+    state = django_filters.ChoiceFilter(choices=HandbackState.choices)
+    outcome = django_filters.ChoiceFilter(choices=HandbackOutcome.choices)
+    trigger = django_filters.ChoiceFilter(choices=HandbackTrigger.choices)
+    salesperson = django_filters.CharFilter("salesperson__email", label="E-mail.")
+    due_before = django_filters.DateFilter("due_on", "lt")
+
+    class Meta:
+        model = Handback
+        fields = ()
+
+
+class DeclineRequest(serializers.Serializer[Any]):
+    reason = serializers.CharField(max_length=500)
+
+
+class AttemptRequest(serializers.Serializer[Any]):
+    kind = serializers.ChoiceField(choices=[kind.value for kind in TALKS])
+    has_reached = serializers.BooleanField(default=False, help_text="Spoke with somebody there.")
+    note = serializers.CharField(max_length=500, allow_blank=True, default="")
+
+
+class CloseRequest(serializers.Serializer[Any]):
+    outcome = serializers.ChoiceField(choices=HandbackOutcome.choices)
+    churn_reason = serializers.SlugRelatedField(
+        slug_field="code",
+        queryset=ChurnReason.objects.filter(is_active=True),
+        required=False,
+        allow_null=True,
+        default=None,
+        help_text="Its code; needed when the customer is lost.",
+    )
+    note = serializers.CharField(max_length=2000, allow_blank=True, default="")
+
+
+@extend_schema_view(
+    list=extend_schema(summary="List handbacks"), retrieve=extend_schema(summary="Read a handback")
+)
+class HandbackViewSet(Visible):
+    """Accounts at risk, given back to the salesperson who won them."""
+
+    queryset = Handback.objects.none()
+    serializer_class = HandbackSerializer
+    permission_classes = (permissions.IsAuthenticated, OnlyCarersWrite)
+    filterset_class = HandbackFilter
+    pagination_class = NewestFirst
+    related = ("account", "salesperson", "closed_by", "churn_reason")
+    prefetched = ("attempts__user",)
+
+    def visible_rows(self, rows: HandbackQuerySet, user: User) -> QuerySet[Handback]:
+        """Also those that were handed to `user`."""
+        return rows.visible_to(user)
+
+    def _answer(self) -> Response:
+        """The handback as it is now."""
+        return Response(HandbackSerializer(self.get_object()).data)
+
+    @extend_schema(summary="Accept a handback", request=None, responses=HandbackSerializer)
+    @action(detail=True, methods=["post"])
+    @idempotent
+    def accept(self, request: Request, pk: int) -> Response:
+        """It is yours from now on. Of several who try at once one wins, the others get 409."""
+        done_or_refused(accept_handback, self.get_object(), request.user)
+        return self._answer()
+
+    @extend_schema(summary="Decline a handback", request=DeclineRequest, responses=HandbackSerializer)
+    @action(detail=True, methods=["post"])
+    @idempotent
+    def decline(self, request: Request, pk: int) -> Response:
+        """It goes to the next in line, with your reason. Only who has it can decline it."""
+        handback = self.get_object()
+        body = checked(DeclineRequest, request)
+        declined = done_or_refused(decline_handback, handback, request.user, body["reason"])
+        return Response(HandbackSerializer(declined).data)
+
+    @extend_schema(summary="Log an attempt", request=AttemptRequest, responses=HandbackSerializer)
+    @action(detail=True, methods=["post"])
+    @idempotent
+    def attempts(self, request: Request, pk: int) -> Response:
+        """A call, e-mail or meeting about it."""
+        handback = self.get_object()
+        done_or_refused(log_attempt, handback, request.user, **checked(AttemptRequest, request))
+        return self._answer()
+
+    @extend_schema(summary="Close a handback", request=CloseRequest, responses=HandbackSerializer)
+    @action(detail=True, methods=["post"])
+    @idempotent
+    def close(self, request: Request, pk: int) -> Response:
+        """How it ended; a lost customer needs a churn reason."""
+        handback = self.get_object()
+        body = checked(CloseRequest, request)
+        done_or_refused(close_handback, handback, request.user, **body)
+        return self._answer()

@@ -1,0 +1,139 @@
+"""Pulse checks over the API."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import django_filters
+from drf_spectacular.utils import extend_schema, extend_schema_view
+from rest_framework import mixins, permissions, serializers
+from rest_framework.exceptions import ValidationError
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from accounts.api.authentication import caller
+from accounts.api.paging import NewestFirst
+from accounts.api.repeats import idempotent
+from accounts.api.resources import AccountColumn, EmailOf, OfAccountFilter, Visible
+from accounts.models import Account, Contact, User
+from pulsecheck.api.care import OnlyCarersWrite, checked, done_or_refused
+from pulsecheck.models import PulseCheck, PulseTheme
+from pulsecheck.services.pulses import MOST_THEMES, Grievance, PulseEntry, log_pulse_check
+
+
+class PulseSerializer(serializers.ModelSerializer[PulseCheck]):
+    account = AccountColumn()
+    taken_by = EmailOf("taken_by")
+    next_step_owner = EmailOf("next_step_owner")
+    themes: serializers.SlugRelatedField[Any] = serializers.SlugRelatedField(
+        slug_field="code", many=True, read_only=True
+    )
+
+    class Meta:
+        model = PulseCheck
+        fields = (
+            "id", "account", "account_id", "taken_by", "taken_at", "contact_id", "score", "themes", "note", "issue_id",
+            "insight_shared", "opportunity", "next_step", "next_step_owner", "next_step_due_on",
+            "next_step_done_at", "created_at",
+        )  # fmt: skip
+
+
+class PulseFilter(OfAccountFilter):
+    taken_from = django_filters.IsoDateTimeFilter("taken_at", "gte")
+    taken_before = django_filters.IsoDateTimeFilter("taken_at", "lt")
+    max_score = django_filters.NumberFilter("score", "lte", min_value=1, max_value=6)
+
+    class Meta:
+        model = PulseCheck
+        fields = ()
+
+
+class GrievanceRequest(serializers.Serializer[Any]):
+    description = serializers.CharField(max_length=2000)
+    owner = serializers.SlugRelatedField(
+        slug_field="email",
+        queryset=User.objects.filter(is_active=True),
+        required=False,
+        help_text="E-mail; empty = you.",
+    )
+    due_on = serializers.DateField(required=False, allow_null=True, default=None)
+
+
+class PulseRequest(serializers.Serializer[Any]):
+    account_id = serializers.IntegerField(min_value=1, max_value=2**63 - 1)
+    score = serializers.IntegerField(min_value=1, max_value=6)
+    themes: serializers.SlugRelatedField[Any] = serializers.SlugRelatedField(
+        slug_field="code", queryset=PulseTheme.objects.filter(is_active=True), many=True, required=False
+    )
+    note = serializers.CharField(max_length=5000, allow_blank=True, default="")
+    contact_id = serializers.IntegerField(
+        min_value=1, max_value=2**63 - 1, required=False, allow_null=True, default=None
+    )
+    grievance = GrievanceRequest(required=False, allow_null=True, default=None, help_text="Opens an issue.")
+    insight_shared = serializers.CharField(max_length=300, allow_blank=True, default="")
+    opportunity = serializers.CharField(max_length=300, allow_blank=True, default="")
+    next_step = serializers.CharField(max_length=300)
+    next_step_owner = serializers.SlugRelatedField(
+        slug_field="email",
+        queryset=User.objects.filter(is_active=True),
+        required=False,
+        help_text="E-mail; empty = you.",
+    )
+    next_step_due_on = serializers.DateField()
+
+    def validate_themes(self, themes: list[PulseTheme]) -> list[PulseTheme]:
+        if len(themes) > MOST_THEMES:
+            raise ValidationError(f"Choose at most {MOST_THEMES} themes: what mattered most.")
+        return themes
+
+
+def _account_for(user: User, pk: int) -> Account:
+    account = Account.objects.visible_to(user).filter(pk=pk).first()
+    if account is None:
+        raise ValidationError({"account_id": "There is no such account, or it is not yours to see."})
+    return account
+
+
+def _contact_of(account: Account, pk: int | None) -> Contact | None:
+    if pk is None:
+        return None
+    contact = account.contacts.filter(pk=pk).first()
+    if contact is None:
+        raise ValidationError({"contact_id": "This account has no such contact."})
+    return contact
+
+
+def _grievance(body: Mapping[str, Any] | None, user: User) -> Grievance | None:
+    if body is None:
+        return None
+    return Grievance(body["description"], body.get("owner", user), body["due_on"])
+
+
+@extend_schema_view(
+    list=extend_schema(summary="List pulse checks"), retrieve=extend_schema(summary="Read a pulse check")
+)
+class PulseViewSet(mixins.CreateModelMixin, Visible):
+    """What customers told us, on six points: 1 about to leave, 6 delighted."""
+
+    queryset = PulseCheck.objects.none()
+    permission_classes = (permissions.IsAuthenticated, OnlyCarersWrite)
+    serializer_class = PulseSerializer
+    filterset_class = PulseFilter
+    pagination_class = NewestFirst
+    related = ("account", "taken_by", "next_step_owner")
+    prefetched = ("themes",)
+
+    @extend_schema(summary="Log a pulse check", request=PulseRequest, responses={201: PulseSerializer})
+    @idempotent
+    def create(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        """Completes the planned contact and plans the next; a grievance opens an issue, a poor score a handback."""
+        body = dict(checked(PulseRequest, request))
+        account = _account_for(caller(request), body.pop("account_id"))
+        entry = PulseEntry(
+            contact=_contact_of(account, body.pop("contact_id")),
+            grievance=_grievance(body.pop("grievance"), caller(request)),
+            **{"next_step_owner": request.user, **body},
+        )
+        pulse = done_or_refused(log_pulse_check, account, request.user, entry)
+        return Response(PulseSerializer(pulse).data, status=201)

@@ -1,0 +1,1 @@
+"""Forms of the care loop, one file per kind of record."""
