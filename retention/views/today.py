@@ -15,7 +15,8 @@ from accounts.selectors import company_today, get_company
 from retention.selectors.disagreements import count_to_settle
 from retention.selectors.first_steps import first_steps, has_accounts
 from retention.selectors.frame import latest_run
-from retention.selectors.today import saves_of, team_table, today_of, what_changed
+from retention.selectors.today import today_of
+from retention.selectors.today_team import saves_of, team_table, what_changed
 from retention.services.sample_removal import remove_sample as remove
 from retention.tasks import load_sample_company
 

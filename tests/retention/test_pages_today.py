@@ -9,7 +9,8 @@ from django.test.utils import CaptureQueriesContext
 
 from retention.models import ScoreRun, Tier
 from retention.selectors.search import search
-from retention.selectors.today import team_table, today_of
+from retention.selectors.today import today_of
+from retention.selectors.today_team import team_table
 from tests.factories import (
     AccountFactory,
     ClosedHandbackFactory,
