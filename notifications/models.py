@@ -16,6 +16,7 @@ class Topic(models.TextChoices):
     ESCALATION = "escalation", "A handback in your team is overdue"
     PULSE_DUE = "pulse_due", "A pulse check is due"
     ISSUE = "issue", "An issue is yours"
+    SURVEY = "survey", "A customer answered a survey"
     THANKS = "thanks", "Somebody thanks you"
     IMPORT = "import", "An import has finished"
     DIGEST = "digest", "What changed since yesterday"
@@ -100,6 +101,9 @@ class OutboxMessage(Stamped):
     user = models.ForeignKey(User, null=True, blank=True, on_delete=models.CASCADE, related_name="+")
     topic = models.CharField(max_length=20, choices=Topic.choices)
     to_address = models.EmailField()
+    reply_to = models.EmailField(
+        blank=True, db_default="", help_text="Who of ours gets the answer to a mail that goes to a customer."
+    )
     subject = models.CharField(max_length=200)
     body = models.TextField()
     dedupe_key = models.CharField(max_length=200, unique=True)

@@ -1,7 +1,23 @@
 """Planned contacts, what was learned at them, and accounts given back to the person who won them."""
 
+from pulsecheck.models.audits import AuditPick, AuditSettings, AuditWeek
 from pulsecheck.models.handbacks import Handback, HandbackAttempt
+from pulsecheck.models.insights import Insight
 from pulsecheck.models.pulses import PulseCheck, PulseTheme
+from pulsecheck.models.surveys import Survey, SurveyAnswer
 from pulsecheck.models.touchpoints import CadencePolicy, Touchpoint
 
-__all__ = ["CadencePolicy", "Handback", "HandbackAttempt", "PulseCheck", "PulseTheme", "Touchpoint"]
+__all__ = [
+    "AuditPick",
+    "AuditSettings",
+    "AuditWeek",
+    "CadencePolicy",
+    "Handback",
+    "HandbackAttempt",
+    "Insight",
+    "PulseCheck",
+    "PulseTheme",
+    "Survey",
+    "SurveyAnswer",
+    "Touchpoint",
+]

@@ -8,6 +8,7 @@ from django.db.models import Q
 from accounts.models import Account, Contact, Issue, User
 from accounts.models.account import AccountRelatedQuerySet
 from accounts.models.fields import Stamped
+from pulsecheck.models.insights import Insight, Reaction
 from pulsecheck.models.touchpoints import Touchpoint
 
 
@@ -57,7 +58,13 @@ class PulseCheck(Stamped):
     issue = models.ForeignKey(
         Issue, null=True, blank=True, on_delete=models.SET_NULL, related_name="pulse_checks"
     )
-    insight_shared = models.CharField(max_length=300, blank=True)
+    insight = models.ForeignKey(
+        Insight, null=True, blank=True, on_delete=models.SET_NULL, related_name="pulse_checks"
+    )
+    insight_shared = models.CharField(
+        max_length=300, blank=True, help_text="What was told, in words that stay when the library changes."
+    )
+    insight_reaction = models.CharField(max_length=12, choices=Reaction.choices, blank=True, db_default="")
     opportunity = models.CharField(max_length=300, blank=True)
     next_step = models.CharField(max_length=300)
     next_step_owner = models.ForeignKey(User, on_delete=models.PROTECT, related_name="next_steps")
@@ -75,6 +82,9 @@ class PulseCheck(Stamped):
         constraints = [
             models.CheckConstraint(condition=Q(score__range=(1, 6)), name="pulse_score_1_to_6"),
             models.CheckConstraint(condition=~Q(next_step=""), name="pulse_has_next_step"),
+            models.CheckConstraint(
+                condition=Q(insight_reaction="") | ~Q(insight_shared=""), name="pulse_reaction_to_something"
+            ),
         ]
         indexes = [models.Index(fields=["account", "-taken_at"], name="pulse_by_account")]
 
