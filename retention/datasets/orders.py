@@ -13,7 +13,7 @@ from django.db import connection
 from accounts.models import ExchangeRate, Order
 from accounts.selectors import get_company
 from retention.datasets.days import local_days
-from retention.datasets.wire import LAST_ID, copy_to_array
+from retention.datasets.wire import LAST_ID, copy_groups, copy_to_array, packed
 from retention.scoring.history import UNKNOWN_DAY, History, Ints, history_from_rows
 
 
@@ -33,28 +33,32 @@ def load_history(
     """
     ids = load_account_ids(first_id, last_id) if only is None else only
     (amount,), join = in_company_currency("o.amount")
-    columns = {"account": ">i8", "moment": ">i8", "amount": ">f8"}
-    deliveries = ""
-    if _has_deliveries():
+    columns = {"moment": ">i8", "amount": ">f8"}
+    sent = ["timestamptz_send(o.ordered_at)", f"float8send(({amount})::float8)"]
+    deliveries = _has_deliveries()
+    if deliveries:
         columns |= {"promised": ">i4", "delivered": ">i4"}
-        deliveries = f""",
-            COALESCE(o.promised_on - DATE '1970-01-01', {UNKNOWN_DAY}),
-            COALESCE(o.delivered_on - DATE '1970-01-01', {UNKNOWN_DAY})"""
+        sent += [_day_sent("o.promised_on"), _day_sent("o.delivered_on")]
     query = f"""
-        SELECT o.account_id, o.ordered_at, ({amount})::float8{deliveries}
+        SELECT o.account_id, {packed(*sent)}
         FROM accounts_order o {join}
         WHERE o.status <> 'cancelled' AND o.ordered_at < {end_of_day(as_of)}
             AND {restricted_to(first_id, last_id, only, "o.account_id")}
+        GROUP BY o.account_id
         """  # noqa: S608 - whole numbers, and words of this module
-    rows = copy_to_array(query, columns)
+    groups = copy_groups(query, columns)
     return history_from_rows(
-        rows["account"].astype(np.int64),
-        local_days(rows["moment"], get_company().zone),
-        rows["amount"].astype(np.float64),
+        groups.key_of_rows(),
+        local_days(groups.rows["moment"], get_company().zone),
+        groups.rows["amount"].astype(np.float64),
         account_ids=ids,
-        promised=rows["promised"].astype(np.int32) if deliveries else None,
-        delivered=rows["delivered"].astype(np.int32) if deliveries else None,
+        promised=groups.rows["promised"].astype(np.int32) if deliveries else None,
+        delivered=groups.rows["delivered"].astype(np.int32) if deliveries else None,
     )
+
+
+def _day_sent(column: str) -> str:
+    return f"int4send(COALESCE({column} - DATE '1970-01-01', {UNKNOWN_DAY}))"
 
 
 def _has_deliveries() -> bool:

@@ -22,6 +22,7 @@ EWMA_DECAY = 0.6
 HALF_LIFE = 90.0  # days in which what happened to a customer weighs half as much
 BLOCK = 16_384  # accounts computed together; small enough to stay in cache
 YEAR = 365
+SPANS = (0.25, 0.5, 1, 2, 4, 8)  # horizons that orders are counted within
 
 # feature -> factor it is explained under
 FACTOR_OF = {
@@ -97,7 +98,10 @@ class RhythmState:
 
 def rhythm_state(purchases: Purchases, as_of: int, rows: Ints) -> RhythmState:
     """State at the end of day `as_of`; every account in `rows` must have bought by then."""
-    start, end = purchases.offsets[rows], purchases.position(as_of, rows)
+    return _state(purchases, as_of, purchases.offsets[rows], purchases.position(as_of, rows))
+
+
+def _state(purchases: Purchases, as_of: int, start: Ints, end: Ints) -> RhythmState:
     first, last = purchases.day[start], purchases.day[end - 1]
     return RhythmState(
         (end - start - 1).astype(float), (last - first).astype(float), (as_of - first).astype(float)
@@ -112,7 +116,7 @@ def usual_gap(state: RhythmState) -> float | None:
 
 def features_at(purchases: Purchases, as_of: int, rows: Ints, basis: Basis) -> Matrix:
     """Feature matrix (len(rows), len(NAMES)) at the end of day `as_of`; columns in the order of `NAMES`."""
-    out = np.empty((len(rows), len(NAMES)), dtype=np.float32)
+    out = np.empty((len(rows), len(NAMES)), dtype=np.float32, order="F")  # read and written by columns
     for begin in range(0, len(rows), BLOCK):
         block = rows[begin : begin + BLOCK]
         columns = _block(purchases, as_of, block, basis)
@@ -124,7 +128,7 @@ def features_at(purchases: Purchases, as_of: int, rows: Ints, basis: Basis) -> M
 def _block(purchases: Purchases, as_of: int, rows: Ints, basis: Basis) -> dict[str, NDArray]:
     start, end = purchases.offsets[rows], purchases.position(as_of, rows)
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-        state = rhythm_state(purchases, as_of, rows)
+        state = _state(purchases, as_of, start, end)
         recency = state.age - state.t_x
         columns: dict[str, NDArray] = {
             "recency": recency,
@@ -134,9 +138,10 @@ def _block(purchases: Purchases, as_of: int, rows: Ints, basis: Basis) -> dict[s
             "rate": (state.x + 1) / (state.age + basis.usual_gap),
             "p_silent": _logit(basis.bgnbd.p_silent(state.x, state.t_x, state.age, basis.horizon)),
         }
-        columns |= _rhythm(purchases, start, end, recency, state, basis)
+        position, known = _recent(start, end, RECENT + 1)
+        columns |= _rhythm(_gaps(purchases, position, known), recency, state, basis)
         columns |= _activity(purchases, as_of, rows, start, end, basis.horizon)
-        columns |= _spend(purchases, start, end)
+        columns |= _spend(purchases, start, end, position[:-1], known[:-1])
         columns |= _returns(purchases, as_of, rows, basis.horizon, columns["purchases"])
     return columns
 
@@ -148,41 +153,58 @@ def _logit(p: Floats) -> Floats:
 
 def recent_gaps(purchases: Purchases, start: Ints, end: Ints, depth: int = RECENT) -> NDArray[np.float32]:
     """(accounts, depth) gaps in days between purchases, newest first, NaN where there are fewer."""
-    position = end[:, None] - 1 - np.arange(depth + 1)
-    known = position >= start[:, None]
-    days = purchases.day[np.maximum(position, 0)].astype(np.float32)
-    return np.where(known[:, 1:], days[:, :-1] - days[:, 1:], np.float32(np.nan))
+    position, known = _recent(start, end, depth + 1)
+    return _gaps(purchases, position, known).T
+
+
+def _recent(start: Ints, end: Ints, depth: int) -> tuple[Ints, NDArray[np.bool_]]:
+    """(depth, accounts) positions of the newest purchases, newest first, and which of them there are."""
+    position = end - 1 - np.arange(depth)[:, None]
+    return np.maximum(position, 0), position >= start
+
+
+def _gaps(purchases: Purchases, position: Ints, known: NDArray[np.bool_]) -> NDArray[np.float32]:
+    days = purchases.day[position].astype(np.float32)
+    return np.where(known[1:], days[:-1] - days[1:], np.float32(np.nan))
+
+
+def _down(values: NDArray) -> NDArray:
+    """(accounts,) sums of the columns, row by row: numpy adds up a single column in another order than many, and parts
+    of a book must change no digit."""
+    total = values[0].copy()
+    for row in values[1:]:
+        total += row
+    return total
 
 
 def _rhythm(
-    purchases: Purchases, start: Ints, end: Ints, recency: Floats, state: RhythmState, basis: Basis
+    gaps: NDArray[np.float32], recency: Floats, state: RhythmState, basis: Basis
 ) -> dict[str, NDArray]:
-    gaps = recent_gaps(purchases, start, end)
     known = ~np.isnan(gaps)
-    count = known.sum(axis=1)
+    count = known.sum(axis=0)
     filled = np.where(known, gaps, np.float32(0))
     some = np.where(count > 0, count, np.nan)
-    mean = filled.sum(axis=1) / some
-    sd = np.sqrt(np.maximum((filled**2).sum(axis=1) / some - mean**2, 0) * some / np.maximum(some - 1, 1))
+    mean = _down(filled) / some
+    sd = np.sqrt(np.maximum(_down(filled**2) / some - mean**2, 0) * some / np.maximum(some - 1, 1))
     sd = np.where(count > 1, sd, np.nan)
-    longest = np.where(count > 0, filled.max(axis=1), np.nan)
-    weight = known * EWMA_DECAY ** np.arange(gaps.shape[1])
-    ewma = (filled * weight).sum(axis=1) / np.where(count > 0, weight.sum(axis=1), np.nan)
-    ordered = np.sort(gaps, axis=1)  # NaN last
+    longest = np.where(count > 0, filled.max(axis=0), np.nan)
+    weight = EWMA_DECAY ** np.arange(len(gaps))
+    ewma = _down(filled * weight[:, None]) / np.where(count > 0, weight.cumsum()[count - 1], np.nan)
+    ordered = np.sort(gaps.T, axis=1)  # NaN last
     last = np.maximum(count - 1, 0)
-    pick = np.arange(len(gaps))
+    pick = np.arange(len(count))
     median = (ordered[pick, last // 2] + ordered[pick, (last + 1) // 2]) / 2
     shrunk = (state.t_x + SHRINK_GAPS * basis.usual_gap) / (state.x + SHRINK_GAPS)
-    longer = (filled > recency[:, None]).sum(axis=1) / some
+    longer = (filled > recency).sum(axis=0) / some
     return {
         "gap_mean": mean,
         "gap_median": median,
         "gap_sd": sd,
         "gap_cv": sd / mean,
         "gap_max": longest,
-        "gap_last": gaps[:, 0],
+        "gap_last": gaps[0],
         "gap_ewma": ewma,
-        "gap_trend": np.where(count > 1, gaps[:, 0] / mean, np.nan),
+        "gap_trend": np.where(count > 1, gaps[0] / mean, np.nan),
         "recency_over_shrunk_gap": recency / shrunk,
         "recency_over_median": recency / median,
         "recency_over_max": recency / longest,
@@ -194,14 +216,12 @@ def _rhythm(
 def _activity(
     purchases: Purchases, as_of: int, rows: Ints, start: Ints, end: Ints, horizon: int
 ) -> dict[str, NDArray]:
-    first_within = {
-        span: purchases.position(as_of - horizon * span, rows) for span in (0.25, 0.5, 1, 2, 4, 8)
-    }
+    days = [as_of - horizon * span for span in SPANS]
+    *within, year_start, year_stop = purchases.positions([*days, as_of - YEAR, as_of - YEAR + horizon], rows)
+    first_within = dict(zip(SPANS, within, strict=True))
     recent, before = end - first_within[1], first_within[1] - first_within[2]
     total = purchases.cents_sum
     spend, spend_before = total[end] - total[first_within[1]], total[first_within[1]] - total[first_within[2]]
-    year_start = purchases.position(as_of - YEAR, rows)
-    year_stop = purchases.position(as_of - YEAR + horizon, rows)
     was_customer = purchases.day[start] <= as_of - YEAR
     ewma = np.sum([(end - at) / 2.0**k for k, at in enumerate(first_within.values())], axis=0)
     return {
@@ -218,18 +238,18 @@ def _activity(
     }
 
 
-def _spend(purchases: Purchases, start: Ints, end: Ints) -> dict[str, NDArray]:
+def _spend(
+    purchases: Purchases, start: Ints, end: Ints, position: Ints, known: NDArray[np.bool_]
+) -> dict[str, NDArray]:
+    """`position` and `known` as `_recent` gives them."""
     total = (purchases.cents_sum[end] - purchases.cents_sum[start]) / 100
     mean = total / (end - start)
     last = purchases.cents[end - 1] / 100
-    position = end[:, None] - 1 - np.arange(RECENT)
-    known = position >= start[:, None]
-    recent = np.where(known, purchases.cents[np.maximum(position, 0)] / 100, 0)
-    count = known.sum(axis=1)
-    recent_mean = recent.sum(axis=1) / count
-    spread = np.sqrt(
-        (np.where(known, recent - recent_mean[:, None], 0) ** 2).sum(axis=1) / np.maximum(count - 1, 1)
-    )
+    recent = np.where(known, purchases.cents[position], 0) / 100
+    count = known.sum(axis=0)
+    recent_mean = _down(recent) / count
+    apart = np.where(known, recent - recent_mean, 0)
+    spread = np.sqrt(_down(np.square(apart, out=apart)) / np.maximum(count - 1, 1))
     return {
         "spend_mean": mean,
         "spend_last": last,

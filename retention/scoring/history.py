@@ -6,6 +6,7 @@ sums do not depend on the order in which rows arrive.
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -134,6 +135,8 @@ def history_from_rows(
     row = row_of(ids, account)
     offsets, order = grouping(row, len(ids), day)
     cents = np.rint(np.asarray(amount, dtype=np.float64) * 100.0)
+    if promised is not None and delivered is not None:
+        order = _one_day_in_order(row, day, (cents, delivered, promised), order)
 
     def grouped(column: NDArray[np.integer] | None) -> Days | None:
         if column is None or not (column != UNKNOWN_DAY).any():
@@ -143,6 +146,18 @@ def history_from_rows(
     return History(
         ids, offsets, day.astype(np.int32)[order], cents[order], grouped(promised), grouped(delivered)
     )
+
+
+def _one_day_in_order(
+    row: NDArray[np.int32], day: NDArray[np.integer], columns: tuple[NDArray, ...], order: Ints
+) -> Ints:
+    """Orders of one account and day in an order of their own (the last column counts first), so that sums over
+    deliveries come out the same to the last digit in whatever order the rows came."""
+    same = (np.diff(row[order]) == 0) & (np.diff(day[order]) == 0)
+    shared = np.flatnonzero(np.append(same, False) | np.concatenate(([False], same))) if len(order) else order
+    rows = order[shared]
+    order[shared] = rows[np.lexsort((*(column[rows] for column in columns), day[rows], row[rows]))]
+    return order
 
 
 def _refuse_unusable(account: NDArray, day: NDArray, amount: NDArray) -> None:
@@ -184,9 +199,11 @@ def row_of(ids: Ints, account: NDArray[np.integer]) -> NDArray[np.int32]:
 def grouping(row: NDArray[np.int32], accounts: int, day: NDArray[np.integer]) -> tuple[Ints, Ints]:
     """Offsets per account and the permutation that sorts rows by account, then day.
 
-    One stable counting sort by account suffices when rows arrive by day, as they mostly do; otherwise
-    the days are sorted first, by counting as well.
+    Rows that come account by account, newest or oldest first, are sorted but for the odd one. Of others, one stable
+    counting sort by account suffices when they come by day; else the days are sorted first.
     """
+    if (row[1:] >= row[:-1]).all():
+        return _grouped_already(row, accounts, day)
     offsets, order = _counting_sort(row, accounts)
     sorted_day = day[order]
     falls = sorted_day[1:] < sorted_day[:-1]
@@ -196,6 +213,18 @@ def grouping(row: NDArray[np.int32], accounts: int, day: NDArray[np.integer]) ->
     by_day = np.argsort(day, kind="stable")
     offsets, order = _counting_sort(row[by_day], accounts)
     return offsets, by_day[order]
+
+
+def _grouped_already(row: NDArray[np.int32], accounts: int, day: NDArray[np.integer]) -> tuple[Ints, Ints]:
+    offsets = np.concatenate(([0], np.cumsum(np.bincount(row, minlength=accounts), dtype=np.int64)))
+    order = np.arange(len(row))
+    keys = row * np.int64(DAY_RANGE) + (day - np.int64(EARLIEST_DAY))
+    if np.count_nonzero(keys[1:] < keys[:-1]) > len(row) // 4:  # newest first
+        order = np.repeat(offsets[:-1] + offsets[1:] - 1, np.diff(offsets)) - order
+        keys = keys[order]
+    if (keys[1:] < keys[:-1]).any():
+        order = order[np.argsort(keys, kind="stable")]  # quick where little is out of place
+    return offsets, order
 
 
 def _counting_sort(row: NDArray[np.int32], groups: int) -> tuple[Ints, Ints]:
@@ -232,11 +261,23 @@ class Purchases:
 
     def position(self, as_of: float, rows: Ints) -> Ints:
         """Where the purchases after day `as_of` begin, for each account in `rows`."""
+        if as_of >= self._last_day:
+            return self.offsets[rows + 1]
         return _position(self._keys, as_of, rows)
+
+    def positions(self, days: Sequence[float], rows: Ints) -> list[Ints]:
+        """`position` for each of several days; `rows` ascending. One pass over the purchases counts them all."""
+        return _positions(self.offsets, self.day, days, rows)
 
     def return_position(self, as_of: float, rows: Ints) -> Ints:
         """Where the returns after day `as_of` begin, for each account in `rows`."""
+        if not len(self.return_day):
+            return self.return_offsets[rows]
         return _position(self._return_keys, as_of, rows)
+
+    @cached_property
+    def _last_day(self) -> int:
+        return int(self.day.max()) if len(self.day) else EARLIEST_DAY
 
     @cached_property
     def _keys(self) -> Ints:
@@ -270,6 +311,21 @@ def _position(keys: Ints, as_of: float, rows: Ints) -> Ints:
     """First entry later than `as_of`, for each account."""
     day = min(max(math.floor(as_of), EARLIEST_DAY - 1), LATEST_DAY) - EARLIEST_DAY
     return np.searchsorted(keys, rows * np.int64(DAY_RANGE) + day, side="right")
+
+
+def _positions(offsets: Ints, day: Days, days: Sequence[float], rows: Ints) -> list[Ints]:
+    if not len(rows) or not len(day):
+        return [offsets[rows] for _ in days]
+    first, last = rows[0], rows[-1]
+    part = day[offsets[first] : offsets[last + 1]]
+    wanted, place = np.unique(np.array([math.floor(one) for one in days]), return_inverse=True)
+    earliest = int(part.min(initial=LATEST_DAY))
+    later_than = np.searchsorted(wanted, np.arange(earliest, int(part.max(initial=earliest)) + 1))
+    accounts = int(last - first) + 1
+    row = np.repeat(np.arange(accounts), np.diff(offsets[first : last + 2]))
+    counts = np.bincount(later_than[part - earliest] * accounts + row, minlength=accounts * (len(wanted) + 1))
+    until = counts.reshape(-1, accounts).cumsum(axis=0)
+    return [offsets[rows] + until[at][rows - first] for at in place]
 
 
 def purchases_of(history: History) -> Purchases:

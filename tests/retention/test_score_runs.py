@@ -16,6 +16,7 @@ from django.utils import timezone
 from accounts.models import Account, Company, ExchangeRate, Order
 from accounts.selectors import company_today
 from retention.datasets import copy_to_array, date_of, day_number, load_account_ids, load_history
+from retention.datasets.wire import copy_groups, packed
 from retention.models import Definition, FittedModel, JobRun, Score, ScoreChunk, ScoreRun
 from retention.models.scores import ChunkState, RunState
 from retention.scoring.errors import ScoringError
@@ -79,6 +80,28 @@ class TestDatasets:
     def test_a_null_is_an_error_and_not_a_wrong_number(self) -> None:
         with pytest.raises(ValueError, match="NULL"):
             copy_to_array("SELECT NULL::int4", {"a": ">i4"})
+
+    def test_rows_come_packed_by_key(self) -> None:
+        query = f"SELECT k, {packed('int4send(v)', 'float8send(v / 2.0)')} FROM (VALUES {{}}) t (k, v) GROUP BY k ORDER BY k"  # noqa: S608
+        groups = copy_groups(
+            query.format("(7::bigint, 1), (3::bigint, 2), (7::bigint, 5)"), {"v": ">i4", "half": ">f8"}
+        )
+        assert groups.keys.tolist() == [3, 7]
+        assert groups.counts.tolist() == [1, 2]
+        assert groups.key_of_rows().tolist() == [3, 7, 7]
+        assert groups.rows["v"].tolist()[0] == 2
+        assert sorted(groups.rows["half"].tolist()[1:]) == [0.5, 2.5]
+
+    def test_no_rows_are_no_groups(self) -> None:
+        query = (
+            f"SELECT k, {packed('int4send(k::int)')} FROM (SELECT 1::bigint AS k WHERE false) t GROUP BY k"  # noqa: S608
+        )
+        groups = copy_groups(query, {"v": ">i4"})
+        assert (len(groups.keys), len(groups.rows)) == (0, 0)
+
+    def test_packed_rows_of_another_width_are_an_error(self) -> None:
+        with pytest.raises(ValueError, match="width"):
+            copy_groups(f"SELECT 1::bigint, {packed('int4send(1)')}", {"v": ">f8"})
 
 
 class TestRun:

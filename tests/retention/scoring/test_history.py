@@ -78,6 +78,52 @@ def test_positions_match_a_plain_count() -> None:
         assert found.tolist() == [len(set(day[(account == a) & (day <= cut)])) for a in purchases.account_ids]
 
 
+def test_positions_of_several_days_match_those_of_one() -> None:
+    random = np.random.default_rng(2)
+    account, day = random.integers(0, 60, 900), random.integers(0, 200, 900)
+    purchases = purchases_of(history_from_rows(account, day, np.ones(900)))
+    cuts = [150, -1, 58.5, 400, 0, 58.5, 199]
+    for rows in (np.arange(purchases.accounts), np.array([3, 17, 18, 41]), np.array([9])):
+        for cut, found in zip(cuts, purchases.positions(cuts, rows), strict=True):
+            assert found.tolist() == purchases.position(cut, rows).tolist()
+    assert [found.tolist() for found in purchases.positions(cuts, rows[:0])] == [[]] * len(cuts)
+
+
+@pytest.mark.parametrize("newest_first", [True, False])
+def test_rows_that_come_by_account_are_sorted_like_any_others(newest_first: bool) -> None:
+    random = np.random.default_rng(3)
+    account, day = np.sort(random.integers(1, 40, 600)), random.integers(0, 90, 600)
+    amount = np.arange(600.0)
+    order = np.lexsort((-day if newest_first else day, account))
+    order[100:130] = np.sort(order[100:130])  # a few out of place
+    by_account = history_from_rows(account[order], day[order], amount[order])
+    shuffled = random.permutation(600)
+    whatever = history_from_rows(account[shuffled], day[shuffled], amount[shuffled])
+    assert by_account.offsets.tolist() == whatever.offsets.tolist()
+    assert by_account.day.tolist() == whatever.day.tolist()
+    for at in np.unique(account):
+        mine = slice(*by_account.offsets[[at - 1, at]])
+        assert sorted(by_account.cents[mine]) == sorted(whatever.cents[mine])
+        assert sorted(by_account.cents[mine]) == (100 * amount[account == at]).tolist()
+
+
+def test_deliveries_of_one_day_come_in_an_order_of_their_own() -> None:
+    """Their sums must not depend on the order in which the database hands rows out."""
+    random = np.random.default_rng(4)
+    rows = [random.integers(low, high, 300) for low, high in ((1, 20), (0, 9), (0, 30), (0, 30))]
+    first, *others = (
+        history_from_rows(account, day, np.ones(300), promised=promised, delivered=delivered)
+        for account, day, promised, delivered in (
+            [column[order] for column in rows] for order in (random.permutation(300) for _ in range(4))
+        )
+    )
+    assert first.promised is not None
+    assert first.delivered is not None
+    for other in others:
+        assert first.promised.tolist() == (other.promised.tolist() if other.promised is not None else None)
+        assert first.delivered.tolist() == (other.delivered.tolist() if other.delivered is not None else None)
+
+
 @pytest.mark.parametrize(
     ("account", "day", "amount", "word"),
     [
