@@ -225,10 +225,15 @@ class PersonForm(forms.ModelForm):
     """One of ours."""
 
     time_zone = forms.ChoiceField(label="Time zone", required=False)
+    country = forms.ChoiceField(
+        label="Public holidays",
+        required=False,
+        help_text="Contacts are planned on business days of this country.",
+    )
 
     class Meta:
         model = User
-        fields = ["name", "email", "role", "team", "calls_per_day", "time_zone"]
+        fields = ["name", "email", "role", "team", "calls_per_day", "time_zone", "country"]
         labels = {"email": "E-mail", "calls_per_day": "Calls a day"}
         help_texts = {"calls_per_day": "So many calls this person can make; Today shows no more than that."}
 
@@ -237,6 +242,7 @@ class PersonForm(forms.ModelForm):
         self.fields["team"].empty_label = "No team"  # type: ignore[attr-defined]
         zone = get_company().time_zone
         self.fields["time_zone"].choices = _zone_choices(f"The company's ({zone})")  # type: ignore[attr-defined]
+        self.fields["country"].choices = [("", "The company's"), *_country_choices()[1:]]  # type: ignore[attr-defined]
 
     def clean_email(self) -> str:
         email = str(self.cleaned_data["email"]).lower()

@@ -49,12 +49,14 @@ class RiskSnapshot:
 RiskSource = Callable[[Iterable[int]], dict[int, RiskSnapshot]]
 # All customers: account id -> tier.
 TierSource = Callable[[], dict[int, str]]
+# Account ids (None = all customers) -> what twelve months are expected to bring, in the company's currency.
+ValueSource = Callable[[Iterable[int] | None], dict[int, float]]
 _sources: dict[str, Any] = {}
 
 
-def set_risk_source(risks: RiskSource, tiers: TierSource) -> None:
+def set_risk_source(risks: RiskSource, tiers: TierSource, values: ValueSource) -> None:
     """Said once, when the application starts."""
-    _sources.update(risks=risks, tiers=tiers)
+    _sources.update(risks=risks, tiers=tiers, values=values)
 
 
 def latest_risks(account_ids: Iterable[int]) -> dict[int, RiskSnapshot]:
@@ -66,4 +68,10 @@ def latest_risks(account_ids: Iterable[int]) -> dict[int, RiskSnapshot]:
 def latest_tiers() -> dict[int, str]:
     """The newest tier of every account that has one."""
     found: dict[int, str] = _sources["tiers"]() if _sources else {}
+    return found
+
+
+def latest_values(account_ids: Iterable[int] | None = None) -> dict[int, float]:
+    """What the accounts that have a score are expected to bring in twelve months, in the company's currency."""
+    found: dict[int, float] = _sources["values"](account_ids) if _sources else {}
     return found

@@ -10,6 +10,6 @@ class RetentionConfig(AppConfig):
         where to ask about risk."""
         from pulsecheck.risk import set_risk_source
         from retention import celery  # noqa: F401 - @shared_task binds to the app made there
-        from retention.selectors.risks import latest_snapshots, latest_tiers
+        from retention.selectors.risks import latest_snapshots, latest_tiers, latest_values
 
-        set_risk_source(latest_snapshots, latest_tiers)
+        set_risk_source(latest_snapshots, latest_tiers, latest_values)

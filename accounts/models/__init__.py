@@ -1,5 +1,6 @@
 """The company's own people, its customers, and everything recorded about them."""
 
+from accounts.models.absences import Absence
 from accounts.models.account import Account, AccountMember, Contact, OwnerChange
 from accounts.models.api import ApiToken, IdempotentCall
 from accounts.models.audit import AuditEntry
@@ -9,6 +10,7 @@ from accounts.models.imports import ImportChange, ImportRun, RejectedRow
 from accounts.models.staff import Company, ExchangeRate, Role, Team, User
 
 __all__ = [
+    "Absence",
     "Account",
     "AccountMember",
     "ApiToken",

@@ -16,7 +16,8 @@ from accounts.models.staff import Role, User
 class AccountQuerySet(models.QuerySet["Account"]):
     def visible_to(self, user: User) -> Self:
         """The accounts `user` may see: everything for administrators and marketing, for a manager what the
-        teams they manage (or, managing none, the whole company) look after, else one's own and those one is a member of."""
+        teams they manage (or, managing none, the whole company) look after, else one's own, those one is a member of,
+        and those of people one stands in for."""
         condition = visible_accounts(user)
         return self if condition is None else self.filter(condition)
 
@@ -35,6 +36,10 @@ def visible_accounts(user: User, prefix: str = "") -> Q | None:
     mine = Q(**{f"{prefix}original_salesperson": user}) | Q(**{f"{prefix}account_manager": user})
     if user.member_account_ids:
         mine |= Q(**{f"{prefix}pk__in": user.member_account_ids})
+    if user.stood_in_for_ids:
+        absent = user.stood_in_for_ids
+        mine |= Q(**{f"{prefix}original_salesperson__in": absent})
+        mine |= Q(**{f"{prefix}account_manager__in": absent})
     if user.role != Role.MANAGER:
         return mine
     if not user.managed_team_ids:

@@ -12,6 +12,7 @@ from django.core.exceptions import ValidationError
 from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Lower
+from django.utils import timezone
 from django.utils.functional import cached_property
 
 from accounts.models.fields import CurrencyField, Stamped
@@ -111,6 +112,13 @@ class User(AbstractBaseUser, PermissionsMixin):
         default=8, help_text="Calls this person can make in a day."
     )
     time_zone = models.CharField(max_length=64, blank=True, validators=[validate_time_zone])
+    country = models.CharField(
+        max_length=2,
+        blank=True,
+        db_default="",
+        default="",
+        help_text="Whose public holidays this person has, such as DE; empty = the company's.",
+    )
     left_on = models.DateField(null=True, blank=True)
     is_active = models.BooleanField(default=True, help_text="May sign in.")
     is_sample = models.BooleanField(default=False, db_default=False)
@@ -142,6 +150,12 @@ class User(AbstractBaseUser, PermissionsMixin):
     def member_account_ids(self) -> list[int]:
         """Accounts whose retention team this person is on."""
         return list(self.memberships.values_list("account_id", flat=True))
+
+    @cached_property
+    def stood_in_for_ids(self) -> list[int]:
+        """Whom this person stands in for, from the day that is known until they are back."""
+        running = self.substitutions.filter(ends_on__gte=timezone.now().date() - dt.timedelta(days=1))
+        return list(running.order_by().values_list("person_id", flat=True).distinct())
 
     @cached_property
     def managed_team_ids(self) -> list[int]:

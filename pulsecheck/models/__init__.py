@@ -5,13 +5,15 @@ from pulsecheck.models.handbacks import Handback, HandbackAttempt
 from pulsecheck.models.insights import Insight
 from pulsecheck.models.pulses import PulseCheck, PulseTheme
 from pulsecheck.models.surveys import Survey, SurveyAnswer
-from pulsecheck.models.touchpoints import CadencePolicy, Touchpoint
+from pulsecheck.models.touchpoints import CadencePolicy, CalendarFeed, ContactOccasion, Touchpoint
 
 __all__ = [
     "AuditPick",
     "AuditSettings",
     "AuditWeek",
     "CadencePolicy",
+    "CalendarFeed",
+    "ContactOccasion",
     "Handback",
     "HandbackAttempt",
     "Insight",

@@ -1,27 +1,108 @@
-"""The book as the planner of contacts sees it, read in a handful of queries however large it is."""
+"""The book and our people as the planner of contacts sees them, read in a handful of queries however large they are."""
 
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from zoneinfo import ZoneInfo
 
 from django.db.models import Max, QuerySet
 from django.db.models.functions import TruncDate
 
-from accounts.models import Account
+from accounts.countries import country_code
+from accounts.models import Absence, Account, Contract, User
 from accounts.models.account import LifecycleStage
 from accounts.selectors import get_company
-from pulsecheck.cadence import Customer, Planned, Policies, Policy
+from pulsecheck.business_days import business_calendar
+from pulsecheck.cadence import (
+    Away,
+    Change,
+    Customer,
+    Occasions,
+    Planned,
+    Policies,
+    Policy,
+    Term,
+    Worker,
+    Workplace,
+    plan,
+)
 from pulsecheck.handback import Staff
-from pulsecheck.models import CadencePolicy, PulseCheck, Touchpoint
-from pulsecheck.models.touchpoints import TouchpointState
+from pulsecheck.models import CadencePolicy, ContactOccasion, PulseCheck, Touchpoint
+from pulsecheck.models.touchpoints import OccasionKind, TouchpointState
+from pulsecheck.risk import latest_tiers, latest_values
+from pulsecheck.selectors.staff import get_staff
 
 
 def get_policies() -> Policies:
     """The cadence in force."""
-    rows = CadencePolicy.objects.filter(is_active=True).values_list("tier", "segment", "every_days")
-    return Policies(Policy(*row) for row in rows)
+    return Policies(stored_policies(), stored_occasions())
+
+
+def stored_policies() -> list[Policy]:
+    """The policies as they are stored."""
+    columns = ("tier", "segment", "every_days", "billing_mode", "value_from")
+    rows = CadencePolicy.objects.filter(is_active=True).values_list(*columns)
+    return [Policy(tier, segment, days, mode, float(value)) for tier, segment, days, mode, value in rows]
+
+
+def stored_occasions() -> Occasions:
+    """Days of onboarding and renewal contacts."""
+    days: dict[str, list[int]] = {kind: [] for kind in OccasionKind.values}
+    for kind, number in ContactOccasion.objects.values_list("kind", "days"):
+        days[kind].append(number)
+    return Occasions(tuple(sorted(days["onboarding"])), tuple(sorted(days["renewal"], reverse=True)))
+
+
+@dataclass(frozen=True)
+class WholePlan:
+    """All customers, the people who look in on them, and what the plan would change."""
+
+    customers: list[Customer]
+    place: Workplace
+    changes: list[Change]
+
+
+def whole_plan(policies: Policies, today: dt.date) -> WholePlan:
+    """The plan of the whole book under `policies`, in force or not; nothing is written."""
+    staff = get_staff()
+    customers = read_customers(latest_tiers(), staff, values=latest_values() if policies.ask_value else None)
+    place = get_workplace(staff, today, {customer.country for customer in customers})
+    return WholePlan(customers, place, plan(customers, policies, place, today))
+
+
+def get_workplace(staff: Staff, today: dt.date, countries: Iterable[str] = ()) -> Workplace:
+    """Everybody who is here, with calls a day, working days and the absences that are not over yet."""
+    company = get_company().country
+    own = dict(User.objects.exclude(country="").values_list("pk", "country"))
+    absences = _absences(today)
+    people = {
+        person.id: Worker(
+            person.id,
+            person.name,
+            person.calls_per_day,
+            business_calendar(own[person.id]) if person.id in own else None,
+            absences.get(person.id, ()),
+            person.team_manager_id if staff.is_here(person.team_manager_id) else None,
+        )
+        for person in staff.people.values()
+        if person.is_here
+    }
+    there = {code: business_calendar(code) for code in set(countries) - {"", company}}
+    return Workplace(business_calendar(company), people, there)
+
+
+def _absences(today: dt.date) -> dict[int, tuple[Away, ...]]:
+    """By person; a substitute who has left stands in for nobody."""
+    found: dict[int, list[Away]] = defaultdict(list)
+    columns = ("person", "starts_on", "ends_on", "substitute", "substitute__is_active", "substitute__left_on")
+    rows = Absence.objects.filter(ends_on__gte=today).order_by("starts_on", "pk")
+    for person, first, last, substitute, is_active, left_on in rows.values_list(*columns):
+        is_here = is_active and left_on is None
+        found[person].append(Away(first, last, substitute if is_here else None))
+    return {person: tuple(days) for person, days in found.items()}
 
 
 def choose_assignee(staff: Staff, manager_id: int | None, original_id: int | None) -> int | None:
@@ -31,16 +112,26 @@ def choose_assignee(staff: Staff, manager_id: int | None, original_id: int | Non
     return next((pk for pk in candidates if staff.is_here(pk)), None)
 
 
+COLUMNS = (
+    "pk", "segment", "account_manager", "original_salesperson", "became_customer_on", "billing_mode", "country",
+)  # fmt: skip
+
+
 def read_customers(
-    tiers: Mapping[int, str], staff: Staff, accounts: QuerySet[Account] | None = None
+    tiers: Mapping[int, str],
+    staff: Staff,
+    accounts: QuerySet[Account] | None = None,
+    values: Mapping[int, float] | None = None,
 ) -> list[Customer]:
-    """All customers (or those among `accounts`) with their last contact and what is planned."""
+    """All customers (or those among `accounts`) with their last contact, what is planned, and contracts that run.
+    `values` are what twelve months are expected to bring."""
     chosen = (Account.objects.all() if accounts is None else accounts).filter(
         lifecycle_stage=LifecycleStage.CUSTOMER
     )
     ids = None if accounts is None else list(chosen.values_list("pk", flat=True))
     contacted, skipped, planned = _last_pulses(ids), _last_skips(ids), _planned(ids)
-    columns = ("pk", "segment", "account_manager", "original_salesperson", "became_customer_on")
+    terms = _terms(ids)
+    worth = values or {}
     return [
         Customer(
             id=pk,
@@ -51,9 +142,26 @@ def read_customers(
             skipped_on=skipped.get(pk),
             since=since,
             planned=planned.get(pk),
+            billing_mode=mode,
+            value=worth.get(pk, 0.0),
+            country=country_code(country),
+            terms=terms.get(pk, ()),
         )
-        for pk, segment, care, won, since in chosen.order_by("pk").values_list(*columns)
+        for pk, segment, care, won, since, mode, country in chosen.order_by("pk").values_list(*COLUMNS)
     ]
+
+
+def _terms(ids: list[int] | None) -> dict[int, tuple[Term, ...]]:
+    """Contracts that are not cancelled and not over, by account."""
+    yesterday = dt.datetime.now(get_company().zone).date() - dt.timedelta(days=1)
+    running = Contract.objects.filter(cancelled_on=None, ends_on__gte=yesterday)
+    if ids is not None:
+        running = running.filter(account__in=ids)
+    found: dict[int, list[Term]] = defaultdict(list)
+    rows = running.order_by("account", "ends_on", "pk")
+    for account, begin, end, notice in rows.values_list("account", "starts_on", "ends_on", "notice_days"):
+        found[account].append(Term(begin, end, end - dt.timedelta(days=notice) if notice else None))
+    return {account: tuple(terms) for account, terms in found.items()}
 
 
 def _last_pulses(ids: list[int] | None) -> dict[int, dt.date]:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from django.db import connection, transaction
+from django.db.models import Q, QuerySet
 from django.utils import timezone
 
 from accounts.models import Account, User
@@ -16,11 +17,10 @@ from accounts.services.audit import write_audit
 from pulsecheck.business_days import business_calendar
 from pulsecheck.cadence import YEAR, Change, day_words, floor_day, plan
 from pulsecheck.errors import CareError
-from pulsecheck.handback import Staff
 from pulsecheck.models import Touchpoint
 from pulsecheck.models.touchpoints import TouchpointState
-from pulsecheck.risk import latest_risks, latest_tiers
-from pulsecheck.selectors.plan import get_policies, read_customers
+from pulsecheck.risk import latest_risks, latest_values
+from pulsecheck.selectors.plan import get_policies, get_workplace, read_customers, whole_plan
 from pulsecheck.selectors.staff import get_staff
 
 PLANNING = 7_212_001  # number of the advisory lock: one planner at a time
@@ -38,33 +38,67 @@ class PlanResult:
 @transaction.atomic
 def plan_touchpoints(today: dt.date | None = None) -> PlanResult:
     """Bring the plan of the whole book up to date; a second time changes nothing."""
+    _plan_alone()
+    today = today or company_today()
+    return PlanResult(*_apply(whole_plan(get_policies(), today).changes), _cancel_former(today))
+
+
+def _plan_alone() -> None:
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_advisory_xact_lock(%s)", [PLANNING])
-    today, staff = today or company_today(), get_staff()
-    customers = read_customers(latest_tiers(), staff)
-    calendar = business_calendar(get_company().country)
-    changes = plan(customers, get_policies(), calendar, _capacity(staff), today)
-    return PlanResult(*_apply(changes), _cancel_former(today))
 
 
-def _capacity(staff: Staff) -> dict[int, int]:
-    return {person.id: person.calls_per_day for person in staff.people.values()}
+@transaction.atomic
+def plan_people(people: Collection[int]) -> PlanResult:
+    """Bring the plan of these people up to date: what they look after and what is planned for them, so that their days
+    are levelled as a night would."""
+    _plan_alone()
+    theirs = Q(account_manager__in=people) | Q(original_salesperson__in=people)
+    planned = Touchpoint.objects.filter(state=TouchpointState.PLANNED, assignee__in=people).values("account")
+    accounts = Account.objects.filter(theirs | Q(pk__in=planned))
+    ids = list(accounts.values_list("pk", flat=True))
+    tiers = {pk: risk.tier for pk, risk in latest_risks(ids).items()}
+    changes = _changes(tiers, latest_values(ids), company_today(), Account.objects.filter(pk__in=ids))
+    return PlanResult(*_apply(changes), 0)
+
+
+def _changes(
+    tiers: Mapping[int, str],
+    values: Mapping[int, float],
+    today: dt.date,
+    accounts: QuerySet[Account],
+    *,
+    is_levelled: bool = True,
+) -> list[Change]:
+    """What the cadence in force changes about some accounts."""
+    staff = get_staff()
+    customers = read_customers(tiers, staff, accounts, values)
+    place = get_workplace(staff, today, {customer.country for customer in customers})
+    if not is_levelled:
+        people = {pk: replace(worker, calls_per_day=None) for pk, worker in place.people.items()}
+        place = replace(place, people=people)
+    return plan(customers, get_policies(), place, today)
 
 
 # A whole book is a hundred thousand rows: as arrays they are written in one statement, as objects they take a minute.
-ADD = """
-INSERT INTO pulsecheck_touchpoint (account_id, assignee_id, due_on, reason, state, note, is_sample)
-SELECT c.account_id, c.assignee_id, c.due_on, c.reason, 'planned', '', a.is_sample
-FROM unnest(%s::bigint[], %s::bigint[], %s::date[], %s::text[]) AS c(account_id, assignee_id, due_on, reason)
+COLUMNS = "account_id, assignee_id, due_on, reason, kind, wanted_on, moved_because"
+ROWS = f"""
+unnest(%s::bigint[], %s::bigint[], %s::date[], %s::text[], %s::text[], %s::date[], %s::text[]) AS c({COLUMNS})
+"""
+ADD = f"""
+INSERT INTO pulsecheck_touchpoint ({COLUMNS}, state, note, is_sample)
+SELECT c.account_id, c.assignee_id, c.due_on, c.reason, c.kind, c.wanted_on, c.moved_because, 'planned', '', a.is_sample
+FROM {ROWS}
 JOIN accounts_account a ON a.id = c.account_id
 ON CONFLICT DO NOTHING
-"""
-MOVE = """
+"""  # noqa: S608 - only constants of this module are put in
+MOVE = f"""
 UPDATE pulsecheck_touchpoint t
-SET assignee_id = c.assignee_id, due_on = c.due_on, reason = c.reason, snoozed_from = NULL, note = '', updated_at = now()
-FROM unnest(%s::bigint[], %s::bigint[], %s::date[], %s::text[]) AS c(account_id, assignee_id, due_on, reason)
+SET assignee_id = c.assignee_id, due_on = c.due_on, reason = c.reason, kind = c.kind, wanted_on = c.wanted_on,
+    moved_because = c.moved_because, snoozed_from = NULL, note = '', updated_at = now()
+FROM {ROWS}
 WHERE t.account_id = c.account_id AND t.state = 'planned'
-"""
+"""  # noqa: S608
 
 
 def _write(statement: str, changes: Sequence[Change]) -> int:
@@ -72,7 +106,19 @@ def _write(statement: str, changes: Sequence[Change]) -> int:
     if not changes:
         return 0
     columns = zip(
-        *((c.account_id, c.assignee_id, c.due_on.isoformat(), c.reason) for c in changes), strict=True
+        *(
+            (
+                c.account_id,
+                c.assignee_id,
+                c.due_on.isoformat(),
+                c.reason[:300],
+                c.kind,
+                c.wanted_on.isoformat(),
+                c.moved[:300],
+            )
+            for c in changes
+        ),
+        strict=True,
     )
     with connection.cursor() as cursor:
         cursor.execute(statement, [list(column) for column in columns])
@@ -100,12 +146,9 @@ def _cancel_former(today: dt.date) -> int:
 def plan_next(account: Account, today: dt.date) -> Touchpoint | None:
     """Plan the next contact of one account by the cadence in force. One more in a day does not hurt; levelling is
     for the whole book."""
-    staff = get_staff()
-    risks = latest_risks([account.pk])
-    tiers = {pk: risk.tier for pk, risk in risks.items()}
-    customers = read_customers(tiers, staff, Account.objects.filter(pk=account.pk))
-    calendar = business_calendar(get_company().country)
-    changes = plan(customers, get_policies(), calendar, {}, today)
+    tiers = {pk: risk.tier for pk, risk in latest_risks([account.pk]).items()}
+    accounts = Account.objects.filter(pk=account.pk)
+    changes = _changes(tiers, latest_values([account.pk]), today, accounts, is_levelled=False)
     _apply(changes)
     return Touchpoint.objects.filter(account=account, state=TouchpointState.PLANNED).first()
 

@@ -179,7 +179,7 @@ class Reader:
             start = day - dt.timedelta(days=OUT_OF_TOUCH_DAYS - 1)
             silent = risk.out_of_touch_share(since, customer, OUT_OF_TOUCH_DAYS)
             yield Measured("out_of_touch_share", start, silent, detail=about)
-        every = records.load_cadence(self.book, scores.tier)
+        every = records.load_cadence(self.book, scores)
         pulse = self.pulses.days_since(day_number(day))
         known_for = (day_number(day) - self.customer_since).astype(np.float64)
         yield Measured("pulse_coverage", day, care.pulse_coverage(pulse, known_for, every), detail=about)

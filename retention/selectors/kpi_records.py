@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from accounts.models.account import BillingMode
 from accounts.selectors import get_company
-from pulsecheck.models import CadencePolicy
+from pulsecheck.selectors.plan import stored_policies
 from retention.datasets import copy_to_array
 from retention.kpis.periods import EPOCH
 from retention.kpis.revenue import NEVER, contract_values
@@ -461,15 +461,25 @@ def load_risk(book: Book, frame: Frame, day: dt.date) -> Risk | None:
     return risk
 
 
-def load_cadence(book: Book, tier: NDArray[np.str_]) -> Floats:
-    """(A,) days between pulse checks by tier and segment; NaN where no policy applies, and for the lost."""
+def load_cadence(book: Book, risk: Risk) -> Floats:
+    """(A,) days between pulse checks by the policy that governs each account; NaN where none does, and for the lost."""
     days = np.full(book.size, np.nan)
-    policies = CadencePolicy.objects.filter(is_active=True).exclude(tier=Tier.LOST)
-    for policy in sorted(policies, key=lambda policy: bool(policy.segment)):
-        match = tier == policy.tier
-        if policy.segment:
-            if policy.segment not in book.names["segment"]:
-                continue
-            match &= book.slices["segment"] == book.names["segment"].index(policy.segment)
+    policies = [policy for policy in stored_policies() if policy.tier != Tier.LOST]
+    # The most particular one wins, so it is written last.
+    for policy in sorted(policies, key=lambda policy: policy.rank, reverse=True):
+        match = (risk.tier == policy.tier) & _in_segment(book, policy.segment)
+        if policy.billing_mode:
+            modes = {"repeat": book.is_repeat, "contract": book.is_contract}
+            match &= modes.get(policy.billing_mode, book.is_repeat & book.is_contract)
+        if policy.value_from:
+            match &= np.nan_to_num(risk.expected_value) >= policy.value_from
         days[match] = policy.every_days
     return days
+
+
+def _in_segment(book: Book, segment: str) -> Bools:
+    if not segment:
+        return np.ones(book.size, dtype=bool)
+    if segment not in book.names["segment"]:
+        return np.zeros(book.size, dtype=bool)
+    return np.asarray(book.slices["segment"] == book.names["segment"].index(segment))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from accounts.selectors import get_exchange_rates
 from pulsecheck.risk import RiskSnapshot
 from retention.models import Score, ScoreRun
 from retention.selectors.frame import latest_run
@@ -42,3 +43,17 @@ def latest_tiers() -> dict[int, str]:
     if run is None:
         return {}
     return dict(Score.objects.filter(as_of=run.as_of).order_by().values_list("account_id", "tier"))
+
+
+def latest_values(account_ids: Iterable[int] | None = None) -> dict[int, float]:
+    """What each account is expected to bring in twelve months by the newest published run, in the company's currency;
+    without an exchange rate it is left out."""
+    run = latest_run()
+    if run is None:
+        return {}
+    scores = Score.objects.filter(as_of=run.as_of)
+    if account_ids is not None:
+        scores = scores.filter(account__in=list(account_ids))
+    rates = {code: float(rate) for code, rate in get_exchange_rates().items()}
+    rows = scores.order_by().values_list("account_id", "expected_value_12m", "currency")
+    return {pk: float(value) * rates[currency] for pk, value, currency in rows if currency in rates}
