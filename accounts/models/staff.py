@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo, available_timezones
 from django.contrib.auth.models import AbstractBaseUser, BaseUserManager, PermissionsMixin
 from django.core.exceptions import ValidationError
 from django.db import models
-from django.db.models import Q
+from django.db.models import Q, Value
 from django.db.models.functions import Lower
 from django.utils import timezone
 from django.utils.functional import cached_property
@@ -147,15 +147,26 @@ class User(AbstractBaseUser, PermissionsMixin):
 
     # Short lists, read once per request: with them PostgreSQL can join its indexes, with subqueries it reads the table.
     @cached_property
+    def reach(self) -> tuple[list[int], list[int]]:
+        """Accounts whose retention team this person is on, and people whose accounts they see because they stand in
+        for them (from the day that is known until those are back); one query."""
+        since = timezone.now().date() - dt.timedelta(days=1)
+        team = self.memberships.order_by().values_list(Value(0), "account_id")
+        absent = self.substitutions.filter(ends_on__gte=since).order_by().values_list(Value(1), "person_id")
+        found: tuple[list[int], list[int]] = ([], [])
+        for kind, pk in team.union(absent):
+            found[kind].append(pk)
+        return found
+
+    @property
     def member_account_ids(self) -> list[int]:
         """Accounts whose retention team this person is on."""
-        return list(self.memberships.values_list("account_id", flat=True))
+        return self.reach[0]
 
-    @cached_property
+    @property
     def stood_in_for_ids(self) -> list[int]:
-        """Whom this person stands in for, from the day that is known until they are back."""
-        running = self.substitutions.filter(ends_on__gte=timezone.now().date() - dt.timedelta(days=1))
-        return list(running.order_by().values_list("person_id", flat=True).distinct())
+        """Whom this person stands in for."""
+        return self.reach[1]
 
     @cached_property
     def managed_team_ids(self) -> list[int]:

@@ -130,7 +130,7 @@ def let_see(account: Account, person: User) -> None:
     """Whoever looks after a customer belongs to its retention team, and so sees its page."""
     if not Account.objects.visible_to(person).filter(pk=account.pk).exists():
         AccountMember.objects.get_or_create(account=account, user=person, defaults={"role": MemberRole.SALES})
-        person.__dict__.pop("member_account_ids", None)  # read anew: it is kept for the length of a request
+        person.__dict__.pop("reach", None)  # read anew: it is kept for the length of a request
 
 
 # ── a whole night ──────────────────────────────────────────────────────

@@ -169,7 +169,7 @@ def test_the_number_of_queries_does_not_grow_with_the_book(client, cast, path):
             client.get(path)
         counts.append(len(queries))
         book(cast, 45)
-    assert counts[0] == counts[1] <= 22
+    assert counts[0] == counts[1] <= 21
 
 
 def test_the_strip_shows_orders_of_the_last_year_up_to_the_run(client, cast):

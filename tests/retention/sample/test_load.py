@@ -23,6 +23,7 @@ FEW = 40  # the whole company is loaded once, below
 # Reference data of the migrations, answers and records of what happened: not part of the company.
 KEPT = {
     "ChurnReason", "PulseTheme", "CadencePolicy", "TierPolicy", "Definition", "Company", "AuditEntry", "User",
+    "ContactOccasion",
 }  # fmt: skip
 
 
