@@ -17,6 +17,7 @@ class Topic(models.TextChoices):
     PULSE_DUE = "pulse_due", "A pulse check is due"
     ISSUE = "issue", "An issue is yours"
     SURVEY = "survey", "A customer answered a survey"
+    ACTION = "action", "A retention meeting or an action is yours"
     THANKS = "thanks", "Somebody thanks you"
     IMPORT = "import", "An import has finished"
     DIGEST = "digest", "What changed since yesterday"

@@ -24,6 +24,7 @@ MENU = (
             ("Accounts", "retention:accounts", "building-store", "", EVERYBODY),
             ("Pulse checks", "pulsecheck:pulse_due", "heartbeat", "pulses", CARERS),
             ("Handbacks", "pulsecheck:handbacks", "arrow-back-up", "handbacks", CARERS),
+            ("Meetings", "retention:meetings", "users-group", "", CARERS),
         ),
     ),
     (

@@ -32,7 +32,7 @@ from accounts.models import (
     User,
 )
 from notifications.models import Notification, Topic
-from pulsecheck.models import Handback, HandbackAttempt, PulseCheck, Touchpoint
+from pulsecheck.models import Action, Handback, HandbackAttempt, PulseCheck, RetentionMeeting, Touchpoint
 from pulsecheck.models.handbacks import HandbackOutcome, HandbackState, HandbackTrigger
 from retention.models import Disagreement, FittedModel, Score, ScoreRun, Tier
 from retention.models.scores import RunState, Stage
@@ -345,6 +345,27 @@ class PulseCheckFactory(DjangoModelFactory[PulseCheck]):
     next_step = "Send the new price list."
     next_step_owner = factory.SelfAttribute("taken_by")
     next_step_due_on = factory.LazyFunction(lambda: date_ago(-7))
+
+
+class MeetingFactory(DjangoModelFactory[RetentionMeeting]):
+    """Planned for today, about a month of one account."""
+
+    class Meta:
+        model = RetentionMeeting
+
+    account = factory.SubFactory(AccountFactory)
+    chair = factory.SubFactory(SalesRepFactory)
+    held_on = factory.LazyFunction(lambda: date_ago(0))
+    covers_from = factory.LazyFunction(lambda: date_ago(31))
+
+
+class ActionFactory(DjangoModelFactory[Action]):
+    class Meta:
+        model = Action
+
+    text = "Visit them"
+    owner = factory.SubFactory(SalesRepFactory)
+    due_on = factory.LazyFunction(lambda: date_ago(-3))
 
 
 class NotificationFactory(DjangoModelFactory[Notification]):

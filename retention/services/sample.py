@@ -44,6 +44,7 @@ from retention.sample.records import HandbackRecord, Person, PulseRecord, Sample
 from retention.sample.world import add_working_days, working_day
 from retention.services.actions import act_on_run
 from retention.services.disagreements import note_disagreements
+from retention.services.sample_together import act_together
 from retention.services.scoring import score_book
 from retention.services.sign_in import trial_password
 
@@ -97,6 +98,7 @@ def load_sample(today: dt.date, seed: int, *, beside_real: bool = False) -> Load
     runs = score_past_nights(today)
     answer_some_handbacks(today)
     miss_some_touchpoints(today)
+    act_together(today)
     return LoadedSample(
         company.name, len(company.accounts), len(company.orders), len(company.people), runs=len(runs)
     )

@@ -28,13 +28,15 @@ from accounts.models import (
 )
 from accounts.selectors import COMPANY_KEY, get_company
 from notifications.models import Notification
-from pulsecheck.models import Handback, HandbackAttempt, PulseCheck, Touchpoint
+from pulsecheck.models import Action, Handback, HandbackAttempt, PulseCheck, RetentionMeeting, Touchpoint
 from retention.models import FittedModel, JobRun, KpiEvidence, KpiValue, ModelFlag, Score, ScoreRun
 from retention.sample.company import RATES
 from retention.sample.staff import COMPANY
 
 # Leaves first, so that each is one statement.
 OF_ACCOUNTS: tuple[tuple[type[models.Model], str], ...] = (
+    (Action, "is_sample"),
+    (RetentionMeeting, "is_sample"),
     (HandbackAttempt, "handback__account__is_sample"),
     (Handback, "account__is_sample"),
     (PulseCheck, "account__is_sample"),

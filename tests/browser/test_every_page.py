@@ -21,7 +21,7 @@ from playwright.sync_api import Page
 
 from accounts.models import ChurnReason, ExchangeRate, ImportRun, Role, Team, User
 from accounts.models.imports import ImportState
-from pulsecheck.models import Handback, Touchpoint
+from pulsecheck.models import Handback, RetentionMeeting, Touchpoint
 from pulsecheck.models.touchpoints import TouchpointState
 from retention.models import FittedModel, ScoreRun
 from retention.sample.company import SEED
@@ -64,6 +64,7 @@ def find_records() -> dict[str, int]:
         "account": handback.account_id,
         "handback": handback.pk,
         "touchpoint": touchpoint.pk,
+        "meeting": RetentionMeeting.objects.filter(team__isnull=False).latest("held_on").pk,
         "person": User.objects.filter(role=Role.SALES_REP).earliest("pk").pk,
         "team": Team.objects.earliest("pk").pk,
         "rate": ExchangeRate.objects.get_or_create(currency="CHF", defaults={"rate": "1.05"})[0].pk,

@@ -1,0 +1,291 @@
+"""What a retention meeting has to talk about: made from what happened since the last one, and what comes up.
+
+An agenda is plain data, so that it can be kept as it stood when the meeting was held. Rows carry the id of their
+account; whoever reads one sees the rows of the accounts they see (`for_reader`).
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+from django.db.models import Count, F, Max, OuterRef, Q, QuerySet, Subquery, Sum
+
+from accounts.models import Account, Contract, Interaction, Issue, Promise, User
+from accounts.models.care import PromiseStatus
+from accounts.selectors import get_company
+from pulsecheck.models import Handback, PulseCheck, RetentionMeeting
+from pulsecheck.models.handbacks import HandbackOutcome
+from pulsecheck.services.pulses import POOR
+from retention.models import Score, ScoreRun, Tier
+from retention.models.scores import RISKY_TIERS, RunState
+from retention.selectors.book import why
+
+MOST = 10
+RENEWAL_DAYS = 120
+PROMISE_DAYS = 31
+SILENT_DAYS = 90
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Scope:
+    """Whose accounts, from which day on, at the end of which day, and the newest published run."""
+
+    accounts: Q
+    since: dt.date
+    today: dt.date
+    run: ScoreRun | None
+
+    def of(self, rows: QuerySet[Any]) -> QuerySet[Any]:
+        """Those of `rows` that belong to an account of the meeting."""
+        return rows.filter(account__in=self.book())
+
+    def book(self) -> QuerySet[Account]:
+        return Account.objects.filter(self.accounts).order_by()
+
+
+def scope_of(meeting: RetentionMeeting, today: dt.date, run: ScoreRun | None) -> Scope:
+    """One account, or all that the people of the team won or look after; those who left the team's company included."""
+    if meeting.account_id:
+        accounts = Q(pk=meeting.account_id)
+    else:
+        staff = list(User.objects.filter(team=meeting.team_id).values_list("pk", flat=True))
+        accounts = Q(original_salesperson__in=staff) | Q(account_manager__in=staff)
+    return Scope(accounts, meeting.covers_from, today, run)
+
+
+def make_agenda(meeting: RetentionMeeting, today: dt.date, run: ScoreRun | None) -> dict[str, Any]:
+    """The agenda at the end of `today`: a fixed number of queries, the first rows of each section and how many more."""
+    scope = scope_of(meeting, today, run)
+    sections = [{"code": code, "title": title, **_section(find(scope))} for code, title, find in SECTIONS]
+    return {
+        "as_of": today.isoformat(),
+        "since": scope.since.isoformat(),
+        "scored": run.as_of.isoformat() if run else None,
+        "figures": _figures(scope),
+        "sections": [section for section in sections if section["rows"]],
+        "empty": [section["title"].lower() for section in sections if not section["rows"]],
+    }
+
+
+def _section(rows: Iterable[Row]) -> dict[str, Any]:
+    found = list(rows)
+    return {"rows": found[:MOST], "more": max(0, len(found) - MOST)}
+
+
+def _figures(scope: Scope) -> dict[str, Any]:
+    """Accounts, those at risk, quiet or watched, and the money at risk a year in the company's currency."""
+    found = {
+        "accounts": scope.book().count(),
+        "risky": None,
+        "money": None,
+        "currency": get_company().currency,
+    }
+    if scope.run is not None:
+        counted = scope.of(Score.objects.filter(as_of=scope.run.as_of)).aggregate(
+            risky=Count("pk", filter=Q(tier__in=RISKY_TIERS)), money=Sum("revenue_at_risk_company")
+        )
+        found |= {"risky": counted["risky"], "money": str(counted["money"] or Decimal(0))}
+    return found
+
+
+def _row(account: Account, text: str, **more: Any) -> Row:
+    """`tone` bad, good or nothing; `on` a day; `anchor` the place on the account's page."""
+    return {"account": account.pk, "name": account.name, "text": text} | {
+        key: value.isoformat() if isinstance(value, dt.date) else value
+        for key, value in more.items()
+        if value not in (None, "")
+    }
+
+
+def _movements(scope: Scope) -> Iterable[Row]:
+    """Accounts whose tier is another one than at the last run before the days looked at, most money at risk first."""
+    run = scope.run
+    if run is None:
+        return
+    earlier = ScoreRun.objects.filter(state=RunState.PUBLISHED, as_of__lt=run.as_of)
+    before = earlier.filter(as_of__lte=scope.since).order_by("-as_of").first() or earlier.last()
+    if before is None:
+        return
+    then = Score.objects.filter(account=OuterRef("account"), as_of=before.as_of).order_by()
+    moved = (
+        scope.of(Score.objects.filter(as_of=run.as_of))
+        .annotate(
+            before=Subquery(then.values("tier")[:1]), was=Subquery(then.values("churn_probability")[:1])
+        )
+        .filter(before__isnull=False)
+        .exclude(tier=F("before"))
+        .select_related("account")
+        .order_by("-revenue_at_risk_company", "account_id")
+    )
+    for score in moved[:200]:
+        is_worse = score.churn_probability > score.was
+        yield _row(
+            score.account,
+            f"{Tier(score.before).label} → {score.get_tier_display()}: {score.was:.0%} → {score.churn_probability:.0%}"
+            " may leave.",
+            detail=why(score, 1),
+            tone="bad" if is_worse else "good",
+            money=str(score.revenue_at_risk),
+            currency=score.currency,
+        )
+
+
+def _handbacks(scope: Scope) -> Iterable[Row]:
+    """Handbacks closed since, and those under way."""
+    rows = scope.of(
+        Handback.objects.filter(
+            Q(closed_at=None) | Q(closed_at__date__gt=scope.since), opened_at__date__lte=scope.today
+        )
+    )
+    rows = rows.exclude(outcome=HandbackOutcome.FALSE_ALARM).select_related("account", "salesperson")
+    for handback in rows.order_by(F("closed_at").desc(nulls_last=True), "-revenue_at_risk", "pk")[:200]:
+        who = handback.salesperson or "nobody"
+        says = handback.get_outcome_display() or handback.get_state_display()
+        yield _row(
+            handback.account,
+            f"{says}: handed back to {who}.",
+            detail=handback.closing_note,
+            tone={"saved": "good", "lost": "bad"}.get(handback.outcome),
+            money=str(handback.revenue_at_risk),
+            currency=handback.currency,
+            path=f"/handbacks/{handback.pk}/",
+        )
+
+
+def _renewals(scope: Scope) -> Iterable[Row]:
+    """Contracts that end, or have to be given notice of, soon."""
+    until = scope.today + dt.timedelta(days=RENEWAL_DAYS)
+    rows = scope.of(Contract.objects.filter(ends_on__range=(scope.today, until), cancelled_on=None))
+    for contract in rows.select_related("account").order_by("ends_on", "pk")[:200]:
+        notice = contract.ends_on - dt.timedelta(days=contract.notice_days)
+        text = f"The contract ends in {(contract.ends_on - scope.today).days} days"
+        if contract.notice_days:
+            left = (notice - scope.today).days
+            text += (
+                f", notice is possible for {left} more days"
+                if left > 0
+                else ", the time to give notice is over"
+            )
+        yield _row(
+            contract.account,
+            f"{text}. {'It renews by itself.' if contract.auto_renews else 'It has to be renewed.'}",
+            on=contract.ends_on,
+            money=str(contract.annual_value),
+            currency=contract.currency,
+            anchor="contracts",
+        )
+
+
+def _promises(scope: Scope) -> Iterable[Row]:
+    """Promises overdue and due within a month, and those broken since."""
+    due = Q(status=PromiseStatus.OPEN, due_on__lte=scope.today + dt.timedelta(days=PROMISE_DAYS))
+    broken = Q(status=PromiseStatus.BROKEN, due_on__gt=scope.since)
+    rows = scope.of(Promise.objects.filter(due | broken, made_on__lte=scope.today)).select_related(
+        "account", "made_by"
+    )
+    for promise in rows.order_by("due_on", "pk")[:200]:
+        is_late = promise.status == PromiseStatus.BROKEN or promise.due_on < scope.today
+        state = "Broken" if promise.status == PromiseStatus.BROKEN else "Overdue" if is_late else "Due"
+        yield _row(
+            promise.account,
+            f"{state}: {promise.text}",
+            detail=f"Promised by {promise.made_by}.",
+            on=promise.due_on,
+            tone="bad" if is_late else None,
+            anchor="promises",
+        )
+
+
+def _issues(scope: Scope) -> Iterable[Row]:
+    """Issues that are open, the gravest and oldest first."""
+    rows = scope.of(Issue.objects.filter(resolved_at=None, opened_at__date__lte=scope.today)).select_related(
+        "account", "owner"
+    )
+    weight = {"high": 0, "medium": 1, "low": 2}
+    found = sorted(rows.order_by("opened_at", "pk")[:200], key=lambda issue: weight.get(issue.severity, 1))
+    for issue in found:
+        is_late = issue.due_on is not None and issue.due_on < scope.today
+        yield _row(
+            issue.account,
+            str(issue),
+            detail=f"{issue.get_severity_display()}, open for {(scope.today - issue.opened_at.date()).days} days,"
+            f" {issue.owner or 'nobody'} has it.",
+            on=issue.due_on,
+            tone="bad" if is_late or issue.severity == "high" else None,
+            anchor="issues",
+        )
+
+
+def _pulses(scope: Scope) -> Iterable[Row]:
+    """Poor pulses since."""
+    poor = PulseCheck.objects.filter(
+        score__lte=POOR, taken_at__date__gt=scope.since, taken_at__date__lte=scope.today
+    )
+    rows = scope.of(poor)
+    for pulse in rows.select_related("account", "next_step_owner").order_by("score", "-taken_at")[:200]:
+        done = "done" if pulse.next_step_done_at else f"{pulse.next_step_owner} does it"
+        yield _row(
+            pulse.account,
+            f"Pulse check {pulse.score} of 6: {pulse.note or pulse.get_score_display().lower()}",
+            detail=f"Next step: {pulse.next_step} ({done}).",
+            tone="bad",
+            anchor="pulses",
+        )
+
+
+def _quiet(scope: Scope) -> Iterable[Row]:
+    """Accounts silent beyond their own rhythm, and customers nobody has spoken with for three months; most money first."""
+    if scope.run is None:
+        return
+    talks = Interaction.objects.filter(account=OuterRef("account")).order_by()
+    spoken = Subquery(talks.values("account").annotate(at=Max("happened_at")).values("at"))
+    scores = scope.of(Score.objects.filter(as_of=scope.run.as_of)).exclude(tier=Tier.LOST)
+    day = scope.today - dt.timedelta(days=SILENT_DAYS)
+    silent = scores.annotate(spoken=spoken).filter(
+        Q(tier=Tier.QUIET) | Q(spoken__isnull=True) | Q(spoken__date__lt=day)
+    )
+    for score in silent.select_related("account").order_by("-revenue_at_risk_company", "account_id")[:200]:
+        if score.tier == Tier.QUIET:
+            text = f"Quiet: last order {score.days_since_last_order} days ago"
+            gap = score.usual_gap_days
+            text += f", usually every {gap:.0f}." if gap else "."
+        else:
+            ago = (scope.today - score.spoken.date()).days if score.spoken else None
+            text = f"Nobody has spoken with them for {ago} days." if ago else "No conversation is on record."
+        yield _row(score.account, text, money=str(score.expected_value_12m), currency=score.currency)
+
+
+SECTIONS: tuple[tuple[str, str, Callable[[Scope], Iterable[Row]]], ...] = (
+    ("movements", "Movements", _movements),
+    ("handbacks", "Handbacks", _handbacks),
+    ("renewals", "Renewals", _renewals),
+    ("promises", "Promises due", _promises),
+    ("issues", "Open issues", _issues),
+    ("pulses", "Poor pulse checks", _pulses),
+    ("quiet", "Quiet accounts", _quiet),
+)
+
+
+def for_reader(agenda: Mapping[str, Any], user: User) -> dict[str, Any]:
+    """The agenda as `user` may read it: rows of accounts they do not see are left out and counted in `hidden`."""
+    named = {row["account"] for section in agenda.get("sections", []) for row in section["rows"]}
+    seen = set(Account.objects.visible_to(user).filter(pk__in=named).values_list("pk", flat=True))
+    sections, hidden = [], 0
+    for section in agenda.get("sections", []):
+        rows = [row for row in section["rows"] if row["account"] in seen]
+        hidden += len(section["rows"]) - len(rows)
+        sections.append({**section, "rows": [_dated(row) for row in rows]})
+    return {**agenda, **_dated(agenda), "sections": [s for s in sections if s["rows"]], "hidden": hidden}
+
+
+def _dated(row: Mapping[str, Any]) -> Row:
+    """Days as days again, after they were kept as text."""
+    days = {
+        key: dt.date.fromisoformat(row[key]) for key in ("on", "as_of", "since", "scored") if row.get(key)
+    }
+    return {**row, **days}

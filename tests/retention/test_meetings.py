@@ -1,0 +1,289 @@
+"""Retention meetings: the agenda comes from the records, minutes and actions stay, the next one is set."""
+
+from __future__ import annotations
+
+import datetime as dt
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+from django.db import IntegrityError, connections, transaction
+from django.test import Client
+from django.urls import reverse
+
+from accounts.models import AccountMember
+from accounts.selectors import company_today
+from notifications.models import Notification
+from pulsecheck.business_days import BusinessCalendar
+from pulsecheck.errors import CareError
+from pulsecheck.models import Action, RetentionMeeting
+from pulsecheck.models.meetings import MeetingState
+from pulsecheck.recurrence import next_day
+from pulsecheck.services.actions import agree_action, complete_action, follow_up_action
+from pulsecheck.services.meetings import MinutesConflict, hold_meeting, set_meeting, write_minutes
+from retention.models import Tier
+from retention.selectors.agenda import for_reader, make_agenda
+from retention.selectors.frame import latest_run
+from retention.selectors.today import today_of
+from tests.factories import (
+    AccountFactory,
+    ActionFactory,
+    Cast,
+    ContractFactory,
+    IssueFactory,
+    MeetingFactory,
+    PromiseFactory,
+    PulseCheckFactory,
+    ScoreFactory,
+    ScoreRunFactory,
+    date_ago,
+    make_cast,
+)
+
+pytestmark = pytest.mark.django_db
+HOSTILE = "<script>alert(1)</script> '; DROP TABLE x; -- {{ 7|add:7 }}"
+
+
+@pytest.fixture
+def cast() -> Cast:
+    return make_cast()
+
+
+def as_(client: Client, user: Any) -> Client:
+    client.force_login(user)
+    return client
+
+
+def url(name: str, *args: Any) -> str:
+    return reverse(f"retention:{name}", args=args)
+
+
+# ── when it comes round again ──────────────────────────────────────────
+@pytest.mark.parametrize(
+    ("held_on", "repeats", "expected"),
+    [
+        ("2026-11-10", "fortnightly", "2026-11-24"),
+        ("2026-11-10", "monthly", "2026-12-08"),  # the second Tuesday
+        ("2026-11-10", "quarterly", "2027-02-09"),
+        ("2026-09-30", "monthly", "2026-10-28"),  # the fifth Wednesday of September: October's last
+        ("2026-12-25", "monthly", "2027-01-22"),
+        ("2026-11-25", "monthly", "2026-12-23"),
+        ("2026-04-01", "monthly", "2026-05-06"),
+        ("2026-04-03", "monthly", "2026-05-04"),  # Friday 1 May is a holiday in Germany
+    ],
+)
+def test_the_same_weekday_of_the_same_week(held_on: str, repeats: str, expected: str) -> None:
+    found = next_day(dt.date.fromisoformat(held_on), repeats, BusinessCalendar("DE"))
+    assert found == dt.date.fromisoformat(expected)
+
+
+def test_once_is_once() -> None:
+    assert next_day(dt.date(2026, 11, 10), "once", BusinessCalendar()) is None
+
+
+# ── the agenda ─────────────────────────────────────────────────────────
+def a_month(cast: Cast) -> RetentionMeeting:
+    """What happened at the account in a month: its tier fell, it complained, was promised something, has a contract."""
+    before, now = ScoreRunFactory(as_of=date_ago(35)), ScoreRunFactory(as_of=date_ago(1))
+    ScoreFactory(
+        account=cast.account, run=before, as_of=before.as_of, tier=Tier.STEADY, churn_probability=0.1
+    )
+    ScoreFactory(account=cast.account, run=now, as_of=now.as_of, tier=Tier.AT_RISK, churn_probability=0.6)
+    IssueFactory(account=cast.account, description="Eggs broken on arrival", resolved_at=None)
+    PromiseFactory(account=cast.account, text="A new pallet", made_by=cast.owner, due_on=date_ago(2))
+    ContractFactory(account=cast.account, ends_on=date_ago(-40), notice_days=30)
+    PulseCheckFactory(account=cast.account, taken_by=cast.teammate, score=1)
+    return MeetingFactory(account=cast.account, chair=cast.owner)
+
+
+def test_the_agenda_holds_what_the_records_say(cast: Cast) -> None:
+    agenda = make_agenda(a_month(cast), company_today(), latest_run())
+    texts = {s["code"]: [row["text"] for row in s["rows"]] for s in agenda["sections"]}
+    assert texts["movements"] == ["Steady → At risk: 10% → 60% may leave."]
+    assert texts["issues"] == ["Eggs broken on arrival"]
+    assert texts["promises"] == ["Overdue: A new pallet"]
+    assert "ends in 40 days, notice is possible for 10 more days" in texts["renewals"][0]
+    assert texts["pulses"][0].startswith("Pulse check 1 of 6")
+    assert texts["quiet"] == ["No conversation is on record."]
+    assert agenda["empty"] == ["handbacks"]
+
+
+def test_a_team_sees_its_accounts_and_nobody_elses(cast: Cast) -> None:
+    a_month(cast)
+    strange = AccountFactory(name="Gasthof Linde", original_salesperson=cast.stranger)
+    IssueFactory(account=strange, description="Not ours", resolved_at=None)
+    meeting = MeetingFactory(account=None, team=cast.team, chair=cast.manager)
+    agenda = make_agenda(meeting, company_today(), latest_run())
+    assert agenda["figures"]["accounts"] == 1
+    assert {row["name"] for s in agenda["sections"] for row in s["rows"]} == {"Hotel Seeblick"}
+
+
+def test_a_reader_meets_only_accounts_they_see(cast: Cast) -> None:
+    other = AccountFactory(name="Secret Inn", original_salesperson=cast.owner)
+    IssueFactory(account=other, resolved_at=None)
+    IssueFactory(account=cast.account, resolved_at=None)
+    meeting = MeetingFactory(account=None, team=cast.team, chair=cast.manager)
+    agenda = make_agenda(meeting, company_today(), None)
+    read = for_reader(agenda, cast.teammate)
+    assert {row["name"] for s in read["sections"] for row in s["rows"]} == {"Hotel Seeblick"}
+    assert read["hidden"] == 1
+    assert for_reader(agenda, cast.manager)["hidden"] == 0
+
+
+def test_the_agenda_costs_the_same_for_many_accounts(
+    cast: Cast, client: Client, django_assert_max_num_queries: Any
+) -> None:
+    for number in range(12):
+        account = AccountFactory(name=f"Inn {number}", original_salesperson=cast.owner)
+        IssueFactory(account=account, owner=cast.teammate, resolved_at=None)
+        PromiseFactory(account=account, made_by=cast.owner, due_on=date_ago(1))
+        ScoreFactory(account=account, tier=Tier.QUIET)
+    meeting = MeetingFactory(account=None, team=cast.team, chair=cast.manager)
+    signed_in = as_(client, cast.manager)
+    with django_assert_max_num_queries(45):
+        page = signed_in.get(url("meeting", meeting.pk))
+    assert page.content.decode().count("Agree an action<") > 20
+
+
+# ── setting, holding, the next one ─────────────────────────────────────
+def test_whoever_belongs_there_is_told(cast: Cast) -> None:
+    member = cast.marketing
+    AccountMember.objects.create(account=cast.account, user=member)
+    set_meeting(cast.manager, date_ago(-5), account=cast.account)
+    told = set(Notification.objects.filter(topic="action").values_list("user__name", flat=True))
+    assert told == {cast.owner.name, cast.teammate.name, member.name}
+
+
+def test_one_planned_meeting_at_a_time(cast: Cast) -> None:
+    set_meeting(cast.owner, date_ago(-5), account=cast.account)
+    with pytest.raises(CareError, match="planned already"):
+        set_meeting(cast.teammate, date_ago(-6), account=cast.account)
+    with pytest.raises(IntegrityError), transaction.atomic():
+        MeetingFactory(account=cast.account, team=cast.team)
+
+
+def test_holding_keeps_the_agenda_and_sets_the_next(cast: Cast, client: Client) -> None:
+    meeting = a_month(cast)
+    page = as_(client, cast.owner)
+    next_on = date_ago(-30)
+    page.post(url("hold_meeting", meeting.pk), {"attended": [cast.owner.pk], "next_on": next_on.isoformat()})
+    meeting.refresh_from_db()
+    assert meeting.state == MeetingState.HELD
+    assert list(meeting.attended.all()) == [cast.owner]
+    following = RetentionMeeting.objects.get(follows=meeting)
+    assert (following.held_on, following.covers_from) == (next_on, meeting.held_on)
+    cast.account.issues.update(description="Changed since")
+    assert "Eggs broken on arrival" in page.get(url("meeting", meeting.pk)).content.decode()
+    # A second click changes nothing and sets no third meeting.
+    assert hold_meeting(meeting, cast.owner, agenda={}, next_on=next_on) == following
+    assert RetentionMeeting.objects.count() == 2
+
+
+def test_two_who_close_it_at_once_set_one_next_meeting(committed_db: None) -> None:
+    cast = make_cast()
+    meeting = MeetingFactory(account=cast.account, chair=cast.owner)
+
+    def close(_: int) -> None:
+        try:
+            hold_meeting(meeting, cast.owner, agenda={}, next_on=date_ago(-30))
+        finally:
+            connections.close_all()
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(close, range(4)))
+    assert RetentionMeeting.objects.filter(follows=meeting).count() == 1
+
+
+def test_nobody_writes_over_minutes_unseen(cast: Cast, client: Client) -> None:
+    meeting = MeetingFactory(account=cast.account, chair=cast.owner)
+    write_minutes(meeting, cast.owner, "Visit in May", version=0)
+    with pytest.raises(MinutesConflict):
+        write_minutes(meeting, cast.teammate, "Price is the matter", version=0)
+    answer = as_(client, cast.teammate).post(
+        url("write_minutes", meeting.pk), {"minutes": "Price is the matter", "version": "0"}
+    )
+    assert answer.status_code == 409
+    text = answer.content.decode()
+    assert "Visit in May" in text
+    assert "Price is the matter" in text
+    meeting.refresh_from_db()
+    assert meeting.minutes == "Visit in May"
+
+
+# ── actions ────────────────────────────────────────────────────────────
+def test_an_action_is_agreed_in_place_and_stands_on_today(cast: Cast, client: Client) -> None:
+    meeting = MeetingFactory(account=cast.account, chair=cast.owner)
+    page = as_(client, cast.owner)
+    form = {
+        "text": "Visit with the depot manager",
+        "owner": cast.teammate.pk,
+        "due_on": company_today().isoformat(),
+        "submission": "8b7b8f5e-7f32-4a39-9be7-0fdc4e1a9c11",
+    }
+    for _ in range(2):
+        assert page.post(url("agree_action", meeting.pk), form).status_code == 302
+    action = Action.objects.get()
+    assert (action.account, action.owner, action.asked_by) == (cast.account, cast.teammate, cast.owner)
+    assert Notification.objects.filter(user=cast.teammate, topic="action").count() == 1
+    rows = today_of(cast.teammate, None, company_today()).tasks
+    assert [(row.kind, row.next_step) for row in rows] == [("action", "Do the action")]
+    complete_action(action, cast.teammate)
+    assert today_of(cast.teammate, None, company_today()).tasks == []
+
+
+def test_what_was_not_done_leads_the_next_agenda(cast: Cast, client: Client) -> None:
+    held = MeetingFactory(account=cast.account, chair=cast.owner)
+    ActionFactory(meeting=held, account=cast.account, owner=cast.teammate, text="Bring the samples")
+    hold_meeting(held, cast.owner, agenda={}, next_on=date_ago(-30))
+    following = RetentionMeeting.objects.get(follows=held)
+    text = as_(client, cast.owner).get(url("meeting", following.pk)).content.decode()
+    assert "Agreed last time, not done yet" in text
+    assert "Bring the samples" in text
+
+
+def test_an_improvement_has_a_day_to_look_back(cast: Cast) -> None:
+    said = {"text": "Second driver", "owner": cast.owner, "due_on": date_ago(-3), "cause": "delivery"}
+    with pytest.raises(CareError, match="when somebody looks"):
+        agree_action(cast.manager, **said)
+    with pytest.raises(CareError, match="after it is done"):
+        agree_action(cast.manager, **said, follow_up_on=date_ago(-2))
+    action = agree_action(cast.manager, **said, follow_up_on=date_ago(-30))
+    with pytest.raises(CareError, match="not done yet"):
+        follow_up_action(action, cast.manager, "better")
+    complete_action(action, cast.owner)
+    assert follow_up_action(action, cast.manager, "better", "Fewer complaints").follow_up == "better"
+
+
+def test_somebody_elses_action_is_not_ticked_off(cast: Cast, client: Client) -> None:
+    action = ActionFactory(account=cast.account, owner=cast.owner)
+    as_(client, cast.teammate).post(url("complete_action", action.pk))
+    action.refresh_from_db()
+    assert action.done_at is None
+    as_(client, cast.manager).post(url("complete_action", action.pk))
+    action.refresh_from_db()
+    assert action.done_by == cast.manager
+
+
+def test_free_text_is_shown_as_it_was_typed(cast: Cast, client: Client) -> None:
+    meeting = MeetingFactory(account=cast.account, chair=cast.owner, minutes=HOSTILE)
+    ActionFactory(meeting=meeting, account=cast.account, owner=cast.owner, text=HOSTILE, due_on=date_ago(0))
+    IssueFactory(account=cast.account, description=HOSTILE, resolved_at=None)
+    page = as_(client, cast.owner)
+    for path in (url("meeting", meeting.pk), url("actions"), "/"):
+        text = page.get(path).content.decode()
+        assert "&lt;script&gt;" in text
+        assert "<script>alert(1)" not in text
+
+
+def test_the_list_of_actions_costs_the_same_however_long(
+    cast: Cast, client: Client, django_assert_max_num_queries: Any
+) -> None:
+    meeting = MeetingFactory(account=None, team=cast.team, chair=cast.manager)
+    for _ in range(60):
+        ActionFactory(meeting=meeting, account=AccountFactory(account_manager=cast.owner), owner=cast.owner)
+    page = as_(client, cast.manager)
+    with django_assert_max_num_queries(22):
+        text = page.get(url("actions")).content.decode()
+    assert text.count('id="a') == 50
+    following = page.get(url("actions") + "?" + text.split('href="?')[-1].split('"')[0].replace("&amp;", "&"))
+    assert following.status_code == 200
