@@ -10,7 +10,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
     dependencies = [
         ("accounts", "0007_order_costs"),
-        ("pulsecheck", "0004_listening"),
+        ("pulsecheck", "0006_occasions"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
