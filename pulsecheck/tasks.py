@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from celery import shared_task
 
-from accounts.selectors import company_today
-from pulsecheck.services import escalate_overdue, plan_touchpoints
+from pulsecheck.services import look_after_waiting, plan_touchpoints
 
 
 @shared_task(name="pulsecheck.tasks.escalate")
 def escalate() -> None:
-    """Tell managers of handbacks that nobody has answered in time."""
-    escalate_overdue(company_today())
+    """Tell managers of handbacks that nobody has answered in time, and pass on those that still lie there."""
+    look_after_waiting()
 
 
 @shared_task(name="pulsecheck.tasks.plan")

@@ -18,14 +18,15 @@ from accounts.api.resources import AccountColumn, EmailOf, OfAccountFilter, Visi
 from accounts.models import ChurnReason, User
 from pulsecheck.api.care import OnlyCarersWrite, checked, done_or_refused
 from pulsecheck.models import Handback, HandbackAttempt
-from pulsecheck.models.handbacks import HandbackOutcome, HandbackQuerySet, HandbackState, HandbackTrigger
-from pulsecheck.services.handbacks import (
+from pulsecheck.models.handbacks import (
     TALKS,
-    accept_handback,
-    close_handback,
-    decline_handback,
-    log_attempt,
+    HandbackOutcome,
+    HandbackQuerySet,
+    HandbackState,
+    HandbackTrigger,
 )
+from pulsecheck.services.closing import close_handback
+from pulsecheck.services.handbacks import accept_handback, decline_handback, log_attempt
 
 
 class AttemptSerializer(serializers.ModelSerializer[HandbackAttempt]):

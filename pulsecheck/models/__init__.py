@@ -2,15 +2,23 @@
 
 from pulsecheck.models.actions import Action
 from pulsecheck.models.audits import AuditPick, AuditSettings, AuditWeek
-from pulsecheck.models.handbacks import Handback, HandbackAttempt
+from pulsecheck.models.handbacks import (
+    Handback,
+    HandbackAttempt,
+    HandbackCredit,
+    HandbackReason,
+    HandbackThanks,
+)
 from pulsecheck.models.insights import Insight
 from pulsecheck.models.meetings import RetentionMeeting
 from pulsecheck.models.pulses import PulseCheck, PulseTheme
 from pulsecheck.models.surveys import Survey, SurveyAnswer
 from pulsecheck.models.touchpoints import CadencePolicy, CalendarFeed, ContactOccasion, Touchpoint
+from pulsecheck.models.triggers import AlertBudget, HandbackPolicy, TriggerRule
 
 __all__ = [
     "Action",
+    "AlertBudget",
     "AuditPick",
     "AuditSettings",
     "AuditWeek",
@@ -19,6 +27,10 @@ __all__ = [
     "ContactOccasion",
     "Handback",
     "HandbackAttempt",
+    "HandbackCredit",
+    "HandbackPolicy",
+    "HandbackReason",
+    "HandbackThanks",
     "Insight",
     "PulseCheck",
     "PulseTheme",
@@ -26,4 +38,5 @@ __all__ = [
     "Survey",
     "SurveyAnswer",
     "Touchpoint",
+    "TriggerRule",
 ]

@@ -18,6 +18,7 @@ class HandbackTrigger(models.TextChoices):
     QUIET = "quiet", "Quiet beyond its own rhythm"
     RENEWAL = "renewal", "Renewal near"
     PULSE = "pulse", "Poor pulse"
+    PROMISE = "promise", "Promise broken"
     MANUAL = "manual", "Asked for by a person"
 
 
@@ -47,7 +48,9 @@ class HandbackQuerySet(AccountRelatedQuerySet):
 
 class Handback(Stamped):
     """`salesperson` has the episode now: first the one who won the account, else the fallback that `assigned_because`
-    names. `risk` keeps what was known when it was opened (probability, reasons, money), whatever later runs say."""
+    names. `risk` keeps what was known when it was opened (probability, reasons, money), whatever later runs say.
+    `trigger` opened it; every trigger that has spoken since has a HandbackReason. The answer is due at `due_at`, counted in
+    office hours; rows from before that was counted have until the end of `due_on`."""
 
     account = models.ForeignKey(Account, on_delete=models.CASCADE, related_name="handbacks")
     salesperson = models.ForeignKey(
@@ -62,6 +65,7 @@ class Handback(Stamped):
     opened_at = models.DateTimeField()
     opened_by = models.ForeignKey(User, null=True, blank=True, on_delete=models.SET_NULL, related_name="+")
     due_on = models.DateField(help_text="Answer by this day.")
+    due_at = models.DateTimeField(null=True, blank=True, help_text="Answer by this moment.")
     accepted_at = models.DateTimeField(null=True, blank=True)
     escalated_at = models.DateTimeField(null=True, blank=True)
     closed_at = models.DateTimeField(null=True, blank=True)
@@ -71,6 +75,17 @@ class Handback(Stamped):
         ChurnReason, null=True, blank=True, on_delete=models.PROTECT, related_name="handbacks"
     )
     closing_note = models.TextField(blank=True)
+    counter_signer = models.ForeignKey(
+        User,
+        null=True,
+        blank=True,
+        on_delete=models.SET_NULL,
+        related_name="to_counter_sign",
+        help_text="The other owner, where a loss lay on both sides.",
+    )
+    counter_signed_at = models.DateTimeField(null=True, blank=True)
+    counter_agrees = models.BooleanField(null=True, blank=True)
+    counter_note = models.CharField(max_length=500, blank=True, db_default="")
     is_sample = models.BooleanField(default=False, db_default=False)
 
     objects = HandbackQuerySet.as_manager()
@@ -91,17 +106,47 @@ class Handback(Stamped):
             models.CheckConstraint(
                 condition=~Q(outcome="lost") | Q(churn_reason__isnull=False), name="lost_handback_has_reason"
             ),
+            models.CheckConstraint(
+                condition=Q(counter_signed_at__isnull=True, counter_agrees__isnull=True)
+                | Q(counter_signed_at__isnull=False, counter_agrees__isnull=False, state="closed"),
+                name="handback_counter_signed_with_answer",
+            ),
         ]
         indexes = [
             models.Index(
                 fields=["salesperson", "due_on"],
                 condition=Q(state__in=["open", "accepted"]),
                 name="handback_due",
-            )
+            ),
+            models.Index(
+                fields=["counter_signer"],
+                condition=Q(counter_signer__isnull=False, counter_signed_at__isnull=True),
+                name="handback_to_counter_sign",
+            ),
         ]
 
     def __str__(self) -> str:
         return f"{self.account} back to {self.salesperson or 'nobody yet'}"
+
+
+class HandbackReason(models.Model):
+    """One trigger that speaks for an episode: the first opened it, later ones joined it, each once. What it said at the
+    time is kept, so that it can be seen how often each trigger is right."""
+
+    handback = models.ForeignKey(Handback, on_delete=models.CASCADE, related_name="reasons", db_index=False)
+    trigger = models.CharField(max_length=10, choices=HandbackTrigger.choices)
+    sentence = models.CharField(max_length=300, blank=True)
+    noted_at = models.DateTimeField()
+
+    class Meta:
+        ordering = ["noted_at", "pk"]
+        constraints = [
+            models.UniqueConstraint(fields=["handback", "trigger"], name="trigger_once_per_handback")
+        ]
+        indexes = [models.Index(fields=["trigger", "handback"], name="reason_by_trigger")]
+
+    def __str__(self) -> str:
+        return f"{self.get_trigger_display()}: {self.sentence}"
 
 
 class AttemptKind(models.TextChoices):
@@ -111,6 +156,11 @@ class AttemptKind(models.TextChoices):
     DECLINE = "decline", "Declined"
     REASSIGN = "reassign", "Reassigned"
     ESCALATE = "escalate", "Escalated"
+    PASS_ON = "pass_on", "Passed on"
+
+
+# Kinds that are a try to reach the customer.
+TALKS = (AttemptKind.CALL, AttemptKind.EMAIL, AttemptKind.MEETING)
 
 
 class HandbackAttempt(Stamped):
@@ -131,3 +181,35 @@ class HandbackAttempt(Stamped):
 
     def __str__(self) -> str:
         return f"{self.get_kind_display()} on {self.happened_at:%Y-%m-%d}"
+
+
+class HandbackCredit(models.Model):
+    """What one of ours did for a customer that stays. Worked out when a handback is closed as saved."""
+
+    handback = models.ForeignKey(Handback, on_delete=models.CASCADE, related_name="credits", db_index=False)
+    person = models.ForeignKey(User, on_delete=models.CASCADE, related_name="credits")
+    part = models.CharField(max_length=200)
+    is_sample = models.BooleanField(default=False, db_default=False)
+
+    class Meta:
+        ordering = ["pk"]
+        constraints = [models.UniqueConstraint(fields=["handback", "person"], name="credit_once_per_person")]
+
+    def __str__(self) -> str:
+        return f"{self.person}: {self.part}"
+
+
+class HandbackThanks(Stamped):
+    """Words of one of ours to everybody who had a part in a save; once per person and handback."""
+
+    handback = models.ForeignKey(Handback, on_delete=models.CASCADE, related_name="thanks", db_index=False)
+    by = models.ForeignKey(User, on_delete=models.CASCADE, related_name="thanks_given")
+    words = models.CharField(max_length=500)
+
+    class Meta:
+        verbose_name_plural = "thanks"
+        ordering = ["created_at", "pk"]
+        constraints = [models.UniqueConstraint(fields=["handback", "by"], name="thanks_once_per_person")]
+
+    def __str__(self) -> str:
+        return f"{self.by}: {self.words}"

@@ -16,7 +16,7 @@ from accounts.models.care import PromiseStatus
 from accounts.models.commerce import OrderStatus
 from accounts.paging import Page, make_page
 from accounts.permissions import LEADERS, has_role
-from pulsecheck.models import Handback, HandbackAttempt
+from pulsecheck.models import Handback, HandbackAttempt, HandbackReason
 from pulsecheck.models.handbacks import UNFINISHED, HandbackOutcome, HandbackState, HandbackTrigger
 
 PAGE_SIZE = 50
@@ -194,8 +194,8 @@ class Briefing:
     """Everything the salesperson should know before calling, on one page."""
 
     handback: Handback
+    spoken: list[HandbackReason]
     reasons: list[dict[str, Any]]
-    further: list[dict[str, Any]]
     purchases: Purchases
     contacts: list[Contact]
     contracts: list[Contract]
@@ -210,10 +210,12 @@ class Briefing:
 def briefing(handback: Handback, today: dt.date) -> Briefing:
     """Read the page of one handback; a constant number of queries."""
     account = handback.account
+    spoken = list(handback.reasons.all())
+    said = {reason.sentence for reason in spoken}
     return Briefing(
         handback=handback,
-        reasons=list(handback.risk.get("reasons") or []),
-        further=_further(handback),
+        spoken=spoken,
+        reasons=[r for r in handback.risk.get("reasons") or [] if r["sentence"] not in said],
         purchases=_purchases(account),
         contacts=_contacts(account),
         contracts=list(
@@ -231,18 +233,6 @@ def briefing(handback: Handback, today: dt.date) -> Briefing:
         ),
         like=_like_accounts(handback),
     )
-
-
-def _further(handback: Handback) -> list[dict[str, Any]]:
-    """Reasons that joined later, with words for their triggers."""
-    return [
-        {
-            "label": HandbackTrigger(entry["trigger"]).label,
-            "sentence": entry.get("sentence", ""),
-            "on": dt.date.fromisoformat(entry["on"]),
-        }
-        for entry in handback.risk.get("further") or []
-    ]
 
 
 def _said(account: Account) -> list[Said]:

@@ -1,15 +1,14 @@
 """Writes to planned contacts, pulse checks and handbacks. What other apps call is named here."""
 
-from pulsecheck.services.handbacks import (
-    accept_handback,
+from pulsecheck.services.closing import (
     close_handback,
-    decline_handback,
+    counter_sign,
     dismiss_risk,
-    escalate_overdue,
-    log_attempt,
     may_close,
-    reassign_handback,
+    say_thanks,
 )
+from pulsecheck.services.escalation import escalate_overdue, look_after_waiting
+from pulsecheck.services.handbacks import accept_handback, decline_handback, log_attempt, reassign_handback
 from pulsecheck.services.opening import Opened, open_handback, open_handbacks
 from pulsecheck.services.pulses import Grievance, PulseEntry, complete_next_step, log_pulse_check
 from pulsecheck.services.touchpoints import (
@@ -28,17 +27,20 @@ __all__ = [
     "accept_handback",
     "close_handback",
     "complete_next_step",
+    "counter_sign",
     "decline_handback",
     "dismiss_risk",
     "escalate_overdue",
     "log_attempt",
     "log_pulse_check",
+    "look_after_waiting",
     "may_close",
     "open_handback",
     "open_handbacks",
     "plan_next",
     "plan_touchpoints",
     "reassign_handback",
+    "say_thanks",
     "skip_touchpoint",
     "snooze_touchpoint",
 ]

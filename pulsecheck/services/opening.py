@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
@@ -17,9 +17,7 @@ from accounts.selectors import company_today, get_company, get_exchange_rates
 from accounts.services.audit import write_audit
 from notifications.models import Topic
 from notifications.services import Message, notify_administrators, notify_all
-from pulsecheck.business_days import business_calendar
 from pulsecheck.handback import (
-    ANSWER_IN_DAYS,
     COOL_DOWN,
     WON_IT,
     Candidate,
@@ -29,10 +27,18 @@ from pulsecheck.handback import (
     is_too_soon,
     within_budget,
 )
-from pulsecheck.models import Handback
-from pulsecheck.models.handbacks import HandbackOutcome, HandbackState, HandbackTrigger
+from pulsecheck.models import Handback, HandbackPolicy, HandbackReason
+from pulsecheck.models.handbacks import HandbackOutcome, HandbackTrigger
 from pulsecheck.risk import RiskSnapshot
 from pulsecheck.selectors.staff import get_staff
+from pulsecheck.selectors.triggers import (
+    chances_to_save,
+    get_handback_policy,
+    load_by_person,
+    office_hours,
+    zone_of,
+)
+from pulsecheck.services.triggers import silent_triggers
 
 Wanted = tuple[int, RiskSnapshot, str]
 
@@ -40,17 +46,19 @@ Wanted = tuple[int, RiskSnapshot, str]
 @dataclass(frozen=True)
 class Opened:
     """What a night led to: handbacks opened; reasons joined to open ones; accounts closed too recently to ask again;
-    accounts left for a later night because their person has enough."""
+    accounts left for a later night because their person has enough; reasons of muted triggers, which were not heard."""
 
     opened: int = 0
     joined: int = 0
     too_soon: int = 0
     over_budget: int = 0
+    silenced: int = 0
 
 
-def answer_by(today: dt.date) -> dt.date:
-    """The day until which a handback given today is to be answered."""
-    return business_calendar(get_company().country).after(today, ANSWER_IN_DAYS)
+def answer_by(person: User | None, policy: HandbackPolicy | None = None) -> dt.datetime:
+    """The moment until which a handback given to `person` now is to be answered, in their office hours."""
+    policy = policy or get_handback_policy()
+    return office_hours(person, policy).add(timezone.now(), policy.answer_hours)
 
 
 @transaction.atomic
@@ -61,21 +69,24 @@ def open_handback(
     Account.objects.select_for_update(no_key=True).get(pk=account.pk)
     unfinished = Handback.objects.unfinished().filter(account=account).first()
     if unfinished is not None:
-        if join_reason(unfinished, risk, trigger):
-            unfinished.save(update_fields=["risk", "updated_at"])
+        if join_reasons([(unfinished.pk, risk, trigger)]):
             write_audit(opened_by, "join_handback", unfinished, trigger=trigger)
         return unfinished
     choice = choose_person(get_staff(), account.original_salesperson_id, account.account_manager_id)
-    handback = make_handback(account.pk, risk, trigger, choice, is_sample=account.is_sample)
+    person = User.objects.get(pk=choice.person_id) if choice.person_id else None
+    handback = make_handback(
+        account.pk, risk, trigger, choice, answer_by(person), is_sample=account.is_sample
+    )
     handback.opened_by = opened_by
     handback.save()
+    join_reasons([(handback.pk, risk, trigger)])
     write_audit(opened_by, "open_handback", handback, trigger=trigger, salesperson=choice.person_id)
     tell_new_owner(handback, opened_by)
     return handback
 
 
 def make_handback(
-    account_id: int, risk: RiskSnapshot, trigger: str, choice: Choice, *, is_sample: bool
+    account_id: int, risk: RiskSnapshot, trigger: str, choice: Choice, due_at: dt.datetime, *, is_sample: bool
 ) -> Handback:
     """The row, not yet saved."""
     return Handback(
@@ -87,19 +98,38 @@ def make_handback(
         revenue_at_risk=risk.revenue_at_risk,
         currency=risk.currency,
         opened_at=timezone.now(),
-        due_on=answer_by(company_today()),
+        due_on=get_company().local_date(due_at),
+        due_at=due_at,
         is_sample=is_sample,
     )
 
 
-def join_reason(handback: Handback, risk: RiskSnapshot, trigger: str) -> bool:
-    """Note a further reason on an unfinished handback; False when it is already there."""
-    further = handback.risk.setdefault("further", [])
-    if trigger == handback.trigger or any(entry["trigger"] == trigger for entry in further):
-        return False
-    sentence = risk.reasons[0]["sentence"] if risk.reasons else ""
-    further.append({"trigger": trigger, "on": company_today(), "sentence": sentence})
-    return True
+def join_reasons(found: Iterable[tuple[int, RiskSnapshot, str]]) -> int:
+    """Note what speaks for each episode (its id, what was known, the trigger); how many were not there before."""
+    now = timezone.now()
+    rows = [
+        HandbackReason(handback_id=pk, trigger=trigger, sentence=_first_sentence(risk), noted_at=now)
+        for pk, risk, trigger in found
+    ]
+    known = set(
+        HandbackReason.objects.filter(handback__in={row.handback_id for row in rows})
+        .order_by()
+        .values_list("handback", "trigger")
+    )
+    new = {(row.handback_id, row.trigger): row for row in rows}
+    fresh = [row for key, row in new.items() if key not in known]
+    HandbackReason.objects.bulk_create(fresh, ignore_conflicts=True, batch_size=1000)
+    return len(fresh)
+
+
+def _first_sentence(risk: RiskSnapshot) -> str:
+    return str(risk.reasons[0]["sentence"])[:300] if risk.reasons else ""
+
+
+def say_until(moment: dt.datetime, person: User | None) -> str:
+    """Day and hour of a deadline on the clock of whoever has to keep it."""
+    local = moment.astimezone(zone_of(person))
+    return f"{local:%A}, {local.day} {local:%B}, {local:%H:%M}"
 
 
 def tell_new_owner(handback: Handback, by: User | None = None) -> None:
@@ -113,7 +143,8 @@ def tell_new_owner(handback: Handback, by: User | None = None) -> None:
         return
     let_see(handback.account, handback.salesperson)
     if handback.salesperson != by:
-        body = f"{handback.assigned_because} Please answer by {handback.due_on:%A}, {handback.due_on.day} {handback.due_on:%B}."
+        until = say_until(handback.due_at, handback.salesperson) if handback.due_at else str(handback.due_on)
+        body = f"{handback.assigned_because} Please answer by {until}."
         message = Message(
             handback.salesperson,
             Topic.HANDBACK,
@@ -121,7 +152,7 @@ def tell_new_owner(handback: Handback, by: User | None = None) -> None:
             handback.account,
             body,
             path,
-            f"handback:{handback.pk}:{handback.due_on}",
+            f"handback:{handback.pk}:{handback.due_at or handback.due_on}",
         )
         notify_all([message])
 
@@ -136,32 +167,40 @@ def let_see(account: Account, person: User) -> None:
 # ── a whole night ──────────────────────────────────────────────────────
 @transaction.atomic
 def open_handbacks(wanted: Sequence[Wanted]) -> Opened:
-    """Open what a run found: (account id, risk, trigger) each. At most as many new ones a person and night as that
-    person can call, most money first; a further reason joins the open handback. A second time changes nothing."""
-    unfinished = _unfinished([account_id for account_id, _, _ in wanted])
-    joined = _join_all(wanted, unfinished)
-    new = [item for item in wanted if item[0] not in unfinished]
+    """Open what a run found: (account id, risk, trigger) each, one account as often as triggers speak for it; the first one
+    opens, the others join. Muted triggers are not heard. At most as many new ones a person and night as that person's budget,
+    most money that can be saved first; a further reason joins the open handback. A second time changes nothing."""
+    silent = silent_triggers()
+    heard = [item for item in wanted if item[2] not in silent]
+    unfinished = _unfinished([account_id for account_id, _, _ in heard])
+    joined = join_reasons(
+        (unfinished[account_id], risk, trigger)
+        for account_id, risk, trigger in heard
+        if account_id in unfinished
+    )
+    new = [item for item in heard if item[0] not in unfinished]
     ripe = _leave_recent_ones(new)
     staff = get_staff()
     choices = _choose_all(ripe, staff)
     chosen = _within_budget(ripe, choices, staff)
     handbacks = _create_all(chosen, choices, staff)
-    return Opened(len(handbacks), joined, len(new) - len(ripe), len(ripe) - len(handbacks))
+    return Opened(
+        opened=len(handbacks),
+        joined=joined,
+        too_soon=_accounts(new) - _accounts(ripe),
+        over_budget=_accounts(ripe) - len(handbacks),
+        silenced=len(wanted) - len(heard),
+    )
 
 
-def _unfinished(account_ids: Sequence[int]) -> dict[int, Handback]:
+def _accounts(wanted: Iterable[Wanted]) -> int:
+    return len({account_id for account_id, _, _ in wanted})
+
+
+def _unfinished(account_ids: Sequence[int]) -> dict[int, int]:
+    """Account -> its unfinished handback, which stays as it is until the transaction ends."""
     found = Handback.objects.unfinished().filter(account__in=account_ids).select_for_update()
-    return {handback.account_id: handback for handback in found.order_by("pk")}
-
-
-def _join_all(wanted: Iterable[Wanted], unfinished: Mapping[int, Handback]) -> int:
-    changed = [
-        unfinished[account_id]
-        for account_id, risk, trigger in wanted
-        if account_id in unfinished and join_reason(unfinished[account_id], risk, trigger)
-    ]
-    Handback.objects.bulk_update(changed, ["risk"], batch_size=500)
-    return len(changed)
+    return dict(found.order_by("pk").values_list("account_id", "pk"))
 
 
 def _leave_recent_ones(wanted: Sequence[Wanted]) -> list[Wanted]:
@@ -189,49 +228,43 @@ def _choose_all(wanted: Sequence[Wanted], staff: Staff) -> dict[int, Choice]:
 
 
 def _within_budget(wanted: Sequence[Wanted], choices: Mapping[int, Choice], staff: Staff) -> list[Wanted]:
-    rates = get_exchange_rates()
-    candidates = [
-        Candidate(
-            account_id,
-            choices[account_id].person_id,
-            risk.revenue_at_risk * rates.get(risk.currency, Decimal(1)),
-        )
-        for account_id, risk, _ in wanted
-        if account_id in choices
-    ]
-    opened, waiting = _load_by_person()
-    picked = {c.account_id for c in within_budget(candidates, staff, opened, waiting)}
+    """What is left of `wanted` when everybody gets no more than they can take on, most money that can be saved first; an
+    account for which several triggers speak counts once, by the trigger with the best chance."""
+    rates, chances = get_exchange_rates(), chances_to_save()
+    money: dict[int, Decimal] = {}
+    for account_id, risk, trigger in wanted:
+        if account_id in choices:
+            at_risk = risk.revenue_at_risk * rates.get(risk.currency, Decimal(1))
+            can_save = at_risk * Decimal(str(chances[trigger]))
+            money[account_id] = max(can_save, money.get(account_id, Decimal(0)))
+    candidates = [Candidate(pk, choices[pk].person_id, can_save) for pk, can_save in money.items()]
+    opened, waiting = load_by_person()
+    days = get_handback_policy().days_waiting
+    picked = {c.account_id for c in within_budget(candidates, staff, opened, waiting, days)}
     return [item for item in wanted if item[0] in picked]
-
-
-def _load_by_person() -> tuple[Counter[int | None], Counter[int | None]]:
-    """Handbacks opened today by runs, and handbacks that wait for an answer, by person."""
-    company = get_company()
-    begin = dt.datetime.combine(company_today(), dt.time(), company.zone)
-    opened = Handback.objects.filter(opened_at__gte=begin, opened_by=None)
-    waiting = Handback.objects.filter(state=HandbackState.OPEN)
-    return (
-        Counter(opened.values_list("salesperson", flat=True)),
-        Counter(waiting.values_list("salesperson", flat=True)),
-    )
 
 
 def _create_all(wanted: Sequence[Wanted], choices: Mapping[int, Choice], staff: Staff) -> list[Handback]:
     """Under the lock of the accounts, so that a handback opened by a person at this moment is not doubled."""
-    ids = [account_id for account_id, _, _ in wanted]
-    locked = (
-        Account.objects.select_for_update(no_key=True).filter(pk__in=ids).order_by("pk").only("is_sample")
-    )
-    accounts = {account.pk: account for account in locked}
-    taken = set(Handback.objects.unfinished().filter(account__in=ids).values_list("account_id", flat=True))
+    first: dict[int, tuple[RiskSnapshot, str]] = {}
+    for pk, risk, trigger in wanted:
+        first.setdefault(pk, (risk, trigger))
+    locked = Account.objects.select_for_update(no_key=True).filter(pk__in=first).order_by("pk")
+    accounts = {account.pk: account for account in locked.only("is_sample")}
+    taken = set(Handback.objects.unfinished().filter(account__in=first).values_list("account_id", flat=True))
+    due = _deadlines({choices[pk].person_id for pk in first})
     handbacks = Handback.objects.bulk_create(
         [
-            make_handback(pk, risk, trigger, choices[pk], is_sample=accounts[pk].is_sample)
-            for pk, risk, trigger in wanted
+            make_handback(
+                pk, risk, trigger, choices[pk], due[choices[pk].person_id], is_sample=accounts[pk].is_sample
+            )
+            for pk, (risk, trigger) in first.items()
             if pk in accounts and pk not in taken
         ],
         batch_size=1000,
     )
+    ids = {h.account_id: h.pk for h in handbacks}
+    join_reasons((ids[pk], risk, trigger) for pk, risk, trigger in wanted if pk in ids)
     AuditEntry.objects.bulk_create(
         AuditEntry(action="open_handback", subject="handback", subject_id=h.pk, detail={"trigger": h.trigger})
         for h in handbacks
@@ -239,6 +272,13 @@ def _create_all(wanted: Sequence[Wanted], choices: Mapping[int, Choice], staff: 
     _let_managers_see(handbacks, staff)
     _tell_all(handbacks)
     return handbacks
+
+
+def _deadlines(people: Iterable[int | None]) -> dict[int | None, dt.datetime]:
+    """Until when each of these people is to answer what comes now."""
+    ids = set(people)
+    policy, known = get_handback_policy(), User.objects.in_bulk([pk for pk in ids if pk])
+    return {pk: answer_by(known.get(pk or 0), policy) for pk in ids}
 
 
 def _let_managers_see(handbacks: Iterable[Handback], staff: Staff) -> None:
@@ -279,5 +319,6 @@ def _night_message(person: User, handbacks: Sequence[Handback], names: Mapping[i
         listed = first.assigned_because
     else:
         title, path = f"{len(handbacks)} accounts are handed back to you", "/handbacks/"
-    body = f"{listed}\nPlease answer by {first.due_on:%A}, {first.due_on.day} {first.due_on:%B}."
+    until = say_until(first.due_at, person) if first.due_at else str(first.due_on)
+    body = f"{listed}\nPlease answer by {until}."
     return Message(person, Topic.HANDBACK, title, None, body, path, f"handback:{first.pk}")

@@ -45,7 +45,9 @@ def _to_answer(asker: Asker) -> list[Task]:
                 Act("Decline", "pulsecheck:decline", h.pk, is_post=True, fields=[NOT_ME]),
             ],
         )
-        for h in rows.select_related("account").order_by("due_on")[:MOST_OF_A_KIND]
+        for h in rows.select_related("account")
+        .prefetch_related("reasons")
+        .order_by("due_at", "due_on")[:MOST_OF_A_KIND]
     ]
 
 
@@ -53,10 +55,12 @@ NOT_ME = Field("reason", "Why not you?", placeholder="It goes to the next in lin
 
 
 def _sentence(handback: Handback) -> str:
-    reasons = handback.risk.get("reasons") or []
+    """What spoke for it first, and how much joined since."""
+    reasons = [reason.sentence or reason.get_trigger_display() for reason in handback.reasons.all()]
     if not reasons:
         return handback.get_trigger_display()
-    return str(max(reasons, key=lambda reason: reason["points"])["sentence"])
+    more = len(reasons) - 1
+    return reasons[0] + (f" And {more} more reason{'s' if more > 1 else ''}." if more else "")
 
 
 def _to_try(asker: Asker) -> list[Task]:

@@ -7,8 +7,11 @@ import datetime as dt
 from django.db import transaction
 from django.utils import timezone
 
+from accounts.selectors import company_today
 from pulsecheck.models.handbacks import HandbackTrigger
+from pulsecheck.selectors.triggers import find_triggers, get_rules
 from pulsecheck.services import Opened, open_handbacks, plan_touchpoints
+from pulsecheck.services.triggers import mute_if_wrong
 from retention.models import Score, ScoreRun, Tier
 from retention.models.scores import RunState
 from retention.selectors.risks import snapshot_of
@@ -51,9 +54,12 @@ def _is_newest(run: ScoreRun) -> bool:
 
 
 def hand_back_risky(run: ScoreRun) -> Opened:
-    """Give the accounts that `run` found at risk or quiet back to whoever won them, as far as people can take them."""
+    """Give the accounts that `run` found at risk or quiet, those with a broken promise and those whose shaky contract is up
+    for renewal back to whoever won them, as far as people can take them. First the triggers are judged anew."""
+    mute_if_wrong(list(get_rules()))
     risky = Score.objects.filter(as_of=run.as_of, tier__in=(Tier.AT_RISK, Tier.QUIET)).order_by()
-    return open_handbacks([(score.account_id, snapshot_of(score), _trigger(score)) for score in risky])
+    by_score = [(score.account_id, snapshot_of(score), _trigger(score)) for score in risky]
+    return open_handbacks([*by_score, *find_triggers(company_today())])
 
 
 def _trigger(score: Score) -> str:

@@ -34,14 +34,15 @@ from accounts.models import (
     User,
 )
 from accounts.selectors import COMPANY_KEY, get_company
-from pulsecheck.models import Handback, HandbackAttempt, PulseCheck, PulseTheme, Touchpoint
+from pulsecheck.models import Handback, HandbackAttempt, HandbackReason, PulseCheck, PulseTheme, Touchpoint
 from pulsecheck.models.handbacks import HandbackState
 from pulsecheck.models.touchpoints import TouchpointState
+from pulsecheck.selectors.triggers import get_handback_policy, office_hours
 from retention.models import ScoreRun
 from retention.sample.book import CUSTOMERS
 from retention.sample.company import generate
 from retention.sample.records import HandbackRecord, Person, PulseRecord, SampleCompany
-from retention.sample.world import add_working_days, working_day
+from retention.sample.world import working_day
 from retention.services.actions import act_on_run
 from retention.services.disagreements import note_disagreements
 from retention.services.sample_together import act_together
@@ -52,7 +53,7 @@ SOURCE = "sample"
 PAST_NIGHTS = (61, 31)
 WRITTEN: tuple[type[models.Model], ...] = (
     Account, AccountMember, OwnerChange, Contact, Product, Order, OrderLine, Contract, Interaction, Issue, Promise, Enquiry,
-    Touchpoint, PulseCheck, Handback, HandbackAttempt,
+    Touchpoint, PulseCheck, Handback, HandbackReason, HandbackAttempt,
 )  # fmt: skip
 MARKS = {"record_source": SOURCE, "is_sample": True}
 Row = Mapping[str, Any]
@@ -96,7 +97,7 @@ def load_sample(today: dt.date, seed: int, *, beside_real: bool = False) -> Load
     """
     company = write_sample(today - dt.timedelta(days=1), seed, beside_real=beside_real)
     runs = score_past_nights(today)
-    answer_some_handbacks(today)
+    answer_some_handbacks()
     miss_some_touchpoints(today)
     act_together(today)
     return LoadedSample(
@@ -115,16 +116,16 @@ def score_past_nights(today: dt.date) -> list[ScoreRun]:
 
 
 @transaction.atomic
-def answer_some_handbacks(today: dt.date) -> None:
+def answer_some_handbacks() -> None:
     """Of the handbacks of last night a third is made a few days old and accepted with a call made, and a few wait
     for longer than they should, as it would be had the nights before been real."""
     opened = Handback.objects.filter(is_sample=True, state=HandbackState.OPEN, salesperson__isnull=False)
     for position, handback in enumerate(opened.order_by("account__external_id")):
         age = 3 + position % 6
         if position % 3 == 0:
-            _accept_days_ago(handback, today, age)
+            _accept_days_ago(handback, age)
         elif position % 7 == 0:
-            _date_back(handback, today, age)
+            _date_back(handback, age)
             handback.save()
 
 
@@ -137,13 +138,14 @@ def miss_some_touchpoints(today: dt.date) -> None:
         touchpoint.save(update_fields=["due_on", "updated_at"])
 
 
-def _date_back(handback: Handback, today: dt.date, days: int) -> None:
+def _date_back(handback: Handback, days: int) -> None:
     handback.opened_at -= dt.timedelta(days=days)
-    handback.due_on = add_working_days(today - dt.timedelta(days=days), 2)
+    handback.due_at = office_hours().add(handback.opened_at, get_handback_policy().answer_hours)
+    handback.due_on = get_company().local_date(handback.due_at)
 
 
-def _accept_days_ago(handback: Handback, today: dt.date, days: int) -> None:
-    _date_back(handback, today, days)
+def _accept_days_ago(handback: Handback, days: int) -> None:
+    _date_back(handback, days)
     handback.state = HandbackState.ACCEPTED
     handback.accepted_at = handback.opened_at + dt.timedelta(hours=20)
     handback.save()
@@ -339,6 +341,16 @@ class _Writer:
             for happened_at, kind, has_reached, note in record.attempts
         ]
         _copy(HandbackAttempt, attempts)
+        reasons = [
+            {
+                "handback_id": pk,
+                "trigger": record.trigger,
+                "sentence": record.reason,
+                "noted_at": record.opened_at,
+            }
+            for pk, record in zip(ids, handbacks, strict=True)
+        ]
+        _copy(HandbackReason, reasons)
 
     def _handback(self, record: HandbackRecord) -> Row:
         return {

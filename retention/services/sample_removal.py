@@ -28,7 +28,16 @@ from accounts.models import (
 )
 from accounts.selectors import COMPANY_KEY, get_company
 from notifications.models import Notification
-from pulsecheck.models import Action, Handback, HandbackAttempt, PulseCheck, RetentionMeeting, Touchpoint
+from pulsecheck.models import (
+    Action,
+    RetentionMeeting,
+    Handback,
+    HandbackAttempt,
+    HandbackCredit,
+    HandbackReason,
+    PulseCheck,
+    Touchpoint,
+)
 from retention.models import FittedModel, JobRun, KpiEvidence, KpiValue, ModelFlag, Score, ScoreRun
 from retention.sample.company import RATES
 from retention.sample.staff import COMPANY
@@ -38,6 +47,8 @@ OF_ACCOUNTS: tuple[tuple[type[models.Model], str], ...] = (
     (Action, "is_sample"),
     (RetentionMeeting, "is_sample"),
     (HandbackAttempt, "handback__account__is_sample"),
+    (HandbackReason, "handback__account__is_sample"),
+    (HandbackCredit, "handback__account__is_sample"),
     (Handback, "account__is_sample"),
     (PulseCheck, "account__is_sample"),
     (Touchpoint, "account__is_sample"),

@@ -14,7 +14,7 @@ from pulsecheck.models import Handback, Touchpoint
 from pulsecheck.models.handbacks import HandbackTrigger
 from pulsecheck.models.touchpoints import TouchpointState
 from pulsecheck.risk import RiskSnapshot, latest_risks
-from pulsecheck.services.handbacks import dismiss_risk
+from pulsecheck.services.closing import dismiss_risk
 from pulsecheck.services.opening import open_handback
 from pulsecheck.services.touchpoints import plan_next, snooze_touchpoint
 
@@ -27,6 +27,10 @@ def hand_back(accounts: Iterable[Account], user: User) -> list[Handback]:
     return [open_handback(account, _risk(account, risks), HandbackTrigger.MANUAL, user) for account in chosen]
 
 
+# Which trigger would have said so in the night, had there been room for it.
+SAID_BY = {"quiet": HandbackTrigger.QUIET, "at_risk": HandbackTrigger.AT_RISK}
+
+
 def _risk(account: Account, risks: dict[int, RiskSnapshot]) -> RiskSnapshot:
     return risks.get(account.pk) or RiskSnapshot(currency=account.currency)
 
@@ -34,7 +38,9 @@ def _risk(account: Account, risks: dict[int, RiskSnapshot]) -> RiskSnapshot:
 @transaction.atomic
 def dismiss_account(account: Account, user: User, reason: str) -> Handback:
     """ "Not a risk": kept as a handback closed as a false alarm, so that each rule's precision can be measured."""
-    return dismiss_risk(hand_back([account], user)[0], user, reason)
+    risk = _risk(account, latest_risks([account.pk]))
+    trigger = SAID_BY.get(risk.tier, HandbackTrigger.MANUAL)
+    return dismiss_risk(open_handback(account, risk, trigger, user), user, reason)
 
 
 @transaction.atomic

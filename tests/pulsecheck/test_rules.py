@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pulsecheck.handback import Candidate, Person, Staff, choose_person, is_too_soon, within_budget
+from pulsecheck.handback import DECLINED, Candidate, Person, Staff, choose_person, is_too_soon, within_budget
 
 ORIGINAL, BOSS, CARER, CHIEF = 1, 2, 3, 4
 DAY = dt.date(2026, 11, 20)
@@ -47,7 +47,7 @@ def test_the_next_in_line_takes_over(gone, expected, because):
 
 
 def test_who_declined_is_passed_over():
-    choice = choose_person(staff(), ORIGINAL, CARER, declined={ORIGINAL, BOSS})
+    choice = choose_person(staff(), ORIGINAL, CARER, {ORIGINAL: DECLINED, BOSS: DECLINED})
 
     assert (choice.person_id, choice.because) == (
         CARER,
