@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 
-from accounts.models import Role, Team, User
+from accounts.models import Absence, Role, Team, User
 from accounts.permissions import CARERS
 from accounts.selectors import company_today
 from pulsecheck.handback import Person, Staff
@@ -33,8 +33,11 @@ def get_staff() -> Staff:
 
 
 def get_absences(today: dt.date) -> dict[int, tuple[dt.date, int | None]]:
-    """Who is away on `today`: person -> the last day of it and who stands in. The one place where it is asked."""
-    return {}
+    """Who is away on `today`: person -> the last day of it and who stands in; of absences that overlap, the longest."""
+    rows = Absence.objects.filter(starts_on__lte=today, ends_on__gte=today).order_by("ends_on", "pk")
+    return {
+        pk: (until, stands_in) for pk, until, stands_in in rows.values_list("person", "ends_on", "substitute")
+    }
 
 
 def can_take_over() -> list[User]:

@@ -38,10 +38,10 @@ def get_rules() -> dict[str, TriggerRule]:
 
 
 def office_hours(person: User | None = None, policy: HandbackPolicy | None = None) -> OfficeHours:
-    """When `person` (nobody: the company) is at work: the holidays of the company's country, on their own clock."""
+    """When `person` (nobody: the company) is at work: the holidays of their country (else the company's), on their own clock."""
     policy = policy or get_handback_policy()
-    calendar = business_calendar(get_company().country)
-    return OfficeHours(calendar, zone_of(person), policy.opens_at, policy.closes_at)
+    country = (person.country if person else "") or get_company().country
+    return OfficeHours(business_calendar(country), zone_of(person), policy.opens_at, policy.closes_at)
 
 
 def zone_of(person: User | None) -> ZoneInfo:

@@ -8,6 +8,8 @@ import time_machine
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from accounts.models import Absence
+from accounts.selectors import company_today
 from notifications.models import Notification, Topic
 from pulsecheck.business_days import business_calendar
 from pulsecheck.business_hours import OfficeHours
@@ -16,7 +18,7 @@ from pulsecheck.models.handbacks import HandbackTrigger
 from pulsecheck.services import accept_handback, decline_handback, escalate_overdue, open_handback
 from pulsecheck.services.escalation import look_after_waiting
 from pulsecheck.tasks import escalate
-from tests.factories import HandbackFactory, make_cast
+from tests.factories import AccountFactory, HandbackFactory, make_cast
 from tests.pulsecheck.test_handbacks import risk, set_company, told
 
 BERLIN, JERUSALEM = ZoneInfo("Europe/Berlin"), ZoneInfo("Asia/Jerusalem")
@@ -222,3 +224,46 @@ def test_with_nobody_else_it_stays_where_it_is(cast):
 
     handback.refresh_from_db()
     assert handback.salesperson == cast.owner
+
+
+# ── people who are away ────────────────────────────────────────────────
+def away(person, days=5, substitute=None):
+    today = company_today()
+    return Absence.objects.create(
+        person=person, starts_on=today, ends_on=today + dt.timedelta(days=days), substitute=substitute
+    )
+
+
+@time_machine.travel("2026-11-20T10:00:00Z", tick=False)
+def test_who_stands_in_gets_it_else_the_manager(cast):
+    absence = away(cast.owner, substitute=cast.stranger)
+    handback = open_handback(cast.account, risk())
+    assert (handback.salesperson, handback.assigned_because) == (
+        cast.stranger,
+        "Olga Owner, who won the account, is away until 25 November. You stand in for Olga Owner.",
+    )
+    absence.substitute = None
+    absence.save()
+    assert open_handback(AccountFactory(original_salesperson=cast.owner), risk()).salesperson == cast.manager
+
+
+@time_machine.travel("2026-11-20T10:00:00Z", tick=False)
+def test_what_waits_for_somebody_away_goes_on_and_what_they_accepted_stays(cast):
+    waiting = open_handback(cast.account, risk())
+    accepted = HandbackFactory(salesperson=cast.owner, state="accepted")
+    away(cast.owner, substitute=cast.stranger)
+
+    assert look_after_waiting() == (0, 1)
+    assert look_after_waiting() == (0, 0)
+
+    waiting.refresh_from_db()
+    accepted.refresh_from_db()
+    assert (waiting.salesperson, accepted.salesperson) == (cast.stranger, cast.owner)
+    assert type(cast.account).objects.visible_to(cast.stranger).filter(pk=cast.account.pk).exists()
+
+
+def test_with_everybody_away_it_waits_for_who_won_it(cast):
+    for person in (cast.owner, cast.teammate, cast.manager, cast.other_manager):
+        away(person)
+
+    assert open_handback(cast.account, risk()).salesperson == cast.owner
