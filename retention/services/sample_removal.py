@@ -30,12 +30,12 @@ from accounts.selectors import COMPANY_KEY, get_company
 from notifications.models import Notification
 from pulsecheck.models import (
     Action,
-    RetentionMeeting,
     Handback,
     HandbackAttempt,
     HandbackCredit,
     HandbackReason,
     PulseCheck,
+    RetentionMeeting,
     Touchpoint,
 )
 from retention.models import FittedModel, JobRun, KpiEvidence, KpiValue, ModelFlag, Score, ScoreRun
