@@ -111,6 +111,23 @@ def _mail_row(message: Message) -> OutboxMessage:
     )
 
 
+def write_to_customer(
+    *, to_address: str, subject: str, body: str, topic: str, reply_to: str, dedupe_key: str
+) -> None:
+    """Put a mail to somebody outside into the outbox, once per `dedupe_key`; it goes out in the company's name, and an answer
+    to it reaches `reply_to`."""
+    mail = OutboxMessage(
+        topic=topic,
+        to_address=to_address,
+        reply_to=reply_to,
+        subject=one_line(subject),
+        body=body,
+        dedupe_key=dedupe_key,
+        next_attempt_at=timezone.now(),
+    )
+    OutboxMessage.objects.bulk_create([mail], ignore_conflicts=True)
+
+
 def one_line(text: str) -> str:
     """A subject: no line breaks, at most 200 characters."""
     return " ".join(text.split())[:200]

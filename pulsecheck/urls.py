@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from pulsecheck.views import handbacks, pulses
+from pulsecheck.views import handbacks, insights, pulses, surveys
 
 app_name = "pulsecheck"
 urlpatterns = [
@@ -20,4 +20,18 @@ urlpatterns = [
     path("pulse/<int:pk>/unsnooze/", pulses.unsnooze, name="unsnooze"),
     path("pulse/steps/<int:pk>/done/", pulses.finish_step, name="finish_step"),
     path("accounts/<int:pk>/pulse/", pulses.log_pulse, name="log_pulse"),
+    path("accounts/<int:pk>/pulses/", pulses.history, name="pulses"),
+    path("accounts/<int:pk>/survey/", surveys.send_survey, name="send_survey"),
+    path("surveys/", surveys.surveys, name="surveys"),
+    path("surveys/<int:pk>/", surveys.survey, name="survey"),
+    path("surveys/<int:pk>/take-back/", surveys.cancel_survey, name="cancel_survey"),
+    path("surveys/<int:pk>/loop/", surveys.close_loop, name="close_loop"),
+    path("s/thanks/", surveys.survey_thanks, name="survey_thanks"),
+    path("s/<str:token>/", surveys.answer_survey, name="answer_survey"),
+    path("insights/", insights.insights, name="insights"),
+    path("insights/new/", insights.new_insight, name="new_insight"),
+    path("insights/<int:pk>/", insights.insight, name="insight"),
+    path("insights/<int:pk>/change/", insights.edit_insight, name="edit_insight"),
+    path("insights/<int:pk>/withdraw/", insights.withdraw, name="withdraw_insight"),
+    path("insights/<int:pk>/restore/", insights.restore, name="restore_insight"),
 ]

@@ -25,12 +25,14 @@ MENU = (
             ("Pulse checks", "pulsecheck:pulse_due", "heartbeat", "pulses", CARERS),
             ("Handbacks", "pulsecheck:handbacks", "arrow-back-up", "handbacks", CARERS),
             ("Meetings", "retention:meetings", "users-group", "", CARERS),
+            ("Insights", "pulsecheck:insights", "bulb", "", EVERYBODY),
         ),
     ),
     (
         "Know",
         (
             ("KPIs", "retention:kpis", "chart-line", "", (*LEADERS, Role.MARKETING)),
+            ("Surveys", "pulsecheck:surveys", "message-star", "", EVERYBODY),
             ("Model", "retention:model", "target-arrow", "", EVERYBODY),
             ("Disagreements", "retention:disagreements", "scale", "", CARERS),
         ),

@@ -32,8 +32,19 @@ from accounts.models import (
     User,
 )
 from notifications.models import Notification, Topic
-from pulsecheck.models import Action, Handback, HandbackAttempt, PulseCheck, RetentionMeeting, Touchpoint
+from pulsecheck.models import (
+    Action,
+    Handback,
+    HandbackAttempt,
+    Insight,
+    PulseCheck,
+    RetentionMeeting,
+    Survey,
+    SurveyAnswer,
+    Touchpoint,
+)
 from pulsecheck.models.handbacks import HandbackOutcome, HandbackState, HandbackTrigger
+from pulsecheck.models.surveys import is_bad_answer
 from retention.models import Disagreement, FittedModel, Score, ScoreRun, Tier
 from retention.models.scores import RunState, Stage
 
@@ -366,6 +377,46 @@ class ActionFactory(DjangoModelFactory[Action]):
     text = "Visit them"
     owner = factory.SubFactory(SalesRepFactory)
     due_on = factory.LazyFunction(lambda: date_ago(-3))
+
+
+class InsightFactory(DjangoModelFactory[Insight]):
+    """Valid from a week ago for three weeks, for every industry unless told otherwise."""
+
+    class Meta:
+        model = Insight
+
+    title = factory.Sequence(lambda n: f"Oat milk gets cheaper, report {n}")
+    text = "Prices fall by a tenth from January."
+    valid_from = factory.LazyFunction(lambda: date_ago(7))
+    valid_until = factory.LazyFunction(lambda: date_ago(-14))
+
+
+class SurveyFactory(DjangoModelFactory[Survey]):
+    """Sent yesterday to somebody there, who was asked whether they would recommend us; waits for its answer."""
+
+    class Meta:
+        model = Survey
+
+    account = factory.SubFactory(AccountFactory)
+    contact = factory.SubFactory(ContactFactory, account=factory.SelfAttribute("..account"))
+    sent_by = factory.SubFactory(AccountManagerFactory)
+    sent_at = factory.LazyFunction(lambda: days_ago(1))
+    expires_at = factory.LazyFunction(lambda: days_ago(-29))
+    key = factory.Sequence(lambda n: f"key-{n:08d}")
+
+
+class SurveyAnswerFactory(DjangoModelFactory[SurveyAnswer]):
+    """A bad one of this morning, with its loop open."""
+
+    class Meta:
+        model = SurveyAnswer
+
+    survey = factory.SubFactory(SurveyFactory)
+    account = factory.SelfAttribute("survey.account")
+    answered_at = factory.LazyFunction(lambda: days_ago(0.1))
+    nps = 3
+    comment = "Two deliveries came late."
+    is_bad = factory.LazyAttribute(lambda answer: is_bad_answer(answer.nps, None, None))
 
 
 class NotificationFactory(DjangoModelFactory[Notification]):

@@ -11,9 +11,11 @@ from accounts.models import Account, Contact, User
 from accounts.selectors import company_today, get_company
 from pulsecheck.business_days import business_calendar
 from pulsecheck.forms.fields import ReasonForm, SubmittedOnce, date_input, not_over
-from pulsecheck.models import PulseTheme
+from pulsecheck.models import Insight, PulseTheme
+from pulsecheck.models.insights import Reaction
 from pulsecheck.models.pulses import PulseScore
-from pulsecheck.services.pulses import MOST_THEMES, Grievance, PulseEntry
+from pulsecheck.selectors.insights import insights_for
+from pulsecheck.services.pulses import MOST_THEMES, SETTLE_IN_DAYS, Grievance, PulseEntry
 
 
 class SkipForm(ReasonForm):
@@ -71,11 +73,25 @@ class PulseForm(SubmittedOnce):
     grievance_owner = forms.ModelChoiceField(
         User.objects.none(), required=False, label="Who settles it", empty_label="I do"
     )
-    grievance_due_on = forms.DateField(required=False, label="Settled by", widget=date_input())
+    grievance_due_on = forms.DateField(
+        required=False,
+        label="Settled by",
+        widget=date_input(),
+        help_text=f"Empty = within {SETTLE_IN_DAYS} working days.",
+    )
+    insight = forms.ModelChoiceField(
+        Insight.objects.none(), required=False, label="Which one you told them", empty_label=None
+    )
+    insight_reaction = forms.ChoiceField(
+        choices=[("", "Not told"), *Reaction.choices],
+        required=False,
+        label="What did they make of it?",
+        widget=forms.RadioSelect,
+    )
     insight_shared = forms.CharField(
         required=False,
         max_length=300,
-        label="News from their industry that you brought, and what they said to it",
+        label="Or other news from their industry that you told them",
     )
     opportunity = forms.CharField(required=False, max_length=300, label="Something they could use")
     next_step = forms.CharField(
@@ -97,6 +113,11 @@ class PulseForm(SubmittedOnce):
         self.fields["contact"].queryset = account.contacts.filter(is_active=True)  # type: ignore[attr-defined]
         self.fields["grievance_owner"].queryset = staff  # type: ignore[attr-defined]
         self.fields["next_step_owner"].queryset = staff  # type: ignore[attr-defined]
+        self.offered = insights_for([account], company_today())[account.pk]
+        offered = [insight.pk for insight in self.offered]
+        self.fields["insight"].queryset = Insight.objects.filter(pk__in=offered)  # type: ignore[attr-defined]
+        self.fields["insight"].choices = [(i.pk, i.title) for i in self.offered]  # type: ignore[attr-defined]
+        self.fields["insight"].initial = offered[0] if offered else None
         in_a_week = company_today() + dt.timedelta(days=7)
         self.fields["next_step_due_on"].initial = business_calendar(get_company().country).on_or_after(
             in_a_week
@@ -115,6 +136,17 @@ class PulseForm(SubmittedOnce):
         day: dt.date | None = self.cleaned_data["grievance_due_on"]
         return not_over(day) if day else None
 
+    def clean(self) -> dict[str, Any]:
+        data: dict[str, Any] = super().clean() or self.cleaned_data
+        # Own words are other news than the insight that was offered.
+        if data.get("insight_shared") or not data.get("insight_reaction"):
+            data["insight"] = None
+        if data.get("insight_shared") and not data.get("insight_reaction"):
+            self.add_error("insight_reaction", "Say what they made of it.")
+        if data.get("insight_reaction") and not (data.get("insight") or data.get("insight_shared")):
+            self.add_error("insight_shared", "Say what you told them.")
+        return data
+
     def entry(self) -> PulseEntry:
         """What was filled in, as the service wants it."""
         data = self.cleaned_data
@@ -132,7 +164,9 @@ class PulseForm(SubmittedOnce):
             note=data["note"],
             contact=data["contact"],
             grievance=grievance,
+            insight=data["insight"],
             insight_shared=data["insight_shared"],
+            insight_reaction=data["insight_reaction"],
             opportunity=data["opportunity"],
             submission=data["submission"],
         )

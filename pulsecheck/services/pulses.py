@@ -11,13 +11,15 @@ from django.db import transaction
 from django.utils import timezone
 
 from accounts.models import Account, Contact, Issue, User
-from accounts.selectors import company_today
+from accounts.models.care import Severity
+from accounts.selectors import company_today, get_company
 from accounts.services.audit import write_audit
 from accounts.services.care import open_issue
 from notifications.models import Topic
 from notifications.services import notify
+from pulsecheck.business_days import business_calendar
 from pulsecheck.errors import CareError
-from pulsecheck.models import PulseCheck, PulseTheme, Touchpoint
+from pulsecheck.models import Insight, PulseCheck, PulseTheme, Touchpoint
 from pulsecheck.models.handbacks import HandbackTrigger
 from pulsecheck.models.pulses import PulseScore
 from pulsecheck.models.touchpoints import TouchpointState
@@ -28,11 +30,14 @@ from pulsecheck.services.touchpoints import plan_next
 MOST_THEMES = 3
 # A score at or below this opens a handback.
 POOR = PulseScore.UNHAPPY
+# Working days to settle a grievance in, unless another day is agreed.
+SETTLE_IN_DAYS = 5
 
 
 @dataclass(frozen=True)
 class Grievance:
-    """What the customer complained of; it becomes an issue that `owner` settles by `due_on`."""
+    """What the customer complained of; it becomes an issue that `owner` settles by `due_on`, within `SETTLE_IN_DAYS` working
+    days when no day is named."""
 
     description: str
     owner: User
@@ -51,9 +56,16 @@ class PulseEntry:
     note: str = ""
     contact: Contact | None = None
     grievance: Grievance | None = None
+    insight: Insight | None = None
     insight_shared: str = ""
+    insight_reaction: str = ""
     opportunity: str = ""
     submission: uuid.UUID | None = None
+
+
+def settle_by(today: dt.date) -> dt.date:
+    """The day until which a grievance heard today is settled."""
+    return business_calendar(get_company().country).after(today, SETTLE_IN_DAYS)
 
 
 @transaction.atomic
@@ -65,6 +77,7 @@ def log_pulse_check(account: Account, taken_by: User, entry: PulseEntry) -> Puls
         return known
     if len(entry.themes) > MOST_THEMES:
         raise CareError(f"Choose at most {MOST_THEMES} themes: what mattered most.")
+    _check_insight(entry)
     today = company_today()
     pulse = _save(account, taken_by, entry, _complete_planned(account, today))
     plan_next(account, today)
@@ -75,6 +88,14 @@ def log_pulse_check(account: Account, taken_by: User, entry: PulseEntry) -> Puls
         let_see(account, person)
     _tell_owners(pulse, taken_by)
     return pulse
+
+
+def _check_insight(entry: PulseEntry) -> None:
+    is_told = entry.insight is not None or bool(entry.insight_shared)
+    if entry.insight_reaction and not is_told:
+        raise CareError("Say what you told them: choose an insight, or write it down.")
+    if is_told and not entry.insight_reaction:
+        raise CareError("Say what they made of what you told them.")
 
 
 def _complete_planned(account: Account, today: dt.date) -> Touchpoint | None:
@@ -95,7 +116,9 @@ def _save(account: Account, taken_by: User, entry: PulseEntry, planned: Touchpoi
         score=entry.score,
         note=entry.note,
         issue=_open_issue(account, taken_by, entry),
-        insight_shared=entry.insight_shared,
+        insight=entry.insight,
+        insight_shared=entry.insight_shared or (entry.insight.title if entry.insight else ""),
+        insight_reaction=entry.insight_reaction,
         opportunity=entry.opportunity,
         next_step=entry.next_step,
         next_step_owner=entry.next_step_owner,
@@ -117,7 +140,8 @@ def _open_issue(account: Account, taken_by: User, entry: PulseEntry) -> Issue | 
         description=grievance.description,
         theme=entry.themes[0].code if entry.themes else "",
         owner=grievance.owner,
-        due_on=grievance.due_on,
+        due_on=grievance.due_on or settle_by(company_today()),
+        severity=Severity.HIGH if entry.score <= POOR else Severity.MEDIUM,
     )
 
 
@@ -139,6 +163,16 @@ def _tell_owners(pulse: PulseCheck, taken_by: User) -> None:
         title, path = f"{account.name}: a next step is yours", f"/accounts/{account.pk}/#pulses"
         body = f"{pulse.next_step}, by {pulse.next_step_due_on:%A}, {pulse.next_step_due_on.day} {pulse.next_step_due_on:%B}."
         notify(pulse.next_step_owner, Topic.PULSE_DUE, title, account=account, body=body, path=path)
+    _pass_opportunity_on(pulse, taken_by)
+
+
+def _pass_opportunity_on(pulse: PulseCheck, taken_by: User) -> None:
+    """What a customer could use is for whoever won them, unless they heard it themselves or are no longer here."""
+    account, seller = pulse.account, pulse.account.original_salesperson
+    if pulse.opportunity and seller is not None and seller != taken_by and seller.is_active:
+        title, path = f"{account.name} could use something", f"/accounts/{account.pk}/pulses/"
+        body = f"{taken_by} heard: {pulse.opportunity}"
+        notify(seller, Topic.PULSE_DUE, title, account=account, body=body, path=path)
 
 
 @transaction.atomic

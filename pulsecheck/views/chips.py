@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from accounts.paging import query_url
 from pulsecheck.models.handbacks import HandbackTrigger
-from pulsecheck.selectors import handbacks, pulses
+from pulsecheck.selectors import handbacks, insights, pulses, surveys
 
 
 @dataclass(frozen=True)
@@ -44,6 +44,30 @@ def pulse_chips(filters: pulses.Filters, *, is_leader: bool) -> list[Chip]:
     return [
         *_whose(filters.query, pulses.WHOSE, filters.whose, is_leader=is_leader),
         _menu(filters.query, "span", "", spans, filters.span),
+    ]
+
+
+def insight_chips(filters: insights.Filters, industries: list[str]) -> list[Chip]:
+    """Validity and industry."""
+    query = filters.query
+    return [
+        _menu(query, "which", "", list(insights.WHICH.items()), filters.which),
+        _menu(
+            query, "industry", "For", [("", "Any industry"), *((i, i) for i in industries)], filters.industry
+        ),
+    ]
+
+
+def survey_chips(filters: surveys.Filters, segments: list[str]) -> list[Chip]:
+    """Span, kind of answer, segment."""
+    query = filters.query
+    spans = [(code, label) for code, (label, _) in surveys.SPANS.items()]
+    return [
+        _menu(query, "span", "", spans, filters.span),
+        _menu(query, "which", "", list(surveys.WHICH.items()), filters.which),
+        _menu(
+            query, "segment", "Segment", [("", "Any segment"), *((s, s) for s in segments)], filters.segment
+        ),
     ]
 
 

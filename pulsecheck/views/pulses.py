@@ -20,7 +20,10 @@ from pulsecheck.forms.fields import in_a_week
 from pulsecheck.forms.pulses import PulseForm, SkipForm, SnoozeForm
 from pulsecheck.models import Handback, PulseCheck, Touchpoint
 from pulsecheck.models.touchpoints import TouchpointState
+from pulsecheck.selectors.insights import insights_for
+from pulsecheck.selectors.pulse_history import history_page, pulse_trend, standing_of, theme_counts
 from pulsecheck.selectors.pulses import Filters, coverage, due_page, open_steps
+from pulsecheck.selectors.surveys import surveys_of
 from pulsecheck.services.pulses import POOR
 from pulsecheck.services.touchpoints import unsnooze_touchpoint
 from pulsecheck.views.chips import pulse_chips
@@ -32,8 +35,10 @@ def due(request: SignedIn) -> HttpResponse:
     """Who is to be looked in on, the most overdue first."""
     filters = Filters.from_query(request.GET.dict(), request.user)
     today = company_today()
+    page = due_page(request.user, filters, today)
     context = {
-        "page": due_page(request.user, filters, today),
+        "page": page,
+        "bring": insights_for([row.account for row in page.rows], today),
         "coverage": coverage(request.user, filters.whose, today, timezone.now()),
         "steps": open_steps(request.user),
         "filters": filters,
@@ -57,6 +62,7 @@ def log_pulse(request: SignedIn, pk: int) -> HttpResponse:
         "form": form,
         "account": account,
         "planned": account.touchpoints.filter(state=TouchpointState.PLANNED).first(),
+        "standing": standing_of(account, company_today()),
         "last": account.pulse_checks.select_related("taken_by", "next_step_owner").first(),
         "issues": list(account.issues.filter(resolved_at=None)[:3]),
         "more_open": any(form[name].errors or form[name].value() for name in MORE),
@@ -67,6 +73,24 @@ def log_pulse(request: SignedIn, pk: int) -> HttpResponse:
 
 # What stands folded away below the short form.
 MORE = ("grievance", "grievance_owner", "grievance_due_on", "insight_shared", "opportunity")
+
+
+@require_GET
+def history(request: SignedIn, pk: int) -> HttpResponse:
+    """Everything this customer told us, the newest first."""
+    account = get_object_or_404(Account.objects.visible_to(request.user), pk=pk)
+    context = {
+        "account": account,
+        "page": history_page(account, request.GET.dict()),
+        "standing": standing_of(account, company_today()),
+        "trend": pulse_trend(account),
+        "themes": theme_counts(account),
+        "surveys": surveys_of(account),
+        "now": timezone.now(),
+        "today": company_today(),
+        "may_act": has_role(request.user, *CARERS),
+    }
+    return render(request, "pulsecheck/pulses.html", context)
 
 
 def _said(pulse: PulseCheck) -> str:

@@ -10,6 +10,7 @@ from accounts.models import AuditEntry, Issue, User
 from notifications.models import Notification, Topic
 from pulsecheck.errors import CareError
 from pulsecheck.models import CadencePolicy, Handback, PulseCheck, PulseTheme, Touchpoint
+from pulsecheck.selectors.pulse_history import standing_of
 from pulsecheck.services import (
     Grievance,
     PulseEntry,
@@ -232,3 +233,55 @@ def test_nothing_is_put_off_into_the_past_or_beyond_a_year(cast, until):
 
     with pytest.raises(CareError, match="Choose a day after today"):
         snooze_touchpoint(planned(cast.account), cast.teammate, until, "Later")
+
+
+# ── what they told us, over time ───────────────────────────────────────
+def test_a_pulse_is_stale_once_its_cadence_is_over(cast):
+    ScoreFactory(account=cast.account, tier="watch")  # every 30 days
+    assert standing_of(cast.account, TODAY).is_stale is False  # never asked: nothing to go stale
+    PulseCheckFactory(account=cast.account, taken_at=dt.datetime(2026, 10, 21, 10, tzinfo=dt.UTC))
+
+    fresh, stale = standing_of(cast.account, TODAY), standing_of(cast.account, TODAY + dt.timedelta(days=1))
+
+    assert (fresh.every_days, fresh.stale_after, fresh.is_stale) == (30, TODAY, False)
+    assert stale.is_stale
+
+
+def test_a_grievance_without_a_day_is_settled_within_a_working_week(cast):
+    log_pulse_check(
+        cast.account, cast.teammate, entry(cast.teammate, 2, grievance=Grievance("Late again", cast.owner))
+    )
+
+    issue = Issue.objects.get()
+    assert (issue.due_on, issue.severity) == (dt.date(2026, 11, 27), "high")
+
+
+def test_an_opportunity_reaches_whoever_won_them(cast):
+    log_pulse_check(cast.account, cast.teammate, entry(cast.teammate, opportunity="Oat milk"))
+
+    told = Notification.objects.get(user=cast.owner)
+    assert told.body == "Tim Teammate heard: Oat milk"
+
+
+def test_the_history_has_every_pulse_and_what_followed(cast, client, django_assert_max_num_queries):
+    theme = PulseTheme.objects.get(code="delivery")
+    for number in range(25):
+        pulse = PulseCheckFactory(
+            account=cast.account,
+            taken_at=dt.datetime(2026, 10, 1, tzinfo=dt.UTC) - dt.timedelta(days=30 * number),
+            note=f"<script>{number}</script>",
+            opportunity="<b>Oat</b>",
+        )
+        pulse.themes.add(theme)
+    client.force_login(cast.owner)
+    address = f"/accounts/{cast.account.pk}/pulses/"
+    with django_assert_max_num_queries(24):
+        first = client.get(address)
+    second = client.get(address + first.context["page"].next_url)
+
+    assert len({row.pk for answer in (first, second) for row in answer.context["page"].rows}) == 25
+    text = first.content.decode()
+    assert "&lt;script&gt;0" in text
+    assert "<script>0" not in text
+    assert "It is stale since" not in text
+    assert client.get(address + "?after=x~y").status_code == 200
