@@ -12,7 +12,7 @@ from accounts.models import Account
 from accounts.paging import Page, make_page
 from accounts.selectors import get_company
 from pulsecheck.models import PulseCheck, PulseTheme
-from pulsecheck.risk import latest_risks
+from pulsecheck.risk import latest_risks, latest_values
 from pulsecheck.selectors.plan import get_policies
 
 PAGE_SIZE = 20
@@ -21,7 +21,7 @@ TREND = 24  # pulse checks in the chart
 
 @dataclass(frozen=True)
 class Standing:
-    """The last pulse check of an account and the day after which it is stale: when the cadence of its tier and segment
+    """The last pulse check of an account and the day after which it is stale: when the cadence in force
     would have had the next one. Without any pulse there is nothing to go stale, and nothing is known."""
 
     last: PulseCheck | None
@@ -34,7 +34,9 @@ def standing_of(account: Account, today: dt.date) -> Standing:
     """Whether the last pulse check of `account` still says something."""
     last = account.pulse_checks.select_related("taken_by", "next_step_owner").first()
     risk = latest_risks([account.pk]).get(account.pk)
-    every = get_policies().every_days(risk.tier if risk else "", account.segment)
+    value = latest_values([account.pk]).get(account.pk, 0.0)
+    tier = risk.tier if risk else ""
+    every = get_policies().every_days(tier, account.segment, account.billing_mode, value)
     if last is None:
         return Standing(None, every, None, is_stale=False)
     stale_after = get_company().local_date(last.taken_at) + dt.timedelta(days=every)
