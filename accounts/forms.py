@@ -14,8 +14,7 @@ from django.contrib.auth.password_validation import validate_password
 from holidays.registry import COUNTRIES
 
 from accounts.ingest.schema import KINDS, Kind
-from accounts.models import Account, ChurnReason, Company, Contact, ExchangeRate, Team, User
-from accounts.models.care import InteractionKind, Severity
+from accounts.models import ChurnReason, Company, ExchangeRate, Team, Term, User
 from accounts.selectors import company_today, get_company, successors
 
 
@@ -29,63 +28,6 @@ class SignInForm(AuthenticationForm):
     username = forms.EmailField(
         label="E-mail",
         widget=forms.EmailInput(attrs={"autofocus": True, "autocomplete": "username"}),
-    )
-
-
-class InteractionForm(forms.Form):
-    """A contact that happened."""
-
-    kind = forms.ChoiceField(label="What", choices=InteractionKind.choices, initial=InteractionKind.CALL)
-    contact = forms.ModelChoiceField(
-        Contact.objects.none(), label="With", required=False, empty_label="Nobody in particular"
-    )
-    subject = forms.CharField(
-        label="In one sentence", max_length=500, widget=forms.TextInput(attrs={"placeholder": "Asked for …"})
-    )
-    happened_on = forms.DateField(
-        label="When",
-        required=False,
-        widget=forms.DateInput(attrs={"type": "date"}),
-        help_text="Empty = today.",
-    )
-
-    def __init__(self, *args: Any, account: Account, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self.fields["contact"].queryset = account.contacts.filter(is_active=True)  # type: ignore[attr-defined]
-
-    def clean_happened_on(self) -> dt.date | None:
-        day: dt.date | None = self.cleaned_data["happened_on"]
-        if day is not None and day > company_today():
-            raise forms.ValidationError("This is still to come. Write down what has happened.")
-        return day
-
-
-class PromiseForm(forms.Form):
-    """Something promised to a customer."""
-
-    text = forms.CharField(
-        label="We promise",
-        max_length=500,
-        widget=forms.TextInput(attrs={"placeholder": "A fixed price list"}),
-    )
-    due_on = forms.DateField(label="By", widget=forms.DateInput(attrs={"type": "date"}))
-
-    def clean_due_on(self) -> dt.date:
-        day: dt.date = self.cleaned_data["due_on"]
-        if day < company_today():
-            raise forms.ValidationError("This day is over. Promise something for today or later.")
-        return day
-
-
-class IssueForm(forms.Form):
-    """A grievance of a customer."""
-
-    description = forms.CharField(
-        label="What went wrong", max_length=2000, widget=forms.Textarea(attrs={"rows": 2})
-    )
-    severity = forms.ChoiceField(label="How bad", choices=Severity.choices, initial=Severity.MEDIUM)
-    due_on = forms.DateField(
-        label="Mend it by", required=False, widget=forms.DateInput(attrs={"type": "date"})
     )
 
 
@@ -318,8 +260,12 @@ class CompanyForm(forms.ModelForm):
 
     class Meta:
         model = Company
-        fields = ["name", "currency", "time_zone", "country"]
-        help_texts = {"currency": "All totals are in it. Changing it turns the exchange rates round."}
+        fields = ["name", "currency", "time_zone", "country", "answer_hours"]
+        labels = {"answer_hours": "Answer enquiries within"}
+        help_texts = {
+            "currency": "All totals are in it. Changing it turns the exchange rates round.",
+            "answer_hours": "Office hours, as set with the handbacks. What waits longer is late.",
+        }
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -328,6 +274,12 @@ class CompanyForm(forms.ModelForm):
 
     def clean_currency(self) -> str:
         return _currency_code(self.cleaned_data["currency"])
+
+    def clean_answer_hours(self) -> int:
+        hours: int = self.cleaned_data["answer_hours"]
+        if hours < 1:
+            raise forms.ValidationError("Give yourselves an hour at least.")
+        return hours
 
 
 class ExchangeRateForm(forms.Form):
@@ -370,3 +322,17 @@ class ChurnReasonForm(forms.ModelForm):
             "position": "Place in the list",
             "is_active": "Can be chosen",
         }
+
+
+class TermForm(forms.ModelForm):
+    """A term that has to be explained with every contract."""
+
+    class Meta:
+        model = Term
+        fields = ["name", "in_plain_words", "position", "is_active"]
+        labels = {
+            "in_plain_words": "In plain words",
+            "position": "Place in the list",
+            "is_active": "Has to be explained",
+        }
+        help_texts = {"in_plain_words": "What the customer has to know about it, in one or two sentences."}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from decimal import Decimal
+from typing import Any
 
 from django.conf import settings
 from django.core.cache import cache
@@ -22,6 +23,7 @@ from accounts.models import (
     Team,
     User,
 )
+from accounts.models.account import visible_accounts
 
 COMPANY_KEY = "company"
 
@@ -85,13 +87,26 @@ def people(text: str = "", *, with_former: bool = True) -> QuerySet[User]:
     return staff.order_by("-is_active", "name", "pk")
 
 
+def carers() -> QuerySet[User]:
+    """Everybody who is here and cares for accounts."""
+    roles = [Role.SALES_REP, Role.ACCOUNT_MANAGER, Role.MANAGER, Role.ADMINISTRATOR]
+    return User.objects.filter(is_active=True, left_on=None, role__in=roles)
+
+
 def successors(user: User) -> QuerySet[User]:
     """Who can take over accounts from `user`."""
-    carers = [Role.SALES_REP, Role.ACCOUNT_MANAGER, Role.MANAGER, Role.ADMINISTRATOR]
-    return User.objects.filter(is_active=True, left_on=None, role__in=carers).exclude(pk=user.pk)
+    return carers().exclude(pk=user.pk)
 
 
 def teams() -> QuerySet[Team]:
     """Teams with their manager and how many people of each may sign in."""
     active = Q(members__is_active=True)
     return Team.objects.select_related("manager").annotate(people=Count("members", filter=active))
+
+
+def of_visible_accounts(rows: QuerySet[Any], user: User) -> QuerySet[Any]:
+    """What `visible_to` says, said so that PostgreSQL starts from the accounts: for a page of the orders of somebody who
+    sees few of many, 20 ms instead of seconds (it would walk through everybody's orders until fifty are theirs)."""
+    if visible_accounts(user) is None:
+        return rows
+    return rows.filter(account__in=Account.objects.visible_to(user).order_by())

@@ -35,6 +35,9 @@ urlpatterns = [
     path("settings/churn-reasons/", company.churn_reasons, name="churn_reasons"),
     path("settings/churn-reasons/new/", company.churn_reason, name="new_churn_reason"),
     path("settings/churn-reasons/<int:pk>/", company.churn_reason, name="churn_reason"),
+    path("settings/terms/", company.terms, name="terms"),
+    path("settings/terms/new/", company.term, name="new_term"),
+    path("settings/terms/<int:pk>/", company.term, name="term"),
     path("settings/tokens/", tokens.tokens, name="tokens"),
     path("settings/tokens/<int:pk>/revoke/", tokens.revoke_token, name="revoke_token"),
 ]

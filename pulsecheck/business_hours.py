@@ -37,10 +37,23 @@ class OfficeHours:
             left -= max(closes - begin, NOTHING)
             day = self.calendar.after(day, 1)
 
+    def before(self, moment: dt.datetime, hours: float) -> dt.datetime:
+        """The moment since which `hours` office hours have passed until `moment`, in UTC."""
+        left = dt.timedelta(hours=hours)
+        day = self.calendar.on_or_before(moment.astimezone(self.zone).date())
+        while True:
+            opens, closes = self._span(day)
+            end = min(moment, closes)
+            if opens < end and left <= end - opens:
+                return end.astimezone(dt.UTC) - left
+            left -= max(end - opens, NOTHING)
+            day = self.calendar.on_or_before(day - DAY)
+
     def between(self, begin: dt.datetime, end: dt.datetime) -> dt.timedelta:
         """The office time from `begin` to `end`; nothing when `end` is not later."""
         day, last = begin.astimezone(self.zone).date(), end.astimezone(self.zone).date()
-        passed = NOTHING
+        # Moments of one zone are subtracted by the clock on the wall; in UTC by time that passes.
+        begin, end, passed = begin.astimezone(dt.UTC), end.astimezone(dt.UTC), NOTHING
         while day <= last:
             if self.calendar.is_business_day(day):
                 opens, closes = self._span(day)
@@ -60,3 +73,11 @@ class OfficeHours:
             dt.datetime.combine(day, self.opens_at, self.zone).astimezone(dt.UTC),
             dt.datetime.combine(day, self.closes_at, self.zone).astimezone(dt.UTC),
         )
+
+
+def hours_words(open_for: dt.timedelta) -> str:
+    """Office time in words: 40 min, 3 h, 2 h 30 min."""
+    hours, minutes = divmod(int(open_for.total_seconds() // 60), 60)
+    if not hours:
+        return f"{minutes} min"
+    return f"{hours} h" if hours >= 10 or not minutes else f"{hours} h {minutes} min"

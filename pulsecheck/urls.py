@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from pulsecheck.views import handbacks, insights, pulses, surveys
+from pulsecheck.views import handbacks, insights, pulses, records, surveys
 
 app_name = "pulsecheck"
 urlpatterns = [
@@ -34,4 +34,30 @@ urlpatterns = [
     path("insights/<int:pk>/change/", insights.edit_insight, name="edit_insight"),
     path("insights/<int:pk>/withdraw/", insights.withdraw, name="withdraw_insight"),
     path("insights/<int:pk>/restore/", insights.restore, name="restore_insight"),
+    path("promises/", records.promise_list, name="promises"),
+    path("promises/people/", records.promise_records, name="promise_records"),
+    path("promises/<int:pk>/keep/", records.act, {"deed": "keep_promise"}, name="keep_promise"),
+    path("promises/<int:pk>/break/", records.act, {"deed": "break_promise"}, name="break_promise"),
+    path("promises/<int:pk>/share/", records.act, {"deed": "share_promise"}, name="share_promise"),
+    path("issues/", records.issue_list, name="issues"),
+    path("issues/<int:pk>/", records.issue, name="issue"),
+    path("issues/<int:pk>/change/", records.act, {"deed": "change_issue"}, name="change_issue"),
+    path("issues/<int:pk>/resolve/", records.act, {"deed": "resolve_issue"}, name="resolve_issue"),
+    path("issues/<int:pk>/told/", records.act, {"deed": "tell_customer"}, name="tell_customer"),
+    path("issues/<int:pk>/reopen/", records.act, {"deed": "reopen_issue"}, name="reopen_issue"),
+    path("enquiries/", records.enquiry_list, name="enquiries"),
+    path("enquiries/<int:pk>/", records.enquiry, name="enquiry"),
+    path("enquiries/<int:pk>/answer/", records.act, {"deed": "answer_enquiry"}, name="answer_enquiry"),
+    path(
+        "enquiries/<int:pk>/step/", records.act, {"deed": "finish_enquiry_step"}, name="finish_enquiry_step"
+    ),
+    path("fine-print/", records.fine_print, name="fine_print"),
+    path("fine-print/<int:pk>/", records.contract_terms, name="contract_terms"),
+    path("fine-print/<int:pk>/explained/", records.act, {"deed": "explain_terms"}, name="explain_terms"),
+    path(
+        "fine-print/<int:pk>/acknowledged/",
+        records.act,
+        {"deed": "acknowledge_terms"},
+        name="acknowledge_terms",
+    ),
 ]

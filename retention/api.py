@@ -13,8 +13,9 @@ from rest_framework.pagination import CursorPagination
 
 from accounts.api.authentication import caller
 from accounts.api.paging import Pages
-from accounts.api.resources import AccountColumn, of_visible_accounts
+from accounts.api.resources import AccountColumn
 from accounts.models import Account
+from accounts.selectors import of_visible_accounts
 from retention.models import Score, Tier
 from retention.models.scores import RunState
 

@@ -29,6 +29,15 @@ MENU = (
         ),
     ),
     (
+        "Care",
+        (
+            ("Promises", "pulsecheck:promises", "heart-handshake", "", CARERS),
+            ("Issues", "pulsecheck:issues", "alert-circle", "", CARERS),
+            ("Enquiries", "pulsecheck:enquiries", "help-circle", "", CARERS),
+            ("Fine print", "pulsecheck:fine_print", "file-text", "", CARERS),
+        ),
+    ),
+    (
         "Know",
         (
             ("KPIs", "retention:kpis", "chart-line", "", (*LEADERS, Role.MARKETING)),

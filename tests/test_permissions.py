@@ -19,7 +19,7 @@ from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver, reverse
 from django.utils import timezone
 
-from accounts.models import ApiToken, ChurnReason, ExchangeRate, ImportRun
+from accounts.models import ApiToken, ChurnReason, ExchangeRate, ImportRun, Term
 from accounts.models.imports import ImportState
 from retention.services.kpis import record_kpis
 from tests.factories import (
@@ -114,11 +114,8 @@ TABLE: dict[str, Row] = {
     "retention:open_issue": page(NOBODY, CARE_FOR_IT, "account"),
     "retention:put_off": page(NOBODY, CARE_FOR_IT, "account"),
     "retention:dismiss": page(NOBODY, CARE_FOR_IT, "account"),
-    "retention:answer_enquiry": page(NOBODY, CARE_FOR_IT, "enquiry"),
-    "retention:keep_promise": page(NOBODY, CARE_FOR_IT, "promise"),
-    "retention:resolve_issue": page(NOBODY, CARE_FOR_IT, "issue"),
+    "retention:log_enquiry": page(NOBODY, CARE_FOR_IT, "account"),
     "retention:contact_left": page(NOBODY, CARE_FOR_IT, "contact"),
-    "retention:disclose_terms": page(NOBODY, CARE_FOR_IT, "contract"),
     # handbacks and pulse checks
     "pulsecheck:handbacks": page(CARERS, NOBODY),
     "pulsecheck:new_handback": page(CARE_FOR_IT, CARE_FOR_IT, "?account"),
@@ -162,6 +159,26 @@ TABLE: dict[str, Row] = {
     "pulsecheck:close_loop": page(NOBODY, CARE_FOR_IT, "survey"),
     "pulsecheck:answer_survey": page(EVERYBODY, EVERYBODY, token="abc-def"),
     "pulsecheck:survey_thanks": page(EVERYBODY, NOBODY),
+    # promises, issues, enquiries, the fine print
+    "pulsecheck:promises": page(CARERS, NOBODY),
+    "pulsecheck:promise_records": page(CARERS, NOBODY),
+    "pulsecheck:keep_promise": page(NOBODY, CARE_FOR_IT, "promise"),
+    "pulsecheck:break_promise": page(NOBODY, CARE_FOR_IT, "promise"),
+    "pulsecheck:share_promise": page(NOBODY, CARE_FOR_IT, "promise"),
+    "pulsecheck:issues": page(CARERS, NOBODY),
+    "pulsecheck:issue": page(CARE_FOR_IT, NOBODY, "issue"),
+    "pulsecheck:change_issue": page(NOBODY, CARE_FOR_IT, "issue"),
+    "pulsecheck:resolve_issue": page(NOBODY, CARE_FOR_IT, "issue"),
+    "pulsecheck:tell_customer": page(NOBODY, CARE_FOR_IT, "issue"),
+    "pulsecheck:reopen_issue": page(NOBODY, CARE_FOR_IT, "issue"),
+    "pulsecheck:enquiries": page(CARERS, NOBODY),
+    "pulsecheck:enquiry": page(CARE_FOR_IT, NOBODY, "enquiry"),
+    "pulsecheck:answer_enquiry": page(NOBODY, CARE_FOR_IT, "enquiry"),
+    "pulsecheck:finish_enquiry_step": page(NOBODY, CARE_FOR_IT, "enquiry"),
+    "pulsecheck:fine_print": page(CARERS, NOBODY),
+    "pulsecheck:contract_terms": page(CARE_FOR_IT, NOBODY, "contract"),
+    "pulsecheck:explain_terms": page(NOBODY, CARE_FOR_IT, "contract"),
+    "pulsecheck:acknowledge_terms": page(NOBODY, CARE_FOR_IT, "contract"),
     # where model, scorecard and pulse disagree
     "retention:disagreements": page(CARERS, NOBODY),
     "retention:settle": page(NOBODY, CARE_FOR_IT, "disagreement"),
@@ -220,6 +237,9 @@ TABLE: dict[str, Row] = {
     "accounts:churn_reasons": page(ADMINISTRATORS, NOBODY),
     "accounts:new_churn_reason": page(ADMINISTRATORS, ADMINISTRATORS),
     "accounts:churn_reason": page(ADMINISTRATORS, ADMINISTRATORS, "churn_reason"),
+    "accounts:terms": page(ADMINISTRATORS, NOBODY),
+    "accounts:new_term": page(ADMINISTRATORS, ADMINISTRATORS),
+    "accounts:term": page(ADMINISTRATORS, ADMINISTRATORS, "term"),
     # the API
     "retention:api_docs": page(SIGNED_IN, NOBODY),
     "api:schema": api(API_ALL),
@@ -317,6 +337,7 @@ def world(db: None) -> World:
         "team": cast.team,
         "rate": ExchangeRate.objects.create(currency="CHF", rate="1.05"),
         "churn_reason": ChurnReason.objects.get(code="undercut"),
+        "term": Term.objects.get(name="Renewal"),
         "model": FittedModelFactory(),
     }
     secrets = {
@@ -445,6 +466,10 @@ def test_a_stranger_cannot_tell_hidden_from_missing(world: World, kind: str) -> 
         "/handbacks/",
         "/pulse/",
         "/surveys/",
+        "/promises/?state=all",
+        "/issues/?state=all",
+        "/enquiries/?state=all",
+        "/fine-print/?state=all",
         "/",
     ],
 )

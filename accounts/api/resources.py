@@ -13,8 +13,9 @@ from accounts.api.authentication import caller
 from accounts.api.bulk import BulkUpsert
 from accounts.api.paging import NewestFirst, Pages
 from accounts.models import Account, Contact, Contract, Order, User
-from accounts.models.account import AccountQuerySet, BillingMode, LifecycleStage, visible_accounts
+from accounts.models.account import AccountQuerySet, BillingMode, LifecycleStage
 from accounts.models.commerce import OrderStatus
+from accounts.selectors import of_visible_accounts
 
 
 class AccountColumn(serializers.CharField):
@@ -133,14 +134,6 @@ class ContractFilter(OfAccountFilter):
     class Meta:
         model = Contract
         fields = ("external_id", "record_source")
-
-
-def of_visible_accounts(rows: QuerySet[Any], user: User) -> QuerySet[Any]:
-    """What `visible_to` says, said so that PostgreSQL starts from the accounts: for a page of the orders of somebody who
-    sees few of many, 20 ms instead of seconds (it would walk through everybody's orders until fifty are theirs)."""
-    if visible_accounts(user) is None:
-        return rows
-    return rows.filter(account__in=Account.objects.visible_to(user).order_by())
 
 
 class Visible(viewsets.ReadOnlyModelViewSet[Any]):

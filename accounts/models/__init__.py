@@ -4,10 +4,11 @@ from accounts.models.absences import Absence
 from accounts.models.account import Account, AccountMember, Contact, OwnerChange
 from accounts.models.api import ApiToken, IdempotentCall
 from accounts.models.audit import AuditEntry
-from accounts.models.care import ChurnReason, Enquiry, Interaction, Issue, Promise
+from accounts.models.care import ChurnReason, Enquiry, Interaction, Issue, IssueReopening, Promise
 from accounts.models.commerce import Contract, Order, OrderLine, Product
 from accounts.models.imports import ImportChange, ImportRun, RejectedRow
 from accounts.models.staff import Company, ExchangeRate, Role, Team, User
+from accounts.models.terms import Disclosure, Term
 
 __all__ = [
     "Absence",
@@ -19,6 +20,7 @@ __all__ = [
     "Company",
     "Contact",
     "Contract",
+    "Disclosure",
     "Enquiry",
     "ExchangeRate",
     "IdempotentCall",
@@ -26,6 +28,7 @@ __all__ = [
     "ImportRun",
     "Interaction",
     "Issue",
+    "IssueReopening",
     "Order",
     "OrderLine",
     "OwnerChange",
@@ -34,5 +37,6 @@ __all__ = [
     "RejectedRow",
     "Role",
     "Team",
+    "Term",
     "User",
 ]

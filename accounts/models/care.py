@@ -111,6 +111,15 @@ class Issue(Sourced):
     validity = models.CharField(
         max_length=10, choices=Validity.choices, default=Validity.UNKNOWN, db_default=Validity.UNKNOWN
     )
+    resolution = models.TextField(blank=True, db_default="", help_text="What was done about it.")
+    times_reopened = models.PositiveSmallIntegerField(default=0, db_default=0)
+    told_at = models.DateTimeField(null=True, blank=True, help_text="When the customer heard what was done.")
+    told_by = models.ForeignKey(
+        User, null=True, blank=True, on_delete=models.PROTECT, related_name="+", db_index=False
+    )
+    reaction = models.CharField(
+        max_length=300, blank=True, db_default="", help_text="What they said when told."
+    )
 
     objects = AccountRelatedQuerySet.as_manager()
 
@@ -122,10 +131,49 @@ class Issue(Sourced):
                 condition=Q(resolved_at__isnull=True) | Q(resolved_at__gte=F("opened_at")),
                 name="issue_resolved_after_opened",
             ),
+            models.CheckConstraint(
+                condition=Q(told_at__isnull=True) | Q(told_at__gte=F("opened_at")),
+                name="issue_told_after_opened",
+            ),
+        ]
+        indexes = [
+            models.Index(fields=["opened_at", "id"], name="issue_by_day"),
+            models.Index(
+                fields=["opened_at", "id"], condition=Q(resolved_at__isnull=True), name="issue_open"
+            ),
+            models.Index(
+                fields=["resolved_at", "id"],
+                condition=Q(resolved_at__isnull=False, told_at__isnull=True),
+                name="issue_untold",
+            ),
         ]
 
     def __str__(self) -> str:
         return self.description[:80] or self.theme or self.external_id
+
+
+class IssueReopening(models.Model):
+    """An issue that was said to be solved and came back: solved at `resolved_at`, open again from `reopened_at` on.
+    The issue itself holds when it was solved last, so that every past day can be told as it was."""
+
+    issue = models.ForeignKey(Issue, on_delete=models.CASCADE, related_name="reopenings")
+    resolved_at = models.DateTimeField()
+    reopened_at = models.DateTimeField()
+    reopened_by = models.ForeignKey(
+        User, null=True, on_delete=models.PROTECT, related_name="+", db_index=False
+    )
+    reason = models.CharField(max_length=300)
+
+    class Meta:
+        ordering = ["reopened_at", "pk"]
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(reopened_at__gte=F("resolved_at")), name="reopened_after_resolved"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.issue} again on {self.reopened_at:%Y-%m-%d}"
 
 
 class PromiseStatus(models.TextChoices):
@@ -136,7 +184,8 @@ class PromiseStatus(models.TextChoices):
 
 
 class Promise(Sourced):
-    """What one of us promised a customer, and whether it was kept."""
+    """What one of us promised a customer, and whether it was kept. One that is still open after its day is overdue;
+    it is broken when somebody says that it will not be kept."""
 
     account = models.ForeignKey(Account, on_delete=models.CASCADE, related_name="promises")
     text = models.CharField(max_length=500)
@@ -150,6 +199,13 @@ class Promise(Sourced):
         default=PromiseStatus.OPEN,
         db_default=PromiseStatus.OPEN,
     )
+    made_to = models.ForeignKey(
+        Contact, null=True, blank=True, on_delete=models.SET_NULL, related_name="promises", db_index=False
+    )
+    is_shared = models.BooleanField(
+        default=False, db_default=False, help_text="The customer sees it on their page of promises."
+    )
+    broken_because = models.CharField(max_length=300, blank=True, db_default="")
 
     objects = AccountRelatedQuerySet.as_manager()
 
@@ -163,13 +219,18 @@ class Promise(Sourced):
                 name="promise_kept_on_means_kept",
             ),
         ]
+        indexes = [
+            models.Index(fields=["due_on", "id"], name="promise_by_day"),
+            models.Index(fields=["due_on", "id"], condition=Q(status="open"), name="promise_open"),
+        ]
 
     def __str__(self) -> str:
         return self.text
 
 
 class Enquiry(Sourced):
-    """A question a customer asked; `responded_at` stops the response-time clock."""
+    """A question a customer asked; `responded_at` stops the response-time clock. What comes next is for
+    `next_step_owner` until `next_step_due_on`."""
 
     account = models.ForeignKey(Account, on_delete=models.CASCADE, related_name="enquiries")
     contact = models.ForeignKey(
@@ -181,6 +242,15 @@ class Enquiry(Sourced):
     owner = models.ForeignKey(User, null=True, blank=True, on_delete=models.PROTECT, related_name="enquiries")
     next_step = models.CharField(max_length=300, blank=True, db_default="")
     responded_at = models.DateTimeField(null=True, blank=True)
+    responded_by = models.ForeignKey(
+        User, null=True, blank=True, on_delete=models.PROTECT, related_name="+", db_index=False
+    )
+    response = models.TextField(blank=True, db_default="", help_text="What they were told.")
+    next_step_owner = models.ForeignKey(
+        User, null=True, blank=True, on_delete=models.PROTECT, related_name="enquiry_steps"
+    )
+    next_step_due_on = models.DateField(null=True, blank=True)
+    next_step_done_at = models.DateTimeField(null=True, blank=True)
 
     objects = AccountRelatedQuerySet.as_manager()
 
@@ -192,6 +262,12 @@ class Enquiry(Sourced):
             models.CheckConstraint(
                 condition=Q(responded_at__isnull=True) | Q(responded_at__gte=F("received_at")),
                 name="enquiry_responded_after_received",
+            ),
+        ]
+        indexes = [
+            models.Index(fields=["received_at", "id"], name="enquiry_by_day"),
+            models.Index(
+                fields=["received_at", "id"], condition=Q(responded_at__isnull=True), name="enquiry_waiting"
             ),
         ]
 

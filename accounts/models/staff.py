@@ -38,10 +38,16 @@ class Company(models.Model):
     currency = CurrencyField(default="EUR")
     time_zone = models.CharField(max_length=64, default="UTC", validators=[validate_time_zone])
     country = models.CharField(max_length=2, blank=True, help_text="For public holidays, such as DE or GB.")
+    answer_hours = models.PositiveSmallIntegerField(
+        default=8, db_default=8, help_text="Business hours within which an enquiry is to be answered."
+    )
 
     class Meta:
         verbose_name_plural = "company"
-        constraints = [models.CheckConstraint(condition=Q(pk=1), name="company_is_one_row")]
+        constraints = [
+            models.CheckConstraint(condition=Q(pk=1), name="company_is_one_row"),
+            models.CheckConstraint(condition=Q(answer_hours__gte=1), name="company_answers_in_time"),
+        ]
 
     def __str__(self) -> str:
         return self.name

@@ -1,4 +1,4 @@
-"""Settings: the company, its currencies, and its reasons for losing customers."""
+"""Settings: the company, its currencies, its reasons for losing customers, and the terms to explain."""
 
 from __future__ import annotations
 
@@ -7,11 +7,12 @@ from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
-from accounts.forms import ChurnReasonForm, CompanyForm, ExchangeRateForm
-from accounts.models import ChurnReason, ExchangeRate
+from accounts.forms import ChurnReasonForm, CompanyForm, ExchangeRateForm, TermForm
+from accounts.models import ChurnReason, ExchangeRate, Term
 from accounts.permissions import ADMINISTRATORS, SignedIn, require_role
 from accounts.selectors import currencies_in_use, get_company, stored_company, unknown_currencies
 from accounts.services import company as services
+from accounts.services import terms as term_services
 from accounts.services.company import CompanyError
 
 
@@ -95,4 +96,25 @@ def churn_reason(request: SignedIn, pk: int | None = None) -> HttpResponse:
         return redirect("accounts:churn_reasons")
     title = found.name if pk else "Add a churn reason"
     context = {"form": form, "title": title, "back": "accounts:churn_reasons"}
+    return render(request, "accounts/settings/form.html", context, status=422 if form.errors else 200)
+
+
+@require_GET
+@require_role(*ADMINISTRATORS)
+def terms(request: SignedIn) -> HttpResponse:
+    """What has to be explained with every contract."""
+    return render(request, "accounts/settings/terms.html", {"terms": Term.objects.all()})
+
+
+@require_http_methods(["GET", "POST"])
+@require_role(*ADMINISTRATORS)
+def term(request: SignedIn, pk: int | None = None) -> HttpResponse:
+    """A new term, or one to change."""
+    found = get_object_or_404(Term, pk=pk) if pk else Term()
+    form = TermForm(request.POST or None, instance=found)
+    if request.method == "POST" and form.is_valid():
+        term_services.save_term(request.user, form.save(commit=False))
+        messages.success(request, "Saved.")
+        return redirect("accounts:terms")
+    context = {"form": form, "title": found.name if pk else "Add a term", "back": "accounts:terms"}
     return render(request, "accounts/settings/form.html", context, status=422 if form.errors else 200)

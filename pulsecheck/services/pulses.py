@@ -14,7 +14,7 @@ from accounts.models import Account, Contact, Issue, User
 from accounts.models.care import Severity
 from accounts.selectors import company_today, get_company
 from accounts.services.audit import write_audit
-from accounts.services.care import open_issue
+from accounts.services.issues import open_issue
 from notifications.models import Topic
 from notifications.services import notify
 from pulsecheck.business_days import business_calendar

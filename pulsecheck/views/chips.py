@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from accounts.paging import query_url
 from pulsecheck.models.handbacks import HandbackTrigger
 from pulsecheck.selectors import handbacks, insights, pulses, surveys
+from pulsecheck.selectors.lists import WHOSE, ListFilters, Menus
 
 
 @dataclass(frozen=True)
@@ -67,6 +69,19 @@ def survey_chips(filters: surveys.Filters, segments: list[str]) -> list[Chip]:
         _menu(query, "which", "", list(surveys.WHICH.items()), filters.which),
         _menu(
             query, "segment", "Segment", [("", "Any segment"), *((s, s) for s in segments)], filters.segment
+        ),
+    ]
+
+
+def list_chips(filters: ListFilters, states: Mapping[str, str], menus: Menus | None = None) -> list[Chip]:
+    """Whose, state, and the further menus of a list."""
+    return [
+        *_whose(filters.query, WHOSE, filters.whose, is_leader=True),
+        _menu(filters.query, "state", "", list(states.items()), filters.state),
+        *(
+            _menu(filters.query, name, name.capitalize(), list(options), filters.chosen[name])
+            for name, options in (menus or {}).items()
+            if len(options) > 1
         ),
     ]
 

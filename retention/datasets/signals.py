@@ -40,11 +40,27 @@ def load_signals(
 
 # {mine}: the accounts wanted; {after}: the end of the day; {last}: its number; {unknown}: a day nobody knows;
 # {day_of[...]}: the day number of a moment or a date. Every query gives account, day, and the columns named above.
+# An issue that came back is open from its opening to when it was first said to be solved, and again from each reopening
+# on: as many issues as there were times the customer had to complain.
 _ISSUES = """
-    SELECT account_id, {day_of[opened_at]},
-        CASE WHEN resolved_at < {after} THEN {day_of[resolved_at]} ELSE {unknown} END,
+    SELECT account_id, {day_of[begins]}, CASE WHEN ends < {after} THEN {day_of[ends]} ELSE {unknown} END,
         CASE severity WHEN 'high' THEN 3 WHEN 'medium' THEN 2 ELSE 1 END
-    FROM accounts_issue WHERE opened_at < {after} AND {mine}"""
+    FROM (
+        SELECT account_id, severity, opened_at AS begins, resolved_at AS ends
+        FROM accounts_issue WHERE times_reopened = 0 AND {mine}
+        UNION ALL
+        SELECT account_id, severity, begins,
+            CASE WHEN next_begins IS NOT NULL THEN next_solved
+                WHEN resolved_at IS NOT NULL THEN GREATEST(resolved_at, begins) END
+        FROM (
+            SELECT i.account_id, i.severity, i.resolved_at, t.begins,
+                lead(t.solved) OVER later AS next_solved, lead(t.begins) OVER later AS next_begins
+            FROM accounts_issue i, LATERAL (
+                SELECT i.opened_at AS begins, NULL AS solved
+                UNION ALL SELECT reopened_at, resolved_at FROM accounts_issuereopening WHERE issue_id = i.id
+            ) t WHERE i.times_reopened > 0 AND {mine} WINDOW later AS (PARTITION BY i.id ORDER BY t.begins)
+        ) told
+    ) spell WHERE begins < {after}"""
 _PROMISES = """
     SELECT account_id, {date_of[made_on]}, {date_of[due_on]},
         CASE WHEN {date_of[kept_on]} <= {last} THEN {date_of[kept_on]} ELSE {unknown} END

@@ -153,7 +153,7 @@ def account_facts(account: Account, run: ScoreRun | None, today: dt.date) -> Acc
         orders=_orders(account, run.as_of if run else today),
         contacts=list(account.contacts.order_by("-is_active", "name")[:MOST]),
         contracts=list(account.contracts.select_related("terms_disclosed_by")[:10]),
-        promises=list(account.promises.select_related("made_by").order_by("-due_on")[:MOST]),
+        promises=list(account.promises.select_related("made_by", "made_to").order_by("-due_on")[:MOST]),
         issues=list(account.issues.select_related("owner")[:MOST]),
         enquiries=list(account.enquiries.filter(responded_at=None).select_related("owner")[:10]),
         interactions=list(account.interactions.select_related("user", "contact")[:MOST]),

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from django.core.cache import cache
 
-from accounts.models import ChurnReason, ExchangeRate, Team, User
+from accounts.models import ChurnReason, ExchangeRate, Team, Term, User
 from accounts.selectors import get_company, unknown_currencies
 from pulsecheck.models import CadencePolicy
 from retention.models import Definition
@@ -34,7 +34,7 @@ def settings_overview() -> list[tuple[str, list[Section]]]:
     return [
         ("Who", [_people(), _teams()]),
         ("The company", [_company(), _rates()]),
-        ("Retention", [_definitions(), _tiers(), _health(), _cadence(), _reasons()]),
+        ("Retention", [_definitions(), _tiers(), _health(), _cadence(), _reasons(), _terms()]),
         ("Programs", [_tokens()]),
     ]
 
@@ -122,4 +122,15 @@ def _reasons() -> Section:
 def _tokens() -> Section:
     return Section(
         "API tokens", "/settings/tokens/", "api", "Keys for programs that read or write records.", ""
+    )
+
+
+def _terms() -> Section:
+    count = Term.objects.filter(is_active=True).count()
+    return Section(
+        "Fine print",
+        "/settings/terms/",
+        "file-text",
+        "Which terms have to be explained with every contract.",
+        f"{count} terms" if count else "None",
     )

@@ -7,10 +7,10 @@ import datetime as dt
 from django.db.models import Exists, OuterRef, Q
 
 from accounts.models import Contract, Enquiry, Interaction, Issue, Promise
-from accounts.models.care import PromiseStatus
+from accounts.models.care import PromiseStatus, Validity
 from pulsecheck.models import PulseCheck, Touchpoint
 from pulsecheck.models.touchpoints import TouchpointState
-from retention.selectors.today_rows import MOST_OF_A_KIND, Act, Asker, Kind, Task, log_call, put_off
+from retention.selectors.today_rows import MOST_OF_A_KIND, Act, Asker, Field, Kind, Task, log_call, put_off
 from retention.selectors.today_team import of_mine
 
 RENEWAL_DAYS = 60
@@ -33,7 +33,17 @@ def _promises(asker: Asker) -> list[Task]:
             "Keep the promise",
             p.due_on,
             p.pk,
-            [_done("It is kept", "retention:keep_promise", p.pk), log_call(p.account)],
+            [
+                _done("It is kept", "pulsecheck:keep_promise", p.pk),
+                Act(
+                    "It will not be",
+                    "pulsecheck:break_promise",
+                    p.pk,
+                    is_post=True,
+                    fields=[Field("reason", "Why it will not be kept")],
+                ),
+                log_call(p.account),
+            ],
         )
         for p in rows.order_by("due_on")[:MOST_OF_A_KIND]
     ]
@@ -50,7 +60,7 @@ def _enquiries(asker: Asker) -> list[Task]:
             "Answer them",
             e.received_at.date(),
             e.pk,
-            [_done("Answered", "retention:answer_enquiry", e.pk), log_call(e.account)],
+            [Act("Answer", "pulsecheck:enquiry", e.pk, "message"), log_call(e.account)],
             due_word="asked",
         )
         for e in rows.order_by("received_at")[:MOST_OF_A_KIND]
@@ -67,7 +77,20 @@ def _issues(asker: Asker) -> list[Task]:
             "Solve the issue",
             i.due_on,
             i.pk,
-            [_done("It is solved", "retention:resolve_issue", i.pk), log_call(i.account)],
+            [
+                Act(
+                    "It is solved",
+                    "pulsecheck:resolve_issue",
+                    i.pk,
+                    "check",
+                    is_post=True,
+                    fields=[
+                        Field("resolution", "What was done about it", longest=2000),
+                        Field("validity", "Was the complaint justified?", options=Validity.choices),
+                    ],
+                ),
+                log_call(i.account),
+            ],
         )
         for i in rows.select_related("account").order_by("due_on")[:MOST_OF_A_KIND]
     ]

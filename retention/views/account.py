@@ -3,27 +3,26 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
 from django import forms
 from django.contrib import messages
-from django.db.models import Model, QuerySet
 from django.http import HttpResponse
-from django.shortcuts import get_object_or_404, redirect, render
+from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
 from django.utils import timezone
-from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.http import require_GET, require_POST
 
-from accounts.forms import InteractionForm, IssueForm, PromiseForm
-from accounts.models import Account, Contact, Contract, Enquiry, Issue, Order, Promise, User
+from accounts.models import Account, Contact, Order, User
 from accounts.permissions import CARERS, SignedIn, has_role, require_role
 from accounts.selectors import company_today
 from accounts.services import care
+from accounts.views.back import go_back
 from pulsecheck.errors import CareError
+from pulsecheck.forms.records import RECORDS, Menus
 from retention.forms import DismissForm, PutOffForm
 from retention.selectors.account import KINDS, AccountFacts, account_facts, timeline
 from retention.selectors.frame import latest_run
@@ -67,20 +66,65 @@ def _show(request: SignedIn, shown: Account, bound: dict[str, forms.Form] | None
         "pulse_url": reverse("pulsecheck:log_pulse", args=[shown.pk]),
         "open_step": next((p for p in facts.pulses if p.next_step_done_at is None), None),
         "kind": kind,
-        "open_form": "interaction" if "log" in request.GET else "",
         "kinds": KINDS,
         "events": events if shows_all else events[:EVENTS],
         "has_more_events": not shows_all and len(events) > EVENTS,
         "quarters": by_quarter(facts.orders),
-        "forms": {
-            "interaction": InteractionForm(account=shown, auto_id="log_%s"),
-            "promise": PromiseForm(auto_id="promise_%s"),
-            "issue": IssueForm(auto_id="issue_%s"),
-        }
-        | (bound or {}),
+        "composer": _composer(request, shown, bound or {}),
     }
     context |= _score_words(facts) | {"card": why_card(request.user, facts, request.GET.get("since", ""))}
     return render(request, "retention/account.html", context, status=422 if bound else 200)
+
+
+@dataclass(frozen=True)
+class ComposerForm:
+    """One kind of record that can be written on the page."""
+
+    form: forms.Form
+    page: str
+    icon: str
+    title: str
+    label: str
+    hint: str
+    is_open: bool
+
+
+# kind of record: address, icon, what it is called, its button, what happens with it then
+COMPOSER = {
+    "interaction": ("retention:log_interaction", "phone", "Log a call, mail or meeting", "Save", ""),
+    "promise": (
+        "retention:make_promise",
+        "heart-handshake",
+        "Make a promise",
+        "Promise it",
+        "It stands on Today until it is kept.",
+    ),
+    "issue": (
+        "retention:open_issue",
+        "alert-circle",
+        "Open an issue",
+        "Open the issue",
+        "Without a day it is due in a week.",
+    ),
+    "enquiry": (
+        "retention:log_enquiry",
+        "help-circle",
+        "Note a question",
+        "Start the clock",
+        "It counts in business hours.",
+    ),
+}
+
+
+def _composer(request: SignedIn, shown: Account, bound: dict[str, forms.Form]) -> list[ComposerForm]:
+    """The forms of the page; one is open when something is wrong with it or the address asks for it."""
+    made, menus = [], Menus(shown)
+    for kind, words in COMPOSER.items():
+        fresh = RECORDS[kind](account=shown, user=request.user, menus=menus, auto_id=f"{kind}_%s")
+        form = bound.get(kind) or fresh
+        asked = kind == "interaction" and "log" in request.GET
+        made.append(ComposerForm(form, *words, is_open=kind in bound or (asked and not bound)))
+    return made
 
 
 def _first_name(user: User | None) -> str:
@@ -152,89 +196,15 @@ def by_quarter(orders: Sequence[Order]) -> list[Quarter]:
 # ── writes ─────────────────────────────────────────────────────────────
 @require_POST
 @require_role(*CARERS)
-def log_interaction(request: SignedIn, pk: int) -> HttpResponse:
+def write_record(request: SignedIn, pk: int, kind: str) -> HttpResponse:
+    """Write down one of RECORDS about an account the person sees."""
     shown = _visible_account(request.user, pk)
-    form = InteractionForm(request.POST, account=shown, auto_id="log_%s")
+    form = RECORDS[kind](request.POST, account=shown, user=request.user, auto_id=f"{kind}_%s")
     if not form.is_valid():
-        return _show(request, shown, {"interaction": form})
-    data = form.cleaned_data
-    care.log_interaction(
-        shown,
-        request.user,
-        kind=data["kind"],
-        subject=data["subject"],
-        contact=data["contact"],
-        happened_at=_moment(data["happened_on"]),
-    )
-    messages.success(request, "Written down. It counts as contact from now on.")
-    return _back(request, shown.pk, "timeline")
-
-
-def _moment(day: dt.date | None) -> dt.datetime | None:
-    """Midday of a past day; None (now) for today."""
-    if day is None or day == timezone.localdate():
-        return None
-    return dt.datetime.combine(day, dt.time(12), timezone.get_current_timezone())
-
-
-@require_POST
-@require_role(*CARERS)
-def make_promise(request: SignedIn, pk: int) -> HttpResponse:
-    shown = _visible_account(request.user, pk)
-    form = PromiseForm(request.POST, auto_id="promise_%s")
-    if not form.is_valid():
-        return _show(request, shown, {"promise": form})
-    care.make_promise(shown, request.user, **form.cleaned_data)
-    messages.success(request, "Promised. Both owners see it until it is kept.")
-    return _back(request, shown.pk, "promises")
-
-
-@require_POST
-@require_role(*CARERS)
-def open_issue(request: SignedIn, pk: int) -> HttpResponse:
-    shown = _visible_account(request.user, pk)
-    form = IssueForm(request.POST, auto_id="issue_%s")
-    if not form.is_valid():
-        return _show(request, shown, {"issue": form})
-    care.open_issue(shown, request.user, **form.cleaned_data)
-    messages.success(request, "The issue is open and yours.")
-    return _back(request, shown.pk, "issues")
-
-
-def _act(
-    request: SignedIn,
-    rows: QuerySet[Any],
-    pk: int,
-    service: Callable[[Any, User], Model],
-    said: str,
-    anchor: str,
-) -> HttpResponse:
-    """One click on a row of an account the person sees."""
-    row = get_object_or_404(rows, pk=pk)
-    service(row, request.user)
-    messages.success(request, said)
-    return _back(request, row.account_id, anchor)
-
-
-@require_POST
-@require_role(*CARERS)
-def keep_promise(request: SignedIn, pk: int) -> HttpResponse:
-    rows = Promise.objects.visible_to(request.user)
-    return _act(request, rows, pk, care.keep_promise, "Promise kept. Thank you.", "promises")
-
-
-@require_POST
-@require_role(*CARERS)
-def resolve_issue(request: SignedIn, pk: int) -> HttpResponse:
-    rows = Issue.objects.visible_to(request.user)
-    return _act(request, rows, pk, care.resolve_issue, "Issue solved. Tell the customer.", "issues")
-
-
-@require_POST
-@require_role(*CARERS)
-def answer_enquiry(request: SignedIn, pk: int) -> HttpResponse:
-    rows = Enquiry.objects.visible_to(request.user)
-    return _act(request, rows, pk, care.answer_enquiry, "Answered. The clock has stopped.", "timeline")
+        return _show(request, shown, {kind: form})
+    form.write()
+    messages.success(request, form.said)
+    return _back(request, shown.pk, form.place)
 
 
 @require_POST
@@ -282,25 +252,11 @@ def _refuse(request: SignedIn, shown: Account, form: forms.Form) -> HttpResponse
 @require_POST
 @require_role(*CARERS)
 def contact_left(request: SignedIn, pk: int) -> HttpResponse:
-    rows = Contact.objects.visible_to(request.user)
-    return _act(request, rows, pk, care.mark_contact_left, "Noted. Find out who follows.", "people")
-
-
-@require_POST
-@require_role(*CARERS)
-def disclose_terms(request: SignedIn, pk: int) -> HttpResponse:
-    rows = Contract.objects.visible_to(request.user)
-    return _act(
-        request, rows, pk, care.disclose_terms, "Noted: the fine print was explained today.", "contracts"
-    )
+    contact = get_object_or_404(Contact.objects.visible_to(request.user), pk=pk)
+    care.mark_contact_left(contact, request.user)
+    messages.success(request, "Noted. Find out who follows.")
+    return _back(request, contact.account_id, "people")
 
 
 def _back(request: SignedIn, pk: int, anchor: str) -> HttpResponse:
     return go_back(request, f"{reverse('retention:account', args=[pk])}#{anchor}")
-
-
-def go_back(request: SignedIn, default: str) -> HttpResponse:
-    """To the page of ours that the form was on ("back"), else to `default`."""
-    back = request.POST.get("back", "")
-    is_ours = back.startswith("/") and url_has_allowed_host_and_scheme(back, allowed_hosts=None)
-    return redirect(back if is_ours else default)

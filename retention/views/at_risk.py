@@ -15,13 +15,13 @@ from accounts.models import Account, User
 from accounts.permissions import CARERS, LEADERS, SignedIn, has_role, require_role
 from accounts.selectors import company_today, get_company
 from accounts.services.care import assign_account_manager
+from accounts.views.back import go_back
 from retention.models import ScoreRun
 from retention.selectors import book
 from retention.selectors.account import staff_for
 from retention.selectors.at_risk import at_risk_figures
 from retention.selectors.frame import latest_run
 from retention.services.today import hand_back, plan_pulses
-from retention.views.account import go_back
 from retention.views.chips import make_chips, sort_links
 from retention.views.downloads import table_response
 

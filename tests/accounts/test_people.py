@@ -183,19 +183,23 @@ def test_teams_come_and_go_their_people_stay(client, admin):
     assert {"create_team", "delete_team"} <= actions
 
 
+OFFICE = {"answer_hours": "4"}
+
+
 def test_the_company_is_changed_and_seen_at_once(client, admin):
     get_company()
-    fields = {"name": "Tidewell", "currency": "eur", "time_zone": "Europe/Berlin", "country": "DE"}
+    fields = {"name": "Tidewell", "currency": "eur", "time_zone": "Europe/Berlin", "country": "DE", **OFFICE}
     client.post(reverse("accounts:company"), fields)
     company = get_company()
     assert (company.name, company.currency, company.country) == ("Tidewell", "EUR", "DE")
+    assert company.answer_hours == 4
 
 
 def test_another_currency_turns_the_rates_round(client, admin):
     get_company()
     ExchangeRate.objects.create(currency="USD", rate=Decimal("0.8"))
     ExchangeRate.objects.create(currency="GBP", rate=Decimal("1.2"))
-    fields = {"name": "T", "currency": "USD", "time_zone": "UTC", "country": ""}
+    fields = {"name": "T", "currency": "USD", "time_zone": "UTC", "country": "", **OFFICE}
     client.post(reverse("accounts:company"), fields)
     assert Company.objects.get().currency == "USD"
     rates = {row.currency: row.rate for row in ExchangeRate.objects.all()}
@@ -206,7 +210,7 @@ def test_a_currency_without_a_rate_is_refused_while_records_are_in_another(clien
     get_company()
     OrderFactory(currency="EUR")
     ExchangeRate.objects.create(currency="GBP", rate=Decimal("1.2"))
-    fields = {"name": "T", "currency": "USD", "time_zone": "UTC", "country": ""}
+    fields = {"name": "T", "currency": "USD", "time_zone": "UTC", "country": "", **OFFICE}
     response = client.post(reverse("accounts:company"), fields)
     assert "Enter an exchange rate for USD first" in response.content.decode()
     assert Company.objects.get().currency == "EUR"
@@ -250,7 +254,18 @@ def test_a_reason_of_ones_own_keeps_its_code_when_renamed(client, admin):
     assert (reason.code, reason.name, reason.is_controllable) == ("moved-away", "Relocated", False)
 
 
-PAGES = ["people", "new_person", "teams", "new_team", "company", "rates", "churn_reasons", "new_churn_reason"]
+PAGES = [
+    "people",
+    "new_person",
+    "teams",
+    "new_team",
+    "company",
+    "rates",
+    "churn_reasons",
+    "new_churn_reason",
+    "terms",
+    "new_term",
+]
 
 
 @pytest.mark.parametrize("name", PAGES)

@@ -19,7 +19,18 @@ import pytest
 from django.urls import reverse
 from playwright.sync_api import Page
 
-from accounts.models import ChurnReason, ExchangeRate, ImportRun, Role, Team, User
+from accounts.models import (
+    ChurnReason,
+    Contract,
+    Enquiry,
+    ExchangeRate,
+    ImportRun,
+    Issue,
+    Role,
+    Team,
+    Term,
+    User,
+)
 from accounts.models.imports import ImportState
 from pulsecheck.models import Handback, RetentionMeeting, Touchpoint
 from pulsecheck.models.touchpoints import TouchpointState
@@ -69,6 +80,10 @@ def find_records() -> dict[str, int]:
         "team": Team.objects.earliest("pk").pk,
         "rate": ExchangeRate.objects.get_or_create(currency="CHF", defaults={"rate": "1.05"})[0].pk,
         "churn_reason": ChurnReason.objects.earliest("pk").pk,
+        "term": Term.objects.earliest("pk").pk,
+        "issue": Issue.objects.earliest("opened_at").pk,
+        "enquiry": Enquiry.objects.filter(responded_at=None).latest("received_at").pk,
+        "contract": Contract.objects.latest("ends_on").pk,
         "model": FittedModel.objects.latest("pk").pk,
         "import": ImportRun.objects.create(kind="orders", file_name="orders.csv", state=ImportState.DONE).pk,
     }

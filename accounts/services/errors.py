@@ -1,0 +1,5 @@
+"""What a service refuses."""
+
+
+class RecordError(ValueError):
+    """What was asked for does not fit what is on record; one sentence for the person who asked."""
