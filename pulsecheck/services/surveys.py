@@ -16,7 +16,8 @@ from accounts.models import Account, Contact, Issue, User
 from accounts.models.care import Direction, Severity
 from accounts.selectors import company_today, get_company
 from accounts.services.audit import write_audit
-from accounts.services.care import log_interaction, open_issue
+from accounts.services.care import log_interaction
+from accounts.services.issues import open_issue
 from notifications.models import Topic
 from notifications.services import notify, write_to_customer
 from pulsecheck.business_days import business_calendar
