@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from pulsecheck.views import handbacks, insights, pulses, records, surveys
+from pulsecheck.views import audits, handbacks, insights, pulses, records, surveys
 
 app_name = "pulsecheck"
 urlpatterns = [
@@ -28,6 +28,8 @@ urlpatterns = [
     path("surveys/<int:pk>/loop/", surveys.close_loop, name="close_loop"),
     path("s/thanks/", surveys.survey_thanks, name="survey_thanks"),
     path("s/<str:token>/", surveys.answer_survey, name="answer_survey"),
+    path("audit/", audits.audit, name="audit"),
+    path("audit/size/", audits.audit_size, name="audit_size"),
     path("insights/", insights.insights, name="insights"),
     path("insights/new/", insights.new_insight, name="new_insight"),
     path("insights/<int:pk>/", insights.insight, name="insight"),

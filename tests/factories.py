@@ -34,6 +34,8 @@ from accounts.models import (
 from notifications.models import Notification, Topic
 from pulsecheck.models import (
     Action,
+    AuditPick,
+    AuditWeek,
     Handback,
     HandbackAttempt,
     Insight,
@@ -417,6 +419,35 @@ class SurveyAnswerFactory(DjangoModelFactory[SurveyAnswer]):
     nps = 3
     comment = "Two deliveries came late."
     is_bad = factory.LazyAttribute(lambda answer: is_bad_answer(answer.nps, None, None))
+
+
+class AuditWeekFactory(DjangoModelFactory[AuditWeek]):
+    """This week's draw of one among forty."""
+
+    class Meta:
+        model = AuditWeek
+        django_get_or_create = ("week_of",)
+
+    week_of = factory.LazyFunction(lambda: date_ago(timezone.now().weekday()))
+    as_of = factory.LazyFunction(lambda: date_ago(1))
+    healthy = 40
+    drawn = 1
+    seed = "a seed"
+
+
+class AuditPickFactory(DjangoModelFactory[AuditPick]):
+    """Drawn this week, not asked yet."""
+
+    class Meta:
+        model = AuditPick
+
+    week = factory.SubFactory(AuditWeekFactory)
+    account = factory.SubFactory(AccountFactory)
+    assignee = factory.SelfAttribute("account.account_manager")
+    due_on = factory.LazyAttribute(lambda pick: pick.week.week_of + dt.timedelta(days=11))
+    closes_on = factory.LazyAttribute(lambda pick: pick.week.week_of + dt.timedelta(days=27))
+    tier = "steady"
+    churn_probability = 0.08
 
 
 class NotificationFactory(DjangoModelFactory[Notification]):

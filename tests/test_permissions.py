@@ -25,6 +25,7 @@ from retention.services.kpis import record_kpis
 from tests.factories import (
     AccountFactory,
     ActionFactory,
+    AuditPickFactory,
     Cast,
     ContactFactory,
     ContractFactory,
@@ -179,6 +180,8 @@ TABLE: dict[str, Row] = {
     "pulsecheck:contract_terms": page(CARE_FOR_IT, NOBODY, "contract"),
     "pulsecheck:explain_terms": page(NOBODY, CARE_FOR_IT, "contract"),
     "pulsecheck:acknowledge_terms": page(NOBODY, CARE_FOR_IT, "contract"),
+    "pulsecheck:audit": page(SIGNED_IN, NOBODY),
+    "pulsecheck:audit_size": page(NOBODY, ADMINISTRATORS),
     # where model, scorecard and pulse disagree
     "retention:disagreements": page(CARERS, NOBODY),
     "retention:settle": page(NOBODY, CARE_FOR_IT, "disagreement"),
@@ -330,6 +333,7 @@ def world(db: None) -> World:
         "meeting": MeetingFactory(account=account, chair=owner),
         "action": ActionFactory(account=account, owner=owner),
         "insight": InsightFactory(),
+        "audit_pick": AuditPickFactory(account=account),
         "survey": SurveyAnswerFactory(survey__account=account).survey,
         "token": token,
         "import": run,
@@ -470,6 +474,7 @@ def test_a_stranger_cannot_tell_hidden_from_missing(world: World, kind: str) -> 
         "/issues/?state=all",
         "/enquiries/?state=all",
         "/fine-print/?state=all",
+        "/audit/",
         "/",
     ],
 )

@@ -24,6 +24,7 @@ from pulsecheck.models.handbacks import HandbackTrigger
 from pulsecheck.models.pulses import PulseScore
 from pulsecheck.models.touchpoints import TouchpointState
 from pulsecheck.risk import RiskSnapshot, latest_risks
+from pulsecheck.services.audits import settle_audit
 from pulsecheck.services.opening import let_see, open_handback
 from pulsecheck.services.touchpoints import plan_next
 
@@ -80,6 +81,7 @@ def log_pulse_check(account: Account, taken_by: User, entry: PulseEntry) -> Puls
     _check_insight(entry)
     today = company_today()
     pulse = _save(account, taken_by, entry, _complete_planned(account, today))
+    settle_audit(pulse)
     plan_next(account, today)
     write_audit(taken_by, "log_pulse_check", pulse, account=account.pk, score=entry.score)
     if entry.score <= POOR:

@@ -86,6 +86,12 @@ def list_chips(filters: ListFilters, states: Mapping[str, str], menus: Menus | N
     ]
 
 
+def one_menu(query: dict[str, str], key: str, choices: list[tuple[str, str]], value: str) -> list[Chip]:
+    """A single menu over a list."""
+    kept = {name: words for name, words in query.items() if name == key}
+    return [_menu(kept, key, "", choices, value)]
+
+
 def _whose(query: dict[str, str], words: dict[str, str], value: str, *, is_leader: bool) -> list[Chip]:
     codes = [code for code in words if is_leader or code != "nobody"]
     # Taking one away shows everything; taking that away, one's own.

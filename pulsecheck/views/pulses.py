@@ -20,6 +20,7 @@ from pulsecheck.forms.fields import in_a_week
 from pulsecheck.forms.pulses import PulseForm, SkipForm, SnoozeForm
 from pulsecheck.models import Handback, PulseCheck, Touchpoint
 from pulsecheck.models.touchpoints import TouchpointState
+from pulsecheck.selectors.audits import audits_to_ask
 from pulsecheck.selectors.insights import insights_for
 from pulsecheck.selectors.pulse_history import history_page, pulse_trend, standing_of, theme_counts
 from pulsecheck.selectors.pulses import Filters, coverage, due_page, open_steps
@@ -41,6 +42,7 @@ def due(request: SignedIn) -> HttpResponse:
         "bring": insights_for([row.account for row in page.rows], today),
         "coverage": coverage(request.user, filters.whose, today, timezone.now()),
         "steps": open_steps(request.user),
+        "drawn": audits_to_ask(request.user, today),
         "filters": filters,
         "chips": pulse_chips(filters, is_leader=has_role(request.user, *LEADERS)),
         "today": today,

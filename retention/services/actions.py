@@ -7,10 +7,13 @@ import datetime as dt
 from django.db import transaction
 from django.utils import timezone
 
+from accounts.models.account import LifecycleStage
 from accounts.selectors import company_today
+from pulsecheck.models import AuditWeek
 from pulsecheck.models.handbacks import HandbackTrigger
 from pulsecheck.selectors.triggers import find_triggers, get_rules
 from pulsecheck.services import Opened, open_handbacks, plan_touchpoints
+from pulsecheck.services.audits import Healthy, is_drawn, pick_audit
 from pulsecheck.services.triggers import mute_if_wrong
 from retention.models import Score, ScoreRun, Tier
 from retention.models.scores import RunState
@@ -43,6 +46,7 @@ def act_on_run(run: ScoreRun) -> bool:
         if is_current:
             hand_back_risky(locked)
             plan_touchpoints()
+            draw_audit(locked)
         locked.acted_at = timezone.now()
         locked.save(update_fields=["acted_at", "updated_at"])
     return is_current
@@ -60,6 +64,20 @@ def hand_back_risky(run: ScoreRun) -> Opened:
     risky = Score.objects.filter(as_of=run.as_of, tier__in=(Tier.AT_RISK, Tier.QUIET)).order_by()
     by_score = [(score.account_id, snapshot_of(score), _trigger(score)) for score in risky]
     return open_handbacks([*by_score, *find_triggers(company_today())])
+
+
+def draw_audit(run: ScoreRun) -> AuditWeek | None:
+    """Draw this week's random audit among the accounts that `run` holds to be healthy, unless it is drawn already."""
+    today = company_today()
+    if is_drawn(today):
+        return None
+    scores = Score.objects.filter(
+        as_of=run.as_of,
+        tier__in=(Tier.THRIVING, Tier.STEADY),
+        account__lifecycle_stage=LifecycleStage.CUSTOMER,
+    )
+    rows = scores.order_by().values_list("account_id", "tier", "churn_probability")
+    return pick_audit([Healthy(*row) for row in rows], run.as_of, today)
 
 
 def _trigger(score: Score) -> str:
