@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from pulsecheck.views import audits, handbacks, insights, pulses, records, surveys
+from pulsecheck.views import audits, handbacks, insights, pulses, records, surveys, triggers
 
 app_name = "pulsecheck"
 urlpatterns = [
@@ -14,6 +14,11 @@ urlpatterns = [
     path("handbacks/<int:pk>/reassign/", handbacks.reassign, name="reassign"),
     path("handbacks/<int:pk>/attempts/", handbacks.log_attempt, name="log_attempt"),
     path("handbacks/<int:pk>/close/", handbacks.close, name="close"),
+    path("handbacks/<int:pk>/sign/", handbacks.sign, name="counter_sign"),
+    path("handbacks/<int:pk>/thanks/", handbacks.thank, name="say_thanks"),
+    path("handbacks/triggers/", triggers.triggers, name="triggers"),
+    path("handbacks/triggers/<int:pk>/unmute/", triggers.unmute, name="unmute"),
+    path("settings/handbacks/", triggers.settings, name="handback_settings"),
     path("pulse/", pulses.due, name="pulse_due"),
     path("pulse/<int:pk>/skip/", pulses.skip, name="skip"),
     path("pulse/<int:pk>/snooze/", pulses.snooze, name="snooze"),

@@ -21,6 +21,7 @@ from django.utils import timezone
 
 from accounts.models import ApiToken, ChurnReason, ExchangeRate, ImportRun, Term
 from accounts.models.imports import ImportState
+from pulsecheck.models import TriggerRule
 from retention.services.kpis import record_kpis
 from tests.factories import (
     AccountFactory,
@@ -126,6 +127,11 @@ TABLE: dict[str, Row] = {
     "pulsecheck:reassign": page(NOBODY, LEAD_IT, "handback"),
     "pulsecheck:log_attempt": page(NOBODY, CARE_FOR_IT, "handback"),
     "pulsecheck:close": page(NOBODY, CARE_FOR_IT, "handback"),
+    "pulsecheck:counter_sign": page(NOBODY, CARE_FOR_IT, "handback"),
+    "pulsecheck:say_thanks": page(NOBODY, CARE_FOR_IT, "handback"),
+    "pulsecheck:triggers": page(CARERS, NOBODY),
+    "pulsecheck:unmute": page(NOBODY, ADMINISTRATORS, "trigger"),
+    "pulsecheck:handback_settings": page(ADMINISTRATORS, ADMINISTRATORS),
     "pulsecheck:pulse_due": page(CARERS, NOBODY),
     "pulsecheck:skip": page(CARE_FOR_IT, CARE_FOR_IT, "touchpoint"),
     "pulsecheck:snooze": page(CARE_FOR_IT, CARE_FOR_IT, "touchpoint"),
@@ -343,6 +349,7 @@ def world(db: None) -> World:
         "churn_reason": ChurnReason.objects.get(code="undercut"),
         "term": Term.objects.get(name="Renewal"),
         "model": FittedModelFactory(),
+        "trigger": TriggerRule.objects.get(trigger="quiet"),
     }
     secrets = {
         "token": secret,

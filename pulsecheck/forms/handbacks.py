@@ -85,6 +85,40 @@ class CloseForm(forms.Form):
         return data
 
 
+class SignForm(forms.Form):
+    """Whether the other owner sees why the customer left the same way."""
+
+    agrees = forms.ChoiceField(
+        choices=[("yes", "I see it the same way"), ("no", "I see it differently")],
+        widget=forms.RadioSelect,
+        label="Why they left",
+        error_messages={"required": "Choose one of the two."},
+    )
+    note = forms.CharField(
+        max_length=500,
+        required=False,
+        label="What you see differently, or want to add",
+        widget=forms.Textarea(attrs={"rows": 2}),
+    )
+
+    def clean(self) -> dict[str, Any]:
+        data = super().clean() or {}
+        if data.get("agrees") == "no" and not data.get("note"):
+            self.add_error("note", "Say what you see differently, in one sentence.")
+        return data
+
+
+class ThanksForm(forms.Form):
+    """Words to everybody who had a part in a save."""
+
+    words = forms.CharField(
+        max_length=500,
+        label="Your words to them",
+        error_messages={"required": "Write a few words."},
+        widget=forms.TextInput(attrs={"placeholder": "You kept the kitchen supplied all week. Thank you."}),
+    )
+
+
 class NewHandbackForm(forms.Form):
     """Why a person hands an account back without waiting for the night."""
 

@@ -16,8 +16,17 @@ from accounts.models.care import PromiseStatus
 from accounts.models.commerce import OrderStatus
 from accounts.paging import Page, make_page
 from accounts.permissions import LEADERS, has_role
-from pulsecheck.models import Handback, HandbackAttempt, HandbackReason
+from accounts.selectors import get_company
+from pulsecheck.models import (
+    Handback,
+    HandbackAttempt,
+    HandbackCredit,
+    HandbackReason,
+    HandbackThanks,
+    Insight,
+)
 from pulsecheck.models.handbacks import UNFINISHED, HandbackOutcome, HandbackState, HandbackTrigger
+from pulsecheck.selectors.insights import insights_for
 
 PAGE_SIZE = 50
 STATES = {"": "To do", "open": "Waiting for an answer", "accepted": "Accepted", "closed": "Closed"}
@@ -139,6 +148,15 @@ def _unfinished(handbacks: QuerySet[Handback], filters: Filters) -> QuerySet[Han
     return rows.filter(state__lte=state).filter(Q(state__lt=state) | later)
 
 
+def is_late(handback: Handback, now: dt.datetime) -> bool:
+    """Whether the time to answer is over."""
+    if handback.state != HandbackState.OPEN:
+        return False
+    if handback.due_at is not None:
+        return handback.due_at < now
+    return handback.due_on < get_company().local_date(now)
+
+
 # ── briefing ───────────────────────────────────────────────────────────
 LIKE_ACCOUNTS_DAYS = 730
 FEWEST_TO_TELL = 5
@@ -205,6 +223,10 @@ class Briefing:
     attempts: list[HandbackAttempt]
     earlier: list[Handback]
     like: LikeAccounts
+    insights: list[Insight]
+    team: list[User]
+    credits: list[HandbackCredit]
+    thanks: list[HandbackThanks]
 
 
 def briefing(handback: Handback, today: dt.date) -> Briefing:
@@ -232,6 +254,10 @@ def briefing(handback: Handback, today: dt.date) -> Briefing:
             .order_by("-closed_at")[:5]
         ),
         like=_like_accounts(handback),
+        insights=insights_for([account], today)[account.pk][:2],
+        team=list(User.objects.filter(memberships__account=account, is_active=True).order_by("name")[:6]),
+        credits=list(handback.credits.select_related("person")),
+        thanks=list(handback.thanks.select_related("by")),
     )
 
 

@@ -86,6 +86,12 @@ def chances_to_save() -> dict[str, float]:
     }
 
 
+def poorest_pulse() -> int:
+    """A pulse check of so many points or fewer opens a handback; 0 = none does."""
+    rule = get_rules().get(HandbackTrigger.PULSE)
+    return (rule.threshold or 0) if rule is not None and rule.may_speak else 0
+
+
 # ── what calls for a handback besides the score ────────────────────────
 def find_triggers(today: dt.date) -> list[tuple[int, RiskSnapshot, str]]:
     """Broken promises and renewals near, as (account, what is known, trigger) each."""
@@ -205,3 +211,43 @@ def load_by_person() -> tuple[dict[int | None, int], dict[int | None, int]]:
     waiting = Handback.objects.filter(state=HandbackState.OPEN).order_by()
     by_person = [dict(rows.values_list("salesperson").annotate(n=Count("pk"))) for rows in (opened, waiting)]
     return by_person[0], by_person[1]
+
+
+# ── the page of the triggers ───────────────────────────────────────────
+@dataclass(frozen=True)
+class TriggerRecord:
+    """One trigger as the page shows it: its rule, how right it was, and what it is doing now."""
+
+    rule: TriggerRule
+    precision: Precision
+    opened: int
+    unfinished: int
+
+    @property
+    def is_wanting(self) -> bool:
+        """Judged often enough to say that it is below what is asked for."""
+        return self.precision.is_below(float(self.rule.least_precision), self.rule.least_judged)
+
+    @property
+    def missing(self) -> int:
+        """Closed handbacks still needed before it is judged."""
+        return max(0, self.rule.least_judged - self.precision.judged)
+
+
+def trigger_records() -> list[TriggerRecord]:
+    """Every trigger; three queries."""
+    rules = list(TriggerRule.objects.all())
+    found = precisions(rules)
+    since = timezone.now() - dt.timedelta(days=MEASURED_DAYS)
+    spoke = HandbackReason.objects.filter(noted_at__gte=since).order_by().values_list("trigger")
+    unfinished = Count("pk", filter=~Q(handback__state=HandbackState.CLOSED))
+    counts = {trigger: (n, open_) for trigger, n, open_ in spoke.annotate(n=Count("pk"), open=unfinished)}
+    return [TriggerRecord(rule, found[rule.trigger], *counts.get(rule.trigger, (0, 0))) for rule in rules]
+
+
+def recent_false_alarms(user: User, most: int = 12) -> list[Handback]:
+    """What people said was no risk, newest first, of accounts that `user` sees; two queries."""
+    rows = Handback.objects.visible_to(user).filter(outcome=HandbackOutcome.FALSE_ALARM)
+    return list(
+        rows.select_related("account", "closed_by").prefetch_related("reasons").order_by("-closed_at")[:most]
+    )

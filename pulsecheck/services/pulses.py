@@ -25,6 +25,7 @@ from pulsecheck.models.pulses import PulseScore
 from pulsecheck.models.touchpoints import TouchpointState
 from pulsecheck.risk import RiskSnapshot, latest_risks
 from pulsecheck.services.audits import settle_audit
+from pulsecheck.selectors.triggers import poorest_pulse
 from pulsecheck.services.opening import let_see, open_handback
 from pulsecheck.services.touchpoints import plan_next
 
@@ -84,7 +85,7 @@ def log_pulse_check(account: Account, taken_by: User, entry: PulseEntry) -> Puls
     settle_audit(pulse)
     plan_next(account, today)
     write_audit(taken_by, "log_pulse_check", pulse, account=account.pk, score=entry.score)
-    if entry.score <= POOR:
+    if entry.score <= poorest_pulse():
         open_handback(account, risk_of_pulse(account, pulse), HandbackTrigger.PULSE, taken_by)
     for person in {entry.next_step_owner, *([entry.grievance.owner] if entry.grievance else [])}:
         let_see(account, person)

@@ -9,6 +9,7 @@ from django import forms
 from django.contrib import messages
 from django.http import Http404, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
+from django.utils import timezone
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from accounts.models import Account
@@ -16,11 +17,19 @@ from accounts.permissions import CARERS, LEADERS, SignedIn, has_role, require_ro
 from accounts.selectors import company_today
 from pulsecheck import services
 from pulsecheck.errors import CareError, HandbackConflict
-from pulsecheck.forms.handbacks import AttemptForm, CloseForm, DeclineForm, NewHandbackForm, ReassignForm
+from pulsecheck.forms.handbacks import (
+    AttemptForm,
+    CloseForm,
+    DeclineForm,
+    NewHandbackForm,
+    ReassignForm,
+    SignForm,
+    ThanksForm,
+)
 from pulsecheck.models import Handback
 from pulsecheck.models.handbacks import HandbackState, HandbackTrigger
 from pulsecheck.risk import RiskSnapshot, latest_risks
-from pulsecheck.selectors.handbacks import Filters, briefing, count_handbacks, handback_page
+from pulsecheck.selectors.handbacks import Filters, briefing, count_handbacks, handback_page, is_late
 from pulsecheck.selectors.staff import can_take_over
 from pulsecheck.views.chips import handback_chips
 
@@ -57,6 +66,7 @@ def _visible(request: SignedIn, pk: int) -> Handback:
         "salesperson",
         "churn_reason",
         "closed_by",
+        "counter_signer",
     )
     return get_object_or_404(Handback.objects.visible_to(request.user).select_related(*related), pk=pk)
 
@@ -71,18 +81,24 @@ def _show(
         "reassign": ReassignForm(staff=staff, auto_id="reassign_%s"),
         "attempt": AttemptForm(auto_id="attempt_%s"),
         "close": CloseForm(auto_id="close_%s"),
+        "sign": SignForm(auto_id="sign_%s"),
+        "thanks": ThanksForm(auto_id="thanks_%s"),
     }
     is_leader = has_role(request.user, *LEADERS)
+    brief = briefing(shown, company_today())
     context = {
         "handback": shown,
         "account": shown.account,
-        "brief": briefing(shown, company_today()),
+        "brief": brief,
+        "is_late": is_late(shown, timezone.now()),
+        "has_thanked": any(said.by_id == request.user.pk for said in brief.thanks),
         "forms": blank | (bound or {}),
         "today": company_today(),
         "is_mine": shown.salesperson_id == request.user.pk,
         "is_open": shown.state == HandbackState.OPEN,
         "is_closed": shown.state == HandbackState.CLOSED,
         "is_leader": is_leader,
+        "is_signer": shown.counter_signer_id == request.user.pk and shown.counter_signed_at is None,
         "may_close": services.may_close(shown, request.user),
         "sees_account": Account.objects.visible_to(request.user).filter(pk=shown.account_id).exists(),
     }
@@ -160,6 +176,35 @@ def close(request: SignedIn, pk: int) -> HttpResponse:
     return _do(
         request, pk, lambda: services.close_handback(shown, request.user, **data), "Closed. Thank you."
     )
+
+
+@require_POST
+@require_role(*CARERS)
+def sign(request: SignedIn, pk: int) -> HttpResponse:
+    """The other owner says whether they see a loss on both sides the same way."""
+    shown = _visible(request, pk)
+    form = SignForm(request.POST, auto_id="sign_%s")
+    if not form.is_valid():
+        return _show(request, shown, {"sign": form})
+    agrees, note = form.cleaned_data["agrees"] == "yes", form.cleaned_data["note"]
+    said = "Signed. Thank you." if agrees else f"Noted, and {shown.closed_by} has been told."
+    return _do(
+        request,
+        pk,
+        lambda: services.counter_sign(shown, request.user, agrees=agrees, note=note),
+        said,
+    )
+
+
+@require_POST
+@require_role(*CARERS)
+def thank(request: SignedIn, pk: int) -> HttpResponse:
+    shown = _visible(request, pk)
+    form = ThanksForm(request.POST, auto_id="thanks_%s")
+    if not form.is_valid():
+        return _show(request, shown, {"thanks": form})
+    words = form.cleaned_data["words"]
+    return _do(request, pk, lambda: services.say_thanks(shown, request.user, words), "Thanked everybody.")
 
 
 @require_http_methods(["GET", "HEAD", "POST"])

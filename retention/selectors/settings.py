@@ -8,7 +8,8 @@ from django.core.cache import cache
 
 from accounts.models import ChurnReason, ExchangeRate, Team, Term, User
 from accounts.selectors import get_company, unknown_currencies
-from pulsecheck.models import CadencePolicy
+from pulsecheck.models import CadencePolicy, TriggerRule
+from pulsecheck.selectors.triggers import get_handback_policy
 from retention.models import Definition
 from retention.selectors.definitions import tier_policy_in_force
 from retention.selectors.health import weights_in_force
@@ -34,7 +35,7 @@ def settings_overview() -> list[tuple[str, list[Section]]]:
     return [
         ("Who", [_people(), _teams()]),
         ("The company", [_company(), _rates()]),
-        ("Retention", [_definitions(), _tiers(), _health(), _cadence(), _reasons(), _terms()]),
+        ("Retention", [_definitions(), _tiers(), _health(), _cadence(), _reasons(), _terms(), _handbacks()]),
         ("Programs", [_tokens()]),
     ]
 
@@ -109,6 +110,15 @@ def _cadence() -> Section:
     days = dict(CadencePolicy.objects.filter(is_active=True, segment="").values_list("tier", "every_days"))
     now = f"At risk every {days['at_risk']} days" if "at_risk" in days else "None"
     return Section("Cadence", "/settings/cadence/", "calendar-repeat", "How often we look in on whom.", now)
+
+
+def _handbacks() -> Section:
+    policy = get_handback_policy()
+    muted = TriggerRule.objects.filter(muted_at__isnull=False).count()
+    warning = f"{muted} {'trigger has' if muted == 1 else 'triggers have'} muted itself." if muted else ""
+    about = "What opens them, time to answer, and how many a person gets."
+    now = f"{policy.answer_hours} office hours to answer"
+    return Section("Handbacks", "/settings/handbacks/", "arrow-back-up", about, now, warning)
 
 
 def _reasons() -> Section:

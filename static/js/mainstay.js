@@ -27,5 +27,11 @@ document.addEventListener("keydown", (event) => {
   }
 });
 
+// Printing is the browser's; the button only shows where there is one.
+for (const button of document.querySelectorAll("[data-print]")) {
+  button.hidden = false;
+  button.addEventListener("click", () => window.print());
+}
+
 import("./palette.js");
 import("./keys.js");
