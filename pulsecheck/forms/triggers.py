@@ -56,7 +56,7 @@ class RuleForm(forms.Form):
         )
 
 
-class PolicyForm(forms.ModelForm[HandbackPolicy]):
+class PolicyForm(forms.ModelForm):
     """Office hours and deadlines."""
 
     class Meta:
