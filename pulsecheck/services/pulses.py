@@ -24,8 +24,8 @@ from pulsecheck.models.handbacks import HandbackTrigger
 from pulsecheck.models.pulses import PulseScore
 from pulsecheck.models.touchpoints import TouchpointState
 from pulsecheck.risk import RiskSnapshot, latest_risks
-from pulsecheck.services.audits import settle_audit
 from pulsecheck.selectors.triggers import poorest_pulse
+from pulsecheck.services.audits import settle_audit
 from pulsecheck.services.opening import let_see, open_handback
 from pulsecheck.services.touchpoints import plan_next
 
