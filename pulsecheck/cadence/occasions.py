@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 
 from pulsecheck.cadence.policies import YEAR, Policies, Policy
 
@@ -77,6 +78,7 @@ class Want:
         return self.kind in (ONBOARDING, RENEWAL)
 
 
+@lru_cache(maxsize=4096)
 def day_words(day: dt.date) -> str:
     """3 Nov 2026."""
     return f"{day.day} {day:%b %Y}"
@@ -86,11 +88,14 @@ def next_want(customer: Customer, policies: Policies, today: dt.date) -> Want:
     """The contact that is due first."""
     wants = [_regular(customer, policies, today)]
     if policies.occasions.onboarding and customer.since:
-        wants += _pending(customer, _onboarding(customer.since, policies.occasions.onboarding), today)
+        wants += _onboarding(customer, customer.since, policies.occasions.onboarding, today)
     for term in customer.terms if policies.occasions.renewal else ():
-        for series in _renewals(term, policies.occasions.renewal, today):
-            wants += _pending(customer, series, today)
-    return min(wants, key=lambda want: (want.on, PRECEDENCE[want.kind], want.reason))
+        wants += _renewals(customer, term, policies.occasions.renewal, today)
+    return (
+        wants[0]
+        if len(wants) == 1
+        else min(wants, key=lambda want: (want.on, PRECEDENCE[want.kind], want.reason))
+    )
 
 
 def explain(customer: Customer, policy: Policy) -> str:
@@ -119,62 +124,106 @@ def _regular(customer: Customer, policies: Policies, today: dt.date) -> Want:
     last = customer.last_on
     if last is None:
         return Want(REGULAR, customer.since + every if customer.since else today, explain(customer, policy))
-    floor = floor_day(customer, today)
-    if last + every > floor:
-        start = customer.contacted_on or customer.since
-        told = f"the last pulse was on {day_words(start)}" if start else "nobody has asked yet"
-        return Want(YEARLY, floor, f"At least once a year: {told}")
+    year = _year_over(customer)
+    if year is not None and last + every > year:
+        contacted = customer.contacted_on
+        told = f"the last pulse was on {day_words(contacted)}" if contacted else "nobody has asked yet"
+        return Want(YEARLY, year, f"At least once a year: {told}")
     return Want(REGULAR, last + every, explain(customer, policy))
 
 
-def floor_day(customer: Customer, today: dt.date) -> dt.date:
-    """A year after the last pulse check (or the beginning): nobody goes longer without one. For whom that is over, or
-    who never had one, a year from now."""
+def _year_over(customer: Customer) -> dt.date | None:
+    """A year after the last pulse check (or the beginning); None when a contact was left out on purpose since then,
+    so that its rhythm counts, and for who never had one."""
     start = customer.contacted_on or customer.since
-    floor = start + YEAR * DAY if start else today + YEAR * DAY
-    return floor if floor >= today else today + YEAR * DAY
+    if start is None:
+        return None
+    over = start + YEAR * DAY
+    return None if customer.skipped_on is not None and customer.skipped_on >= over else over
 
 
-def _onboarding(since: dt.date, days: tuple[int, ...]) -> Iterator[tuple[Want, dt.date]]:
-    """Each with the last day on which it is made up for when missed."""
-    before = 0
-    for number in sorted(days):
-        on = since + number * DAY
-        reason = f"Onboarding: {number} days after they became a customer on {day_words(since)}"
-        counts = min(COUNTS_BEFORE, (number - before) // 2)
-        before = number
-        yield Want(ONBOARDING, on, reason, on - counts * DAY), on + MAKE_UP_DAYS * DAY
+def floor_day(customer: Customer, today: dt.date) -> dt.date:
+    """The day by which there has to be a contact, whatever else: a year after the last pulse check (or the beginning).
+    For whom that is over, or who never had one, a year from now."""
+    floor = _year_over(customer)
+    return floor if floor is not None and floor >= today else today + YEAR * DAY
 
 
-def _renewals(term: Term, days: tuple[int, ...], today: dt.date) -> Iterator[list[tuple[Want, dt.date]]]:
-    """The contacts before a contract can last be cancelled, and before it ends."""
+@lru_cache(maxsize=64)
+def _steps(days: tuple[int, ...]) -> tuple[tuple[int, dt.timedelta], ...]:
+    """Each number of days with how long before it a contact counts: less where the one before is near."""
+    ordered = sorted(days)
+    before = [0, *ordered]
+    return tuple(
+        (number, min(COUNTS_BEFORE, (number - earlier) // 2) * DAY)
+        for number, earlier in zip(ordered, before, strict=False)
+    )
+
+
+@lru_cache(maxsize=64)
+def _countdown(days: tuple[int, ...]) -> tuple[tuple[int, dt.timedelta], ...]:
+    """The same for days before an end, the farthest first."""
+    ordered = sorted(days, reverse=True)
+    before = [ordered[0] + 2 * COUNTS_BEFORE, *ordered]
+    return tuple(
+        (number, min(COUNTS_BEFORE, (earlier - number) // 2) * DAY)
+        for number, earlier in zip(ordered, before, strict=False)
+    )
+
+
+def _onboarding(customer: Customer, since: dt.date, days: tuple[int, ...], today: dt.date) -> list[Want]:
+    """The contact of the first months that is to be made next."""
+    if since + (max(days) + MAKE_UP_DAYS) * DAY < today:
+        return []
+    slots = (
+        (number, on, on - counts, on + MAKE_UP_DAYS * DAY)
+        for number, counts in _steps(days)
+        for on in (since + number * DAY,)
+    )
+    found = _pending(customer.last_on, slots, today)
+    if found is None:
+        return []
+    number, on, earliest = found
+    reason = f"Onboarding: {number} days after they became a customer on {day_words(since)}"
+    return [Want(ONBOARDING, on, reason, earliest)]
+
+
+def _renewals(customer: Customer, term: Term, days: tuple[int, ...], today: dt.date) -> list[Want]:
+    """The contacts to be made next before a contract can last be cancelled, and before it ends."""
+    wants = []
     if term.notice_on and today <= term.notice_on < term.ends_on:
-        told = f"notice has to be given by {day_words(term.notice_on)}"
-        yield list(_before(term, term.notice_on, days, told))
+        wants += _before(customer, term, term.notice_on, "notice has to be given by", days, today)
     if today <= term.ends_on:
-        yield list(_before(term, term.ends_on, days, f"the contract ends on {day_words(term.ends_on)}"))
+        wants += _before(customer, term, term.ends_on, "the contract ends on", days, today)
+    return wants
 
 
-def _before(term: Term, end: dt.date, days: tuple[int, ...], told: str) -> Iterator[tuple[Want, dt.date]]:
-    before = 0
-    for number in sorted(days, reverse=True):
-        on = end - number * DAY
-        counts = min(COUNTS_BEFORE, (before - number) // 2) if before else COUNTS_BEFORE
-        before = number
-        if on > term.starts_on:
-            yield Want(RENEWAL, on, f"Renewal: {number} days before {told}", on - counts * DAY), end
+def _before(
+    customer: Customer, term: Term, end: dt.date, told: str, days: tuple[int, ...], today: dt.date
+) -> list[Want]:
+    slots = (
+        (number, on, on - counts, end)
+        for number, counts in _countdown(days)
+        for on in (end - number * DAY,)
+        if on > term.starts_on
+    )
+    found = _pending(customer.last_on, slots, today)
+    if found is None:
+        return []
+    number, on, earliest = found
+    return [Want(RENEWAL, on, f"Renewal: {number} days before {told} {day_words(end)}", earliest)]
 
 
 def _pending(
-    customer: Customer, series: Iterator[tuple[Want, dt.date]] | list[tuple[Want, dt.date]], today: dt.date
-) -> list[Want]:
-    """The one of a series that is to be made next: not made yet, and not overtaken by the one after it."""
-    last = customer.last_on
-    found: list[Want] = []
-    for want, until in series:
-        if (last is not None and last >= want.earliest) or until < today:
+    last: dt.date | None, slots: Iterable[tuple[int, dt.date, dt.date, dt.date]], today: dt.date
+) -> tuple[int, dt.date, dt.date] | None:
+    """Of a series of (number, day, from when a contact counts for it, until when it is made up for) the one to be made
+    next: not made yet, and not overtaken by the one after it."""
+    found = None
+    for number, on, earliest, until in slots:
+        if (last is not None and last >= earliest) or until < today:
             continue
-        if found and want.on > today:
+        if found is not None and on > today:
             break
-        found = [want]
+        found = (number, on, earliest)
     return found

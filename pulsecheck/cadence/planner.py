@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field
 
 from pulsecheck.cadence.diary import Away, Diary, IsClosed, Workplace
 from pulsecheck.cadence.occasions import Customer, Want, day_words, floor_day, next_want
 from pulsecheck.cadence.policies import Policies
 
 DAY = dt.timedelta(days=1)
+ROUNDS = 4  # a hopelessly full calendar is not looked at for ever
 NEAR_FLOOR = 120 * DAY  # from here on a full calendar could push a contact beyond its year
 # The more urgent tier gets the better day.
 URGENCY = {"at_risk": 0, "quiet": 1, "watch": 2, "new": 3, "steady": 4, "thriving": 5, "lost": 6}
@@ -39,15 +40,71 @@ def plan(customers: Sequence[Customer], policies: Policies, place: Workplace, to
     contacts of those days. Deterministic and idempotent.
     """
     planner = _Planner(place, today)
-    open_ones: list[tuple[Customer, Want]] = []
+    groups: dict[int | None, _Group] = {}
+    linked = _linked(place)
     for customer in customers:
+        home = customer.assignee_id
+        group = groups.setdefault(linked.get(home, home), _Group())
         want = next_want(customer, policies, today)
         if planner.stands(customer, want):
-            planner.take(customer)
+            group.stand.append(customer)
         else:
-            open_ones.append((customer, want))
-    open_ones.sort(key=lambda item: _turn(item[0], item[1], today))
-    return [planner.change(customer, want) for customer, want in open_ones]
+            group.open.append((customer, want))
+    # What stands for somebody of another group (a substitute of old) takes its room there.
+    standing_for: dict[int | None, list[Customer]] = {}
+    for group in groups.values():
+        for customer in group.stand:
+            holder = customer.planned.assignee_id if customer.planned else None
+            standing_for.setdefault(linked.get(holder, holder), []).append(customer)
+    changes: list[Change] = []
+    for key, group in groups.items():
+        group.open.sort(key=lambda item: _turn(item[0], item[1], today))
+        changes += _place_all(place, today, standing_for.get(key, []), group.open)
+    return sorted(changes, key=lambda change: change.account_id)
+
+
+@dataclass
+class _Group:
+    """Customers of people who can take over from each other, and from nobody else."""
+
+    stand: list[Customer] = field(default_factory=list)
+    open: list[tuple[Customer, Want]] = field(default_factory=list)
+
+
+def _linked(place: Workplace) -> dict[int | None, int | None]:
+    """By person one of the people who stand in for each other; who is always there is alone."""
+    root: dict[int | None, int | None] = {}
+
+    def find(person_id: int | None) -> int | None:
+        while root.get(person_id, person_id) != person_id:
+            person_id = root[person_id]
+        return person_id
+
+    for worker in place.people.values():
+        for other in ({away.substitute_id for away in worker.absences} | {worker.backup_id}) - {None}:
+            if worker.absences:
+                root[find(other)] = find(worker.id)
+    return {person_id: find(person_id) for person_id in root}
+
+
+def _place_all(
+    place: Workplace, today: dt.date, stand: Sequence[Customer], open_ones: Sequence[tuple[Customer, Want]]
+) -> list[Change]:
+    """Whoever would go beyond somebody's calls because the days before their year is over are taken, chooses first in
+    another round, and then as late as the year allows, so that the urgent keep the early days."""
+    tight: set[int] = set()
+    for _ in range(ROUNDS):
+        planner = _Planner(place, today, tight)
+        for customer in stand:
+            planner.take(customer)
+        first = [item for item in open_ones if item[0].id in tight]
+        first.sort(key=lambda item: (floor_day(item[0], today), item[0].id))
+        found = {item[0].id: planner.change(*item) for item in first}
+        found |= {item[0].id: planner.change(*item) for item in open_ones if item[0].id not in tight}
+        if planner.overfull <= tight:
+            break
+        tight |= planner.overfull
+    return [found[item[0].id] for item in open_ones]
 
 
 def standing(
@@ -77,9 +134,11 @@ def _late_day(customer: Customer, today: dt.date) -> dt.date | None:
 class _Planner:
     """The diaries while they fill."""
 
-    def __init__(self, place: Workplace, today: dt.date) -> None:
+    def __init__(self, place: Workplace, today: dt.date, tight: Collection[int] = ()) -> None:
         self.place = place
         self.today = today
+        self.tight = tight
+        self.overfull: set[int] = set()
         self._diaries: dict[int | None, Diary] = {}
 
     def diary(self, person_id: int | None) -> Diary:
@@ -112,7 +171,8 @@ class _Planner:
         late = _late_day(customer, self.today)
         if late is not None:
             return self._changed(customer, want, late, self._holder(customer, late), "")
-        target = max(want.on, self.today)
+        is_tight = customer.id in self.tight
+        target = floor_day(customer, self.today) if is_tight else max(want.on, self.today)
         due_on, person_id = self._place(customer, want, target)
         return self._changed(customer, want, due_on, person_id, self._why_moved(customer, want, due_on))
 
@@ -147,15 +207,16 @@ class _Planner:
         )
         away = self.place.away(home, target)
         if home is not None and away is not None:
-            found = self._with_stand_in(home, away, want, target, floor, is_closed)
+            found = self._with_stand_in(customer, away, want, target, is_closed)
             if found is not None:
                 return found
-        return self._own_day(home, want, target, floor, is_closed)
+        return self._own_day(customer, want, target, floor, is_closed)
 
     def _with_stand_in(
-        self, home: int, away: Away, want: Want, target: dt.date, floor: dt.date, is_closed: IsClosed
+        self, customer: Customer, away: Away, want: Want, target: dt.date, is_closed: IsClosed
     ) -> tuple[dt.date, int | None] | None:
         """A day within the absence of whoever looks after the customer, with who stands in then."""
+        home, floor = customer.assignee_id or 0, floor_day(customer, self.today)
         stand_in = self.place.stand_in(home, target)
         if stand_in is None:
             if self.diary(home).opens_by(floor):
@@ -169,6 +230,7 @@ class _Planner:
         diary = self.diary(stand_in)
         day = diary.place(target, max(away.first, want.earliest), last, is_other)
         if day is None and not self.diary(home).opens_by(floor):
+            self.overfull.add(customer.id)
             day = diary.spread(last, is_other)
         return (day, stand_in) if day is not None else None
 
@@ -190,14 +252,17 @@ class _Planner:
         return self._backup(home, day) == person_id
 
     def _own_day(
-        self, home: int | None, want: Want, target: dt.date, floor: dt.date, is_closed: IsClosed
+        self, customer: Customer, want: Want, target: dt.date, floor: dt.date, is_closed: IsClosed
     ) -> tuple[dt.date, int | None]:
+        home = customer.assignee_id
         diary = self.diary(home)
         day = diary.place(target, want.earliest, floor, is_closed)
         if day is None and want.is_occasion:
             day = diary.place(target, self.today, floor, is_closed)
-        # All is full, or there is not one open day before the floor: then the first one after it.
-        day = day or diary.spread(floor, is_closed) or diary.first_open(floor, is_closed)
+        if day is None:
+            # All is full, or there is not one open day before the floor: then the first one after it.
+            self.overfull.add(customer.id)
+            day = diary.spread(floor, is_closed) or diary.first_open(floor, is_closed)
         return day or self.place.calendar.on_or_after(floor), home
 
     def _why_moved(self, customer: Customer, want: Want, due_on: dt.date) -> str:
@@ -205,6 +270,8 @@ class _Planner:
         home, on = customer.assignee_id, want.on
         if due_on == on:
             return ""
+        if customer.id in self.tight:
+            return "The days before are full, so it is the last day with room before a year is over."
         if on < self.today:
             return "That day is over, so it is the first day with room."
         worker = self.place.people.get(home or 0)

@@ -99,7 +99,7 @@ def workplaces(draw):
 
 PLAIN = Workplace(GERMANY)
 # A busy machine is no fault of the plan.
-patient = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+patient = settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow])
 
 
 def staffed(**calls):
