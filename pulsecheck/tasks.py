@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from celery import shared_task
 
+from accounts.selectors import company_today
 from pulsecheck.services import look_after_waiting, plan_touchpoints
+from pulsecheck.services.products import study_products
 
 
 @shared_task(name="pulsecheck.tasks.escalate")
@@ -17,3 +19,9 @@ def escalate() -> None:
 def plan() -> None:
     """Bring the plan of contacts up to date."""
     plan_touchpoints()
+
+
+@shared_task(name="pulsecheck.tasks.study")
+def study() -> None:
+    """Work out who bought what and what customers bought next."""
+    study_products(company_today())

@@ -2,10 +2,12 @@
 
 from django.urls import path
 
-from pulsecheck.views import audits, handbacks, insights, pulses, records, surveys, triggers
+from pulsecheck.views import audits, handbacks, insights, products, pulses, records, surveys, triggers
 
 app_name = "pulsecheck"
 urlpatterns = [
+    path("products/", products.products, name="products"),
+    path("accounts/<int:pk>/products/", products.products_of, name="account_products"),
     path("handbacks/", handbacks.handbacks, name="handbacks"),
     path("handbacks/new/", handbacks.new, name="new_handback"),
     path("handbacks/<int:pk>/", handbacks.handback, name="handback"),

@@ -73,7 +73,11 @@ app.conf.update(
     task_default_queue="default",
     # The night's chunks have their own queue, so that a person's import never waits behind them.
     task_queues=[Queue("default"), Queue("batch")],
-    task_routes={"retention.tasks.score_*": {"queue": "batch"}, "pulsecheck.tasks.plan": {"queue": "batch"}},
+    task_routes={
+        "retention.tasks.score_*": {"queue": "batch"},
+        "pulsecheck.tasks.plan": {"queue": "batch"},
+        "pulsecheck.tasks.study": {"queue": "batch"},
+    },
     task_serializer="json",
     accept_content=["json"],
     timezone="UTC",

@@ -22,6 +22,7 @@ MENU = (
             ("Today", "retention:today", "sun", "", CARERS),
             ("At risk", "retention:at_risk", "alert-triangle", "risky", CARERS),
             ("Accounts", "retention:accounts", "building-store", "", EVERYBODY),
+            ("Products", "pulsecheck:products", "packages", "", EVERYBODY),
             ("Pulse checks", "pulsecheck:pulse_due", "heartbeat", "pulses", CARERS),
             ("Handbacks", "pulsecheck:handbacks", "arrow-back-up", "handbacks", CARERS),
             ("Meetings", "retention:meetings", "users-group", "", CARERS),

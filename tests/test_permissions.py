@@ -138,6 +138,9 @@ TABLE: dict[str, Row] = {
     "pulsecheck:unsnooze": page(NOBODY, CARE_FOR_IT, "touchpoint"),
     "pulsecheck:finish_step": page(NOBODY, CARE_FOR_IT, "pulse"),
     "pulsecheck:log_pulse": page(CARE_FOR_IT, CARE_FOR_IT, "account"),
+    # products
+    "pulsecheck:products": page(SIGNED_IN, NOBODY),
+    "pulsecheck:account_products": page(SEE_IT, NOBODY, "account"),
     # retention meetings and actions
     "retention:meetings": page(CARERS, NOBODY),
     "retention:new_meeting": page(CARE_FOR_IT, CARE_FOR_IT, "?account"),

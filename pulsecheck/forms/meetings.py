@@ -40,7 +40,9 @@ class MinutesForm(forms.Form):
         label="Minutes",
         required=False,
         max_length=20_000,
-        widget=forms.Textarea(attrs={"rows": 8, "placeholder": "What we found out, what we decided"}),
+        widget=forms.Textarea(
+            attrs={"rows": 8, "class": "form-control", "placeholder": "What we found out, what we decided"}
+        ),
     )
     version = forms.IntegerField(widget=forms.HiddenInput, min_value=0, max_value=2**31 - 1)
 

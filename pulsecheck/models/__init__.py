@@ -11,6 +11,7 @@ from pulsecheck.models.handbacks import (
 )
 from pulsecheck.models.insights import Insight
 from pulsecheck.models.meetings import RetentionMeeting
+from pulsecheck.models.products import Holding, ProductStep, ProductStudy
 from pulsecheck.models.pulses import PulseCheck, PulseTheme
 from pulsecheck.models.surveys import Survey, SurveyAnswer
 from pulsecheck.models.touchpoints import CadencePolicy, CalendarFeed, ContactOccasion, Touchpoint
@@ -31,7 +32,10 @@ __all__ = [
     "HandbackPolicy",
     "HandbackReason",
     "HandbackThanks",
+    "Holding",
     "Insight",
+    "ProductStep",
+    "ProductStudy",
     "PulseCheck",
     "PulseTheme",
     "RetentionMeeting",

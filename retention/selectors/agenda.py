@@ -28,6 +28,8 @@ MOST = 10
 RENEWAL_DAYS = 120
 PROMISE_DAYS = 31
 SILENT_DAYS = 90
+# How bad a tier is; new and steady are neither.
+GRAVITY = {Tier.THRIVING: -1, Tier.WATCH: 1, Tier.QUIET: 2, Tier.AT_RISK: 3, Tier.LOST: 4}
 Row = dict[str, Any]
 
 
@@ -123,13 +125,13 @@ def _movements(scope: Scope) -> Iterable[Row]:
         .order_by("-revenue_at_risk_company", "account_id")
     )
     for score in moved[:200]:
-        is_worse = score.churn_probability > score.was
+        worse = GRAVITY.get(score.tier, 0) - GRAVITY.get(score.before, 0)
         yield _row(
             score.account,
-            f"{Tier(score.before).label} → {score.get_tier_display()}: {score.was:.0%} → {score.churn_probability:.0%}"
-            " may leave.",
+            f"{Tier(score.before).label} → {score.get_tier_display()}: {score.was * 100:.0f} % → "
+            f"{score.churn_probability * 100:.0f} % may leave.",
             detail=why(score, 1),
-            tone="bad" if is_worse else "good",
+            tone="bad" if worse > 0 else "good" if worse < 0 else None,
             money=str(score.revenue_at_risk),
             currency=score.currency,
         )

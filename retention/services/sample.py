@@ -38,6 +38,7 @@ from pulsecheck.models import Handback, HandbackAttempt, HandbackReason, PulseCh
 from pulsecheck.models.handbacks import HandbackState
 from pulsecheck.models.touchpoints import TouchpointState
 from pulsecheck.selectors.triggers import get_handback_policy, office_hours
+from pulsecheck.services.products import study_products
 from retention.models import ScoreRun
 from retention.sample.book import CUSTOMERS
 from retention.sample.company import generate
@@ -99,6 +100,7 @@ def load_sample(today: dt.date, seed: int, *, beside_real: bool = False) -> Load
     runs = score_past_nights(today)
     answer_some_handbacks()
     miss_some_touchpoints(today)
+    study_products(today)
     act_together(today)
     return LoadedSample(
         company.name, len(company.accounts), len(company.orders), len(company.people), runs=len(runs)
