@@ -8,7 +8,6 @@ contribution is off by more than 1e-9 or stored points by more than their roundi
 """
 
 import datetime as dt
-import json
 import sys
 from pathlib import Path
 
@@ -53,7 +52,7 @@ def main(path: str, day: str = "") -> int:
     in_logit = np.abs(total - logit(scores.probability))[~capped].max(initial=0.0)
     limited = np.clip(expit(total), LEAST_PROBABILITY, 1 - LEAST_PROBABILITY)
     in_probability = np.abs(limited - scores.probability).max()
-    points = np.array([sum(reason["points"] for reason in json.loads(text)) for text in scores.reasons])
+    points = np.array([sum(reason["points"] for reason in reasons) for reasons in scores.reasons])
     in_points = np.abs(points - 100 * (scores.probability - scores.base_probability)).max()
     print(
         f"{Path(path).name} as of {EPOCH + dt.timedelta(days=as_of)}: {len(scores):,} accounts, stage {model.stage}"

@@ -173,7 +173,7 @@ def _digest() -> str:
     """A hash of everything the scores say, to the last digit."""
     with connections["default"].cursor() as cursor:
         cursor.execute(
-            "SELECT md5(string_agg(md5(account_id::text || churn_probability || tier || revenue_at_risk || reasons::text), '' "
+            "SELECT md5(string_agg(md5(account_id::text || churn_probability || tier || revenue_at_risk || coalesce(told::text, reasons_written::text)), '' "
             "ORDER BY account_id)) FROM retention_score"
         )
         return str(cursor.fetchone()[0])

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from functools import lru_cache
 from typing import Self
 
+import numpy as np
 from django.db import models
 from django.db.models import Q
 
 from accounts.models import Account, User
 from accounts.models.account import AccountRelatedQuerySet
 from accounts.models.fields import CurrencyField, MoneyField, Stamped
+from retention.scoring.sentences import TELLINGS
+from retention.scoring.told import TOLD, Reason, Wording
 
 
 class Tier(models.TextChoices):
@@ -55,6 +60,11 @@ class FittedModel(Stamped):
         default=dict, help_text="What was tried, what won, by how much; for the Model page."
     )
     payload = models.BinaryField()
+    wording = models.JSONField(
+        default=dict,
+        db_default={},
+        help_text="What turns the reasons of its scores into sentences; see scoring.told.",
+    )
 
     class Meta:
         ordering = ["-as_of", "-pk"]
@@ -147,13 +157,18 @@ class ScoreQuerySet(AccountRelatedQuerySet):
 class Score(models.Model):
     """What was known about one account at the end of one day. Probability 0..1 within `horizon_days`; money per year.
 
-    `reasons` is a list, strongest first, of {"factor", "sentence", "points"}: points are percentage points of
-    probability and, with `base_probability`, add up to `churn_probability`.
+    `reasons` is a list, most telling first, of {"factor", "sentence", "points"}: points are percentage points of
+    probability and, with `base_probability`, add up to `churn_probability`. They are kept as numbers (`told`, see
+    scoring.told), or in words where several models speak (contracts) and of scores older than those numbers.
     """
 
     derived_rows = models.Q(pk__isnull=False)  # worked out again every night: no reason to keep an import
     account = models.ForeignKey(Account, on_delete=models.CASCADE, related_name="scores", db_index=False)
-    run = models.ForeignKey(ScoreRun, on_delete=models.CASCADE, related_name="scores", db_index=False)
+    # Scores are written while the row of their chunk is locked, which its run cannot be deleted without: checking the
+    # key of every single score once more would say nothing new.
+    run = models.ForeignKey(
+        ScoreRun, on_delete=models.CASCADE, related_name="scores", db_index=False, db_constraint=False
+    )
     as_of = models.DateField()
     horizon_days = models.PositiveIntegerField()
     churn_probability = models.FloatField()
@@ -177,7 +192,8 @@ class Score(models.Model):
     days_since_last_order = models.IntegerField(null=True)
     usual_gap_days = models.FloatField(null=True)
     main_factor = models.CharField(max_length=30, db_default="")
-    reasons = models.JSONField(default=list)
+    told = models.BinaryField(null=True, editable=False, help_text="Reasons as numbers.")
+    reasons_written = models.JSONField(null=True, editable=False, help_text="Reasons in words.")
     previous_probability = models.FloatField(
         null=True, help_text="Of the run a month before, where there is one."
     )
@@ -205,7 +221,30 @@ class Score(models.Model):
         return f"{self.churn_probability:.0%} on {self.as_of}"
 
     @property
+    def reasons(self) -> list[Reason]:
+        return reasons_of(self.told, self.reasons_written, self.model_version)
+
+    @reasons.setter
+    def reasons(self, reasons: Iterable[Reason]) -> None:
+        self.told, self.reasons_written = None, list(reasons)
+
+    @property
     def is_renewal(self) -> bool:
         """Whether what may happen is that a contract is not renewed, rather than that orders stop."""
         is_contract = self.stage == Stage.CONTRACT
         return is_contract and (self.days_since_last_order is None or self.main_factor == "renewal")
+
+
+def reasons_of(told: bytes | memoryview | None, written: list[Reason] | None, version: str) -> list[Reason]:
+    """The reasons of a score in words, from its columns."""
+    if told is None:
+        return written or []
+    return _wording_of(version).reasons(np.frombuffer(told, dtype=TOLD)[0])
+
+
+@lru_cache(maxsize=64)
+def _wording_of(version: str) -> Wording:
+    """Kept by the process: a version is a hash of what its model found, so its words never change."""
+    return Wording.from_json(
+        FittedModel.objects.values_list("wording", flat=True).get(version=version), TELLINGS
+    )

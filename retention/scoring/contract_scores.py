@@ -5,7 +5,6 @@ risk is the sum of both, its probability the share of its money that is expected
 """
 
 import datetime as dt
-import json
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,10 +15,11 @@ from retention.scoring.contract_facts import Beside, Due, contract_facts
 from retention.scoring.contract_sentences import tellings_for
 from retention.scoring.contracts import ContractModel
 from retention.scoring.errors import ScoringError
-from retention.scoring.explain import LEAST_POINTS, OTHER, SHOWN, Explainer
+from retention.scoring.explain import LEAST_POINTS, tell, wording_of
 from retention.scoring.history import Ints
 from retention.scoring.renewals import CANCELLED, CURRENT, NEVER, OVER, Cover, Renewals, cover_at
 from retention.scoring.tiers import CONTRACT_OVER
+from retention.scoring.told import REST, SHOWN, Reason, reason
 from retention.scoring.worth import DISCOUNT, YEARS_AHEAD
 
 Floats = NDArray[np.float64]
@@ -34,7 +34,7 @@ class ContractScores:
     """One entry per account that is or was under contract, in ascending order of account id.
 
     `state` as in `renewals.Cover`; `value` money a year; `lifetime` money of the next five years, discounted, if the
-    customer stays now; `known` the share of facts that are known, in per cent. `reasons` as `explain.Explainer` gives.
+    customer stays now; `known` the share of facts that are known, in per cent. `reasons` in words, most telling first.
     """
 
     account_ids: Ints
@@ -44,7 +44,7 @@ class ContractScores:
     value: Floats
     lifetime: Floats
     known: Ints
-    reasons: list[str]
+    reasons: list[list[Reason]]
 
     def __len__(self) -> int:
         return len(self.account_ids)
@@ -63,7 +63,7 @@ def score_contracts(
     cover = cover_at(known, as_of)
     current = cover.state == CURRENT
     probability = np.where(cover.state == OVER, CONTRACT_OVER, 1.0 - model.kept_after_cancelling)
-    reasons = np.empty(len(cover.rows), dtype=object)
+    reasons: list[list[Reason]] = [[] for _ in cover.rows]
     share = np.full(len(cover.rows), 100, dtype=np.int64)
     if current.any():
         here = cover.only(current)
@@ -71,21 +71,18 @@ def score_contracts(
         parts = model.parts(facts, due)
         logit = parts.total(model.start)
         probability[current] = np.clip(expit(logit), LEAST, MOST)
-        explainer = Explainer(model, tellings_for(list(parts.factors), model.levels))
-        reasons[current] = explainer.reasons(parts, logit, probability[current])
+        wording = wording_of(model, parts.factors, tellings_for(list(parts.factors), model.levels))
+        told = tell(model, wording, parts, logit, probability[current])
+        for at, one in zip(np.flatnonzero(current).tolist(), told, strict=True):
+            reasons[at] = wording.reasons(one)
         share[current] = np.round(100 * np.mean(~np.isnan(parts.values), axis=1))
     for at in np.flatnonzero(~current).tolist():
         points = round(100 * (probability[at] - model.base_probability), 2)
-        reasons[at] = json.dumps([reason("renewal", _how_it_ended(known, cover, at), points)])
+        reasons[at] = [reason("renewal", _how_it_ended(known, cover, at), points)]
     return ContractScores(
         known.account_ids[cover.rows], cover.state, probability, model.base_probability, cover.value,
-        cover.value * _years(model), share, reasons.tolist(),
+        cover.value * _years(model), share, reasons,
     )  # fmt: skip
-
-
-def reason(factor: str, sentence: str, points: float) -> dict[str, object]:
-    """One reason as it is stored."""
-    return {"factor": factor, "sentence": sentence, "points": points}
 
 
 def _how_it_ended(known: Renewals, cover: Cover, at: int) -> str:
@@ -122,14 +119,16 @@ def money_weighted(
     return share * by_contract + (1.0 - share) * by_orders, share
 
 
-def reasons_together(by_contract: str, by_orders: str, share: float, way: float) -> str:
+def reasons_together(
+    by_contract: list[Reason], by_orders: list[Reason], share: float, way: float
+) -> list[Reason]:
     """The reasons of both clocks, each weighing as much as its money; their points sum to `way`, the distance in
     percentage points from the customer in good standing that is weighed alike."""
-    found: dict[str, dict[str, object]] = {}
+    found: dict[str, Reason] = {}
     sizes: dict[str, float] = {}
     largest: dict[str, float] = {}
-    for text, weight in ((by_contract, share), (by_orders, 1.0 - share)):
-        for told in json.loads(text):
+    for reasons, weight in ((by_contract, share), (by_orders, 1.0 - share)):
+        for told in reasons:
             factor, points = told["factor"], told["points"] * weight
             sizes[factor] = sizes.get(factor, 0.0) + points
             if abs(points) > largest.get(factor, -1.0):
@@ -137,11 +136,11 @@ def reasons_together(by_contract: str, by_orders: str, share: float, way: float)
     return _told(found, sizes, way)
 
 
-def _told(found: dict[str, dict[str, object]], sizes: dict[str, float], way: float) -> str:
+def _told(found: dict[str, Reason], sizes: dict[str, float], way: float) -> list[Reason]:
     named = [f for f in sizes if f != "other" and abs(sizes[f]) >= LEAST_POINTS]
     strongest = sorted(named, key=lambda f: -abs(sizes[f]))[:SHOWN] or list(found)[:1]
     leading = sorted(strongest, key=lambda f: -sizes[f] if way >= 0 else sizes[f])
     points = [round(sizes[f], 2) for f in leading]
     told = [reason(f, str(found[f]["sentence"]), p) for f, p in zip(leading, points, strict=True)]
     rest = round(way - sum(points), 2)
-    return json.dumps([*told, reason("other", OTHER, rest)] if rest else told)
+    return [*told, reason("other", REST, rest)] if rest else told

@@ -12,18 +12,12 @@ from numpy.typing import NDArray
 
 from retention.scoring.parts import Parts, Standing
 from retention.scoring.sentences import TELLINGS
-from retention.scoring.telling import Book, Teller, Telling, Whole, opening
+from retention.scoring.telling import Telling, Whole
+from retention.scoring.told import NO_SIGNAL, NOTHING, SHOWN, TOLD, Wording
 
 Floats = NDArray[np.float64]
 
-SHOWN = 4  # named factors per account; the rest is summed up as "other"
 LEAST_POINTS = 0.05  # percentage points below which a factor is not worth a sentence
-
-MOST_HUNDREDTHS = 15_000  # points are written ahead, in hundredths; the few larger ones when they come
-POINTS = np.array([repr(at / 100) for at in range(-MOST_HUNDREDTHS, MOST_HUNDREDTHS + 1)], dtype=object)
-
-OTHER = "Everything else together."
-NO_SIGNAL = "No usable signal: past orders do not tell who buys again, so everyone has the same probability."
 
 
 def factors_of(parts: Parts) -> tuple[str, ...]:
@@ -71,42 +65,37 @@ def points_of(shares: Floats, logit: Floats, probability: Floats, model: Explain
     return 100.0 * shares * slope[:, None]
 
 
-class Explainer:
-    """The reasons of one model; one and the same for all parts of a book, since it keeps the sentences it made.
+def wording_of(
+    model: Explained, factors: Mapping[str, str], tellings: Mapping[str, Telling] = TELLINGS
+) -> Wording:
+    """How the numbers of a model are told; `factors` of its `Parts`."""
+    usual = dict(zip(factors, model.standing.values.tolist(), strict=True))
+    return Wording(factors, usual, model.days_ahead, tellings)
 
-    `tellings` are the model's columns in words.
+
+def tell(
+    model: Explained, wording: Wording, parts: Parts, logit: Floats, probability: Floats
+) -> NDArray[np.void]:
+    """(n,) `TOLD`: for every account its reasons as numbers, which `wording.reasons` puts into words.
+
+    First come those that lead to where the account stands, strongest first; the points of an account sum to its
+    distance from a customer in good standing.
     """
-
-    def __init__(self, model: Explained, tellings: Mapping[str, Telling] = TELLINGS) -> None:
-        self.model, self.tellings = model, tellings
-        self._teller: Teller | None = None
-
-    def reasons(self, parts: Parts, logit: Floats, probability: Floats) -> list[str]:
-        """For every account its reasons as JSON: a list of {"factor", "sentence", "points"}.
-
-        First come those that lead to where the account stands, strongest first; the points of a list sum to the
-        account's distance from a customer in good standing. Made as text at once: a million accounts are a million
-        lists.
-        """
-        teller = self._teller_of(parts)
+    told = np.zeros(len(parts), dtype=TOLD)
+    told["reasons"]["column"] = NOTHING
+    if not model.has_signal:
+        told["reasons"]["column"][:, 0] = NO_SIGNAL
         everyone = np.arange(len(parts))
-        if not self.model.has_signal:
-            head = f"[{opening('no_signal', NO_SIGNAL)}0.0}},"
-            way = np.zeros(len(parts), dtype=np.int64)
-            return [
-                f"{head}{fact}0.0}}]" for fact in teller.openings("waiting", "pattern", parts, everyone, way)
-            ]
-        compared = moved(parts, self.model)
-        names = factors_of(parts)
-        points = points_of(compared.by_factor(names), logit, probability, self.model)
-        chosen = _choose(points, 100.0 * (probability - self.model.base_probability))
-        return _joined(_texts(teller, compared, names, points, chosen), chosen.size, chosen.left)
-
-    def _teller_of(self, parts: Parts) -> Teller:
-        if self._teller is None:
-            usual = dict(zip(parts.factors, self.model.standing.values.tolist(), strict=True))
-            self._teller = Teller(self.tellings, Book(self.model.days_ahead, usual))
-        return self._teller
+        _fill(told, 1, "waiting", wording, parts, everyone, np.zeros(len(parts), dtype=np.int64))
+        return told
+    compared = moved(parts, model)
+    names = factors_of(parts)
+    points = points_of(compared.by_factor(names), logit, probability, model)
+    chosen = _choose(points, 100.0 * (probability - model.base_probability))
+    _fill_chosen(told, wording, compared, names, points, chosen)
+    told["reasons"]["points"] = np.rint(100 * chosen.size)
+    told["rest"] = np.rint(100 * chosen.left)
+    return told
 
 
 @dataclass(frozen=True)
@@ -132,17 +121,22 @@ def _choose(points: Floats, totals: Floats) -> _Chosen:
     return _Chosen(np.take_along_axis(strongest, order, axis=1), shown, size, left)
 
 
-def _texts(
-    teller: Teller, parts: Parts, names: tuple[str, ...], points: Floats, chosen: _Chosen
-) -> NDArray[np.object_]:
-    """(n, SHOWN) the beginning of each reason's JSON object; empty where nothing is shown."""
-    texts = np.full(chosen.factor.shape, "", dtype=object)
+def _fill_chosen(
+    told: NDArray[np.void],
+    wording: Wording,
+    parts: Parts,
+    names: tuple[str, ...],
+    points: Floats,
+    chosen: _Chosen,
+) -> None:
     columns = list(parts.factors)
     for number, factor in enumerate(names):
         rows, ranks = np.nonzero((chosen.factor == number) & chosen.shown)
         way = np.sign(np.round(points[rows, number] / LEAST_POINTS)).astype(np.int64)
         own = [
-            at for at, name in enumerate(columns) if parts.factors[name] == factor and name in teller.tellings
+            at
+            for at, name in enumerate(columns)
+            if parts.factors[name] == factor and name in wording.tellings
         ]
         # Told is the number that moved the factor most, in the direction the factor went.
         main = np.argmax(
@@ -150,31 +144,23 @@ def _texts(
         )
         for position, at in enumerate(own):
             here = np.flatnonzero(main == position)
-            told = teller.openings(columns[at], factor, parts, rows[here], way[here])
-            texts[rows[here], ranks[here]] = told
-    return texts
+            _fill(told, ranks[here], columns[at], wording, parts, rows[here], way[here])
 
 
-def _joined(texts: NDArray[np.object_], size: Floats, left: Floats) -> list[str]:
-    """One JSON list per account. Nearly all tell as many factors as may be told, and are put together in one go."""
-    other = opening("other", OTHER)
-    rest = [f",{other}{value!r}}}]" if value else "]" for value in left.tolist()]
-    rows = zip(texts.tolist(), _written(size).tolist(), rest, strict=True)
-    return [_list_of(openings, points) + end for openings, points, end in rows]
-
-
-def _written(size: Floats) -> NDArray[np.object_]:
-    """Points of two places as text."""
-    hundredths = np.rint(100 * size).astype(np.int64)
-    text = POINTS[np.clip(hundredths + MOST_HUNDREDTHS, 0, 2 * MOST_HUNDREDTHS)]
-    large = np.abs(hundredths) > MOST_HUNDREDTHS
-    text[large] = [repr(value) for value in size[large].tolist()]
-    return text
-
-
-def _list_of(told: list[str], points: list[str]) -> str:
-    """[{...},{...} without its end; empty texts are left out."""
-    if len(told) == 4 and told[1] and told[2] and told[3]:
-        (a, b, c, d), (p, q, r, s) = told, points
-        return f"[{a}{p}}},{b}{q}}},{c}{r}}},{d}{s}}}"
-    return "[" + ",".join([f"{text}{size}}}" for text, size in zip(told, points, strict=True) if text])
+def _fill(
+    told: NDArray[np.void],
+    rank: Whole | int,
+    column: str,
+    wording: Wording,
+    parts: Parts,
+    rows: Whole,
+    way: Whole,
+) -> None:
+    """Write down what the sentence of a column is made from, for these accounts at these places."""
+    reasons = told["reasons"]
+    side, *facts = wording.teller.facts(column, parts, rows, way)
+    reasons["column"][rows, rank] = wording.columns.index(column)
+    reasons["way"][rows, rank], reasons["side"][rows, rank] = way, side
+    reasons["count"][rows, rank] = len(facts)
+    for place, fact in enumerate(facts):
+        reasons["facts"][rows, rank, place] = fact

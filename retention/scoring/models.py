@@ -62,6 +62,11 @@ class FittedModel:
     margin: float | None = None
     summary: dict[str, Any] = field(default_factory=dict)
 
+    @property
+    def factors(self) -> dict[str, str]:
+        """Name of each column of `parts` -> the factor it is told under."""
+        return COLUMNS if self.adjustment is None else COLUMNS | FACTS
+
     def logit(self, features: Matrix, p_silent: Floats, facts: Facts | None = None) -> Floats:
         """(n,) log odds of churn from features, BG/NBD P0, and what is known beyond orders (nothing, without `facts`)."""
         total = self.intercept + self.rhythm_weight * to_logit(p_silent)

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from scipy.special import expit
 
 from retention.scoring.errors import ScoringError
-from retention.scoring.explain import Explainer
+from retention.scoring.explain import tell, wording_of
 from retention.scoring.features import BLOCK, NAMES, Matrix, RhythmState, features_at, rhythm_state
 from retention.scoring.health import Scorecard, scorecard
 from retention.scoring.history import History, Ints, Purchases, purchases_of
@@ -16,6 +16,7 @@ from retention.scoring.models import FittedModel
 from retention.scoring.money import NO_MARGINS, Margins, revenue_at_risk
 from retention.scoring.signals import Facts, Signals, signal_facts
 from retention.scoring.tiers import TierRules, tiers_of
+from retention.scoring.told import TOLD, Reason, Wording
 from retention.scoring.worth import Worth, worth_of
 
 Floats = NDArray[np.float64]
@@ -29,7 +30,7 @@ class Scores:
     """One entry per account that had bought by `as_of`, in ascending order of account id.
 
     `worth` is money (see `worth.Worth`), `revenue_at_risk` money per year; `silence` days since the last order; `gap` the
-    account's usual gap in days, NaN with fewer than two purchases. `reasons` are JSON, see `explain.Explainer`.
+    account's usual gap in days, NaN with fewer than two purchases. `told` are reasons as numbers, `wording` has the words.
     `known_share` is per cent, see `known.known_share`; `card` the factors of the health scorecard.
     """
 
@@ -41,12 +42,18 @@ class Scores:
     tier: NDArray[np.str_]
     silence: Floats
     gap: Floats
-    reasons: list[str]
+    told: NDArray[np.void]
+    wording: Wording
     known_share: Ints
     card: Scorecard
 
     def __len__(self) -> int:
         return len(self.account_ids)
+
+    @property
+    def reasons(self) -> list[list[Reason]]:
+        """The reasons of every account in words, most telling first."""
+        return [self.wording.reasons(told) for told in self.told]
 
     @property
     def lifetime_value(self) -> Floats:
@@ -76,7 +83,8 @@ def score_accounts(
     state = rhythm_state(purchases, as_of, rows)
     features = features_at(purchases, as_of, rows, model.basis)
     facts = facts_for(model, signals, purchases, as_of, rows)
-    probability, reasons = _explained(model, features, state, facts)
+    wording = wording_of(model, model.factors)
+    probability, told = _explained(model, wording, features, state, facts)
     worth = _worth(purchases, as_of, rows, state, model, margins)
     gap = features[:, NAMES.index("gap_median")].astype(float)
     silence = state.age - state.t_x
@@ -93,25 +101,24 @@ def score_accounts(
     return Scores(
         purchases.account_ids[rows], probability, model.base_probability, worth,
         revenue_at_risk(probability, worth.expected), tier, silence, gap,
-        reasons, known_share(features, facts),
+        told, wording, known_share(features, facts),
         scorecard(purchases, as_of, rows, model.basis.horizon, model.basis.usual_gap, facts, gap),
     )  # fmt: skip
 
 
 def _explained(
-    model: FittedModel, features: Matrix, state: RhythmState, facts: Facts | None
-) -> tuple[Floats, list[str]]:
+    model: FittedModel, wording: Wording, features: Matrix, state: RhythmState, facts: Facts | None
+) -> tuple[Floats, NDArray[np.void]]:
     """Probability and reasons, from the same parts; worked out in blocks that stay in cache."""
-    probability, reasons = np.empty(len(features)), []
-    explainer = Explainer(model)
+    probability, told = np.empty(len(features)), np.zeros(len(features), dtype=TOLD)
     for begin in range(0, len(features), BLOCK):
         at = slice(begin, begin + BLOCK)
         known = None if facts is None else Facts(facts.values[at])
         parts = model.parts(features[at], RhythmState(state.x[at], state.t_x[at], state.age[at]), known)
         logit = parts.total(model.start)
         probability[at] = np.clip(expit(logit), LEAST_PROBABILITY, 1 - LEAST_PROBABILITY)
-        reasons += explainer.reasons(parts, logit, probability[at])
-    return probability, reasons
+        told[at] = tell(model, wording, parts, logit, probability[at])
+    return probability, told
 
 
 def facts_for(

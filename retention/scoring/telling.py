@@ -5,7 +5,6 @@ sound the wrong way, what is usual for a customer in good standing is put beside
 against intuition (larger orders, yet more likely to leave) the sentence says so.
 """
 
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -19,8 +18,7 @@ Whole = NDArray[np.int64]
 
 UNKNOWN = -(10**9)  # stands for a value nobody knows, where sentences are made from whole numbers
 LARGEST = 1e9
-MIXER = np.int64(0x9E3779B97F4A7C15 - 2**64)  # odd and far from any pattern
-QUOTED = {'"', "\\"}  # what JSON writes otherwise than it is read
+MOST_KEPT = 50_000  # sentences; some ten megabytes
 
 
 class Said(NamedTuple):
@@ -60,9 +58,10 @@ class Telling:
     Attributes
     ----------
     natural : +1 where more of it should speak for leaving, -1 for staying, 0 where nobody can say beforehand
-    facts : (parts, rows) -> the whole numbers the sentence is made from; few distinct ones, so sentences are few
+    facts : (parts, rows) -> the whole numbers the sentence is made from. They are stored with scores and told years
+        later: their meaning stays, a column that needs others gets a new name
     say : (book, *facts) -> the fact in words
-    more : (parts, rows, way) -> further numbers that only some sentences need; 0 for the others, to keep them few
+    more : (parts, rows, way) -> further numbers that only some sentences need; 0 for the others
     """
 
     natural: int
@@ -110,47 +109,23 @@ class Teller:
 
     def __init__(self, tellings: Mapping[str, Telling], book: Book) -> None:
         self.tellings, self.book = tellings, book
-        self._made: dict[str, dict[tuple[int, ...], str]] = {}
+        self._made: dict[tuple[int | str, ...], str] = {}
 
-    def openings(
-        self, column: str, factor: str, parts: Parts, rows: Whole, way: Whole
-    ) -> NDArray[np.object_]:
-        """For each of these accounts a reason's JSON up to its points. `way`: +1 it raises the risk, -1 it lowers it."""
+    def facts(self, column: str, parts: Parts, rows: Whole, way: Whole) -> tuple[Whole, ...]:
+        """What `say` needs to know of these accounts: first what the comparison with a customer in good standing
+        suggests, then the facts of the column. `way`: +1 it raises the risk, -1 it lowers it."""
         telling = self.tellings[column]
         difference = parts.column(column)[rows] - self.book.usual.get(column, np.nan)
         side = np.sign(np.nan_to_num(difference, nan=0.0)).astype(np.int64) * telling.natural
-        facts = telling.facts(parts, rows) + (telling.more(parts, rows, way) if telling.more else ())
-        first, place = _distinct([way, side, *facts])
-        made = self._made.setdefault(column, {})
-        texts = np.empty(len(first), dtype=object)
-        keys = zip(*(fact[first].tolist() for fact in (way, side, *facts)), strict=True)
-        for number, key in enumerate(keys):
-            text = made.get(key)
-            if text is None:
-                said = telling.say(self.book, *key[2:])
-                text = made[key] = opening(factor, sentence(said, key[0], key[1]))
-            texts[number] = text
-        return texts[place]
+        more = telling.more(parts, rows, way) if telling.more else ()
+        return side, *telling.facts(parts, rows), *more
 
-
-def _distinct(columns: list[Whole]) -> tuple[Whole, Whole]:
-    """Positions of one row of each kind, and for every row the place of its kind among them."""
-    mixed = columns[0].copy()
-    for column in columns[1:]:
-        mixed = mixed * MIXER + column  # wraps around, as it should
-    _, first, place = np.unique(mixed, return_index=True, return_inverse=True)
-    if all((column[first][place] == column).all() for column in columns):
-        return first, place
-    # Two kinds were mixed into one number: it can happen, so they are told apart the slow way.
-    _, first, place = np.unique(np.stack(columns), axis=1, return_index=True, return_inverse=True)
-    return first, place.ravel()
-
-
-def opening(factor: str, words: str) -> str:
-    """A reason's JSON up to its points."""
-    quoted = (
-        f'"{words}"'
-        if words.isascii() and words.isprintable() and not QUOTED & set(words)
-        else json.dumps(words)
-    )
-    return f'{{"factor":"{factor}","sentence":{quoted},"points":'
+    def say(self, column: str, way: int, side: int, *facts: int) -> str:
+        """The sentence of one account."""
+        key: tuple[int | str, ...] = (column, way, side, *facts)
+        words = self._made.get(key)
+        if words is None:
+            if len(self._made) >= MOST_KEPT:
+                self._made.clear()
+            words = self._made[key] = sentence(self.tellings[column].say(self.book, *facts), way, side)
+        return words

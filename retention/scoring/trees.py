@@ -7,7 +7,10 @@ feature need nothing but sums per bin, because a feature whose direction is know
 never lowers the risk, more orders never raise it), and because it takes half the time.
 """
 
+from __future__ import annotations
+
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -46,18 +49,47 @@ class AdditiveTrees:
 
     def contributions(self, features: Matrix) -> NDArray[np.float32]:
         """(n, F) what each feature adds to the logit."""
-        out = np.empty(features.shape, dtype=np.float32)
-        for column, table in enumerate(self.tables):
-            out[:, column] = table[_codes_of(features[:, column], self.edges[column])]
+        out = np.empty(features.shape, dtype=np.float32, order="F")
+        for column, step in enumerate(self._steps):
+            out[:, column] = step.at(features[:, column])
         return out
 
     def logit(self, features: Matrix) -> Floats:
         """(n,) log odds of churn."""
         total = np.full(len(features), self.intercept)
-        for column, table in enumerate(self.tables):
-            if table.any():
-                total += table[_codes_of(features[:, column], self.edges[column])]
+        for column, step in enumerate(self._steps):
+            if self.tables[column].any():
+                total += step.at(features[:, column])
         return total
+
+    @cached_property
+    def _steps(self) -> list[_Step]:
+        return [_step_of(edges, table) for edges, table in zip(self.edges, self.tables, strict=True)]
+
+
+@dataclass(frozen=True)
+class _Step:
+    """A table without the edges at which nothing changes: there are few others, and they are found sooner."""
+
+    edges: NDArray[np.float32]
+    values: NDArray[np.float32]
+    unknown: np.float32
+
+    def at(self, column: NDArray[np.float32]) -> NDArray[np.float32]:
+        """(n,) what these values add."""
+        if len(self.edges):
+            out = self.values[np.searchsorted(self.edges, column, side="left")]
+        else:
+            out = np.full(len(column), self.values[0])
+        if self.unknown != self.values[-1]:
+            out[np.isnan(column)] = self.unknown  # which the search puts behind everything
+        return out
+
+
+def _step_of(edges: NDArray[np.float32], table: NDArray[np.float32]) -> _Step:
+    known = table[1:]
+    changes = np.flatnonzero(known[1:] != known[:-1])
+    return _Step(edges[changes], known[np.append(changes, -1)], table[0])
 
 
 def fit_trees(

@@ -28,6 +28,7 @@ from retention.scoring.history import Ints, Purchases, purchases_of
 from retention.scoring.renewals import OVER, Renewals
 from retention.scoring.scores import LARGEST_MONEY, Scores
 from retention.scoring.tiers import TierRules, contract_tiers
+from retention.scoring.told import Reason
 from retention.selectors.definitions import definitions_in_force
 
 Floats = NDArray[np.float64]
@@ -78,11 +79,10 @@ def _beside(known: Records, ids: Ints, as_of: dt.date, since: dict[str, int] | N
 class ContractRows:
     """What a chunk's contracts say: (n,) one entry per account that is told by its contract, alone or with its orders.
 
-    `order_row` is its position among the scores by orders, -1 where it has none that count.
+    `silence` and `gap` as in `Scores`, NaN for those without orders that count.
     """
 
     account_ids: Ints
-    order_row: Ints
     probability: Floats
     base_probability: Floats
     tier: NDArray[np.str_]
@@ -91,8 +91,10 @@ class ContractRows:
     low: Floats
     high: Floats
     lifetime: Floats
+    silence: Floats
+    gap: Floats
     known_share: Ints
-    reasons: list[str]
+    reasons: list[list[Reason]]
     versions: list[str]
 
     def __len__(self) -> int:
@@ -159,7 +161,6 @@ def _together(
     ]
     return ContractRows(
         account_ids=found.account_ids[own],
-        order_row=order_row,
         probability=probability,
         base_probability=base,
         tier=contract_tiers(
@@ -170,6 +171,8 @@ def _together(
         low=value + orders.low,
         high=value + orders.high,
         lifetime=(1.0 - by_contract) * (found.lifetime * scale)[own] + orders.lifetime,
+        silence=orders.silence,
+        gap=orders.gap,
         known_share=np.where(order_row >= 0, orders.known_share, found.known[own]),
         reasons=reasons,
         versions=_versions(run, order_row),
@@ -207,7 +210,7 @@ class _Orders:
     gap: Floats
     known_share: Floats
     base: float
-    reasons: list[str]
+    reasons: list[list[Reason]]
 
 
 def _orders_of(scores: Scores | None, row: Ints) -> _Orders:
@@ -221,36 +224,11 @@ def _orders_of(scores: Scores | None, row: Ints) -> _Orders:
 
     if scores is None:
         none, unknown = taken(None, 0.0), taken(None, np.nan)
-        return _Orders(none, none, none, none, none, unknown, unknown, none, 0.0, [""] * len(row))
+        return _Orders(none, none, none, none, none, unknown, unknown, none, 0.0, [[]] * len(row))
     worth = scores.worth
     return _Orders(
         taken(scores.probability, 0.0), taken(worth.expected, 0.0), taken(worth.low, 0.0), taken(worth.high, 0.0),
         taken(scores.lifetime_value, 0.0), taken(scores.silence, np.nan), taken(scores.gap, np.nan),
         taken(scores.known_share, 0.0), scores.base_probability,
-        [scores.reasons[at] if at >= 0 else "" for at in row.tolist()],
+        [scores.wording.reasons(scores.told[at]) if at >= 0 else [] for at in row.tolist()],
     )  # fmt: skip
-
-
-def staging_text(found: ContractRows, scores: Scores | None, healths: list[str]) -> str:
-    """Rows as `score_rows` writes those by orders, with what differs by account at the end: base, stage, version."""
-    lines = []
-    nothing = "\\N"
-    for n, row in enumerate(found.order_row.tolist()):
-        silence = gap = nothing
-        if row >= 0 and scores is not None:
-            silence = str(int(scores.silence[row]))
-            gap = nothing if np.isnan(scores.gap[row]) else repr(float(scores.gap[row]))
-        money = (found.revenue_at_risk, found.expected, found.low, found.high, found.lifetime)
-        # Names of segments stand in sentences: what JSON escapes is escaped once more for COPY.
-        reasons = found.reasons[n].replace("\\", "\\\\")
-        lines.append(
-            "\t".join(
-                [
-                    str(found.account_ids[n]), repr(float(found.probability[n])), str(found.tier[n]),
-                    *(f"{column[n]:.2f}" for column in money), silence, gap, reasons, healths[n],
-                    str(int(found.known_share[n])), repr(float(found.base_probability[n])),
-                    Stage.CONTRACT.value, found.versions[n],
-                ]
-            )
-        )  # fmt: skip
-    return "".join(f"{line}\n" for line in lines)

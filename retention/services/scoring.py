@@ -37,6 +37,7 @@ from retention.models import FittedModel, JobRun, ScoreChunk, ScoreRun, Tier
 from retention.models.scores import ChunkState, RunState
 from retention.scoring import models as engine
 from retention.scoring.errors import ScoringError
+from retention.scoring.explain import wording_of
 from retention.scoring.fitting import fit_book
 from retention.scoring.history import History, purchases_of
 from retention.scoring.horizon import check_horizon, default_horizon
@@ -122,6 +123,7 @@ def fit_run(run: ScoreRun, records: Records | None = None) -> ScoreRun:
     """
     ids = load_account_ids()
     model, contracts = pinned_model(run.as_of, run.horizon_days), has_contracts()
+    model = None if model is None else _worded(model)
     horizon = run.horizon_days if model is None else model.horizon_days
     contract_model = None
     if model is None or contracts:
@@ -164,6 +166,15 @@ def _stored(fitted: engine.FittedModel, as_of: dt.date) -> FittedModel:
             "payload": fitted.to_bytes(),
         },
     )
+    return _worded(model)
+
+
+def _worded(model: FittedModel) -> FittedModel:
+    """Keep with the model what its reasons are told with; also with one fitted before words were kept."""
+    if not model.wording:
+        fitted = engine.model_from_bytes(bytes(model.payload))
+        model.wording = wording_of(fitted, fitted.factors).to_json()
+        model.save(update_fields=["wording", "updated_at"])
     return model
 
 

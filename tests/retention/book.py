@@ -36,5 +36,14 @@ def fill_book(customers: int, days: int = 400, seed: int = 1) -> list[Account]:
 
 def scores_by_account(as_of: dt.date = AS_OF) -> list[tuple[object, ...]]:
     """All that a run says about each account, to compare two runs."""
-    fields = ("account_id", "churn_probability", "tier", "revenue_at_risk", "reasons", "model_version")
-    return list(Score.objects.filter(as_of=as_of).order_by("account_id").values_list(*fields))
+    return [
+        (
+            score.account_id,
+            score.churn_probability,
+            score.tier,
+            score.revenue_at_risk,
+            score.reasons,
+            score.model_version,
+        )
+        for score in Score.objects.filter(as_of=as_of).order_by("account_id")
+    ]

@@ -1,6 +1,5 @@
 """The contract model: terms and spells, learning from the past alone, arrays that explain themselves exactly."""
 
-import json
 from dataclasses import replace
 
 import numpy as np
@@ -188,8 +187,8 @@ class TestModel:
         assert halves[0].reasons + halves[1].reasons == scores.reasons
 
     def test_reasons_add_up(self, model: ContractModel, scores: ContractScores) -> None:
-        for probability, text in zip(scores.probability, scores.reasons, strict=True):
-            points = sum(reason["points"] for reason in json.loads(text))
+        for probability, reasons in zip(scores.probability, scores.reasons, strict=True):
+            points = sum(reason["points"] for reason in reasons)
             assert points == pytest.approx(100 * (probability - model.base_probability), abs=0.006)
 
     def test_stored_as_arrays(self, renewals: Renewals, model: ContractModel, scores: ContractScores) -> None:
@@ -298,19 +297,15 @@ class TestMoney:
         assert share.tolist() == [0.75, 1.0]
 
     def test_reasons_of_both_add_up(self) -> None:
-        contract = json.dumps(
-            [
-                {"factor": "renewal", "sentence": "Ends soon.", "points": 20.0},
-                {"factor": "spend", "sentence": "A.", "points": -4.0},
-            ]
-        )
-        orders = json.dumps(
-            [
-                {"factor": "pattern", "sentence": "Silent.", "points": 40.0},
-                {"factor": "spend", "sentence": "B.", "points": -30.0},
-            ]
-        )
-        told = json.loads(reasons_together(contract, orders, 0.75, 14.5))
+        contract = [
+            {"factor": "renewal", "sentence": "Ends soon.", "points": 20.0},
+            {"factor": "spend", "sentence": "A.", "points": -4.0},
+        ]
+        orders = [
+            {"factor": "pattern", "sentence": "Silent.", "points": 40.0},
+            {"factor": "spend", "sentence": "B.", "points": -30.0},
+        ]
+        told = reasons_together(contract, orders, 0.75, 14.5)
         assert [(r["factor"], r["points"]) for r in told] == [
             ("renewal", 15.0),
             ("pattern", 10.0),

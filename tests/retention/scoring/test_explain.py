@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from scipy.special import expit
 
 from retention.scoring.bgnbd import BgNbd
-from retention.scoring.explain import Explainer, factors_of, moved, points_of
+from retention.scoring.explain import factors_of, moved, points_of, tell, wording_of
 from retention.scoring.features import NAMES, Basis, features_at, rhythm_state
 from retention.scoring.history import History, purchases_of
 from retention.scoring.ladder import fit_model
@@ -20,6 +20,7 @@ from retention.scoring.parts import Parts, Standing
 from retention.scoring.scores import score_accounts
 from retention.scoring.sentences import TELLINGS
 from retention.scoring.telling import Book, Said, Teller, sentence
+from retention.scoring.told import FORGOTTEN, TOLD, Reason, Wording
 from retention.scoring.trees import BINS, AdditiveTrees
 from tests.retention.scoring.books import START, book
 
@@ -34,6 +35,14 @@ def parts_at(history: History, model: FittedModel, as_of: int) -> tuple[Parts, n
     features = features_at(purchases, as_of, rows, model.basis)
     p_silent = model.basis.bgnbd.p_silent(state.x, state.t_x, state.age, model.basis.horizon)
     return model.parts(features, state), model.logit(features, p_silent)
+
+
+def told_by(model: FittedModel, parts: Parts, logit: np.ndarray) -> list[list[Reason]]:
+    """The reasons of each account in words, by way of what is stored."""
+    wording = wording_of(model, parts.factors)
+    stored = tell(model, wording, parts, logit, expit(logit)).tobytes()
+    kept = Wording.from_json(json.loads(json.dumps(wording.to_json())), TELLINGS)
+    return [kept.reasons(one) for one in np.frombuffer(stored, dtype=TOLD)]
 
 
 @settings(max_examples=6, deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -54,10 +63,10 @@ def test_contributions_sum_to_the_score(customers: int, seed: int, stays: float,
     assert model.full_intercept + shares.sum(axis=1) == pytest.approx(logit, abs=1e-9)
     points = points_of(shares, logit, expit(logit), model)
     assert points.sum(axis=1) == pytest.approx(100 * (expit(logit) - model.base_probability), abs=1e-9)
-    for text, p in zip(
+    for reasons, p in zip(
         *(lambda s: (s.reasons, s.probability))(score_accounts(history, as_of, model)), strict=True
     ):
-        assert sum(r["points"] for r in json.loads(text)) == pytest.approx(
+        assert sum(r["points"] for r in reasons) == pytest.approx(
             100 * (p - model.base_probability), abs=0.006
         )
 
@@ -95,8 +104,8 @@ def told(column: str, way: int, facts: dict[str, float], usual: dict[str, float]
         values[0, list(COLUMNS).index(name)] = value
     parts = Parts(COLUMNS, values, np.zeros((1, len(COLUMNS))))
     teller = Teller(TELLINGS, Book(90, USUAL | (usual or {})))
-    opening = teller.openings(column, COLUMNS[column], parts, np.array([0]), np.array([way]))[0]
-    return str(json.loads(opening + "0}")["sentence"])
+    facts_told = teller.facts(column, parts, np.array([0]), np.array([way]))
+    return teller.say(column, way, *(int(fact[0]) for fact in facts_told))
 
 
 @pytest.mark.parametrize(
@@ -183,7 +192,7 @@ def test_no_sentence_of_any_model_contradicts_its_points(seed: int) -> None:
     rows = purchases.customers(AS_OF)
     model = model.centred(features_at(purchases, AS_OF, rows, basis), rhythm_state(purchases, AS_OF, rows))
     parts, logit = parts_at(book(120, seed=seed), model, AS_OF)
-    told = [r for text in Explainer(model).reasons(parts, logit, expit(logit)) for r in json.loads(text)]
+    told = [r for reasons in told_by(model, parts, logit) for r in reasons]
     assert any("Against expectation" in r["sentence"] for r in told)
     plain = [r for r in told if " in your book: " not in r["sentence"]]
     assert any(re.match(LEAVING, r["sentence"]) for r in plain)
@@ -210,8 +219,7 @@ def reasons(points: dict[str, float], *, has_signal: bool = True) -> list[dict]:
         standing=Standing(np.zeros(len(COLUMNS)), usual),
     )  # fmt: skip
     logit = added.sum(axis=1)
-    found = Explainer(model).reasons(Parts(COLUMNS, values, added), logit, expit(logit))
-    return list(json.loads(found[0]))
+    return told_by(model, Parts(COLUMNS, values, added), logit)[0]
 
 
 def test_the_number_that_moved_a_factor_most_is_the_one_told() -> None:
@@ -248,6 +256,23 @@ def test_without_signal_that_is_what_is_said() -> None:
     said = reasons({}, has_signal=False)
     assert [(r["factor"], r["points"]) for r in said] == [("no_signal", 0.0), ("pattern", 0.0)]
     assert said[1]["sentence"] == "Last order 74 days ago; usually every 21 days."
+
+
+def test_a_column_whose_words_are_gone_says_so_and_keeps_its_points() -> None:
+    history = book(70)
+    model = fit_model(history, AS_OF, HORIZON)
+    scores = score_accounts(history, AS_OF, model)
+    fewer = {name: telling for name, telling in TELLINGS.items() if name != "waiting"}
+    kept = Wording.from_json(scores.wording.to_json(), fewer)
+    pairs = [
+        (now, then)
+        for told, reasons in zip(scores.told, scores.reasons, strict=True)
+        for now, then in zip(kept.reasons(told), reasons, strict=True)
+    ]
+    assert any(now["sentence"] == FORGOTTEN for now, _ in pairs)
+    for now, then in pairs:
+        assert (now["factor"], now["points"]) == (then["factor"], then["points"])
+        assert now["sentence"] in (then["sentence"], FORGOTTEN)
 
 
 def test_parts_of_a_book_are_scored_and_explained_like_the_whole() -> None:

@@ -1,7 +1,6 @@
 """What is known beyond orders: point in time, unknown is nothing, parts add up, and noise is not believed."""
 
 import datetime as dt
-import json
 from dataclasses import replace
 from functools import cache
 from typing import Any
@@ -211,7 +210,7 @@ def test_points_sum_to_the_score_as_shown() -> None:
     scores = score(history, signals, model)
     base = 100 * model.base_probability
     for reasons, p in zip(scores.reasons, scores.probability, strict=True):
-        assert base + sum(r["points"] for r in json.loads(reasons)) == pytest.approx(100 * p, abs=0.006)
+        assert base + sum(r["points"] for r in reasons) == pytest.approx(100 * p, abs=0.006)
 
 
 def test_parts_sum_to_the_log_odds() -> None:

@@ -45,3 +45,19 @@ def test_a_feature_nobody_has_adds_nothing() -> None:
     trees = fit_trees(features, label, np.ones(len(label)), NO_DIRECTION)
     assert not trees.tables[2].any()
     assert np.isfinite(trees.tables).all()
+
+
+def test_contributions_are_what_the_tables_say() -> None:
+    features, label, _ = world(3_000)
+    features[:, 2] = 1.0  # nothing to split
+    trees = fit_trees(features, label, np.ones(len(label)), NO_DIRECTION)
+    fresh = np.concatenate([world(500, seed=2)[0], [[np.inf, -np.inf, np.nan], [np.nan, 0.5, 1e30]]]).astype(
+        np.float32
+    )
+    fresh[:100, 0] = trees.edges[0, 17]  # exactly on an edge
+    for column, (edges, table) in enumerate(zip(trees.edges, trees.tables, strict=True)):
+        wanted = [
+            table[0] if np.isnan(value) else table[1 + sum(value > edge for edge in edges)]
+            for value in fresh[:, column]
+        ]
+        assert trees.contributions(fresh)[:, column].tolist() == wanted
