@@ -19,7 +19,7 @@ MENU = (
     (
         "",
         (
-            ("Today", "retention:today", "sun", "", CARERS),
+            ("Today", "retention:today", "sun", "", EVERYBODY),
             ("At risk", "retention:at_risk", "alert-triangle", "risky", CARERS),
             ("Accounts", "retention:accounts", "building-store", "", EVERYBODY),
             ("Products", "pulsecheck:products", "packages", "", EVERYBODY),

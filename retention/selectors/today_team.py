@@ -10,7 +10,7 @@ from django.core.cache import cache
 from django.db.models import Count, F, OuterRef, Q, QuerySet, Subquery, Sum
 
 from accounts.models import Role, User
-from pulsecheck.models import Handback, Touchpoint
+from pulsecheck.models import Handback, HandbackThanks, Touchpoint
 from pulsecheck.models.handbacks import HandbackOutcome, HandbackState
 from pulsecheck.models.touchpoints import TouchpointState
 from retention.models import Score, ScoreRun, Tier
@@ -19,6 +19,7 @@ from retention.selectors.at_risk import quarter_start
 from retention.selectors.frame import run_stamp
 
 RUN_SECONDS = 120
+THANKED_DAYS = 30
 
 
 def of_mine(user: User, prefix: str) -> Q:
@@ -77,6 +78,15 @@ def saves_of(user: User, today: dt.date, *, team: bool) -> list[Handback]:
     saved = Handback.objects.visible_to(user) if team else Handback.objects.filter(salesperson=user)
     saved = saved.filter(outcome=HandbackOutcome.SAVED, closed_at__date__gte=quarter_start(today))
     return list(saved.select_related("account", "salesperson").order_by("-closed_at")[:6])
+
+
+def thanks_to(user: User, today: dt.date, most: int = 3) -> list[HandbackThanks]:
+    """What others said in the last month to those who had a part in a save, newest first."""
+    since = today - dt.timedelta(days=THANKED_DAYS)
+    said = HandbackThanks.objects.filter(handback__credits__person=user, created_at__date__gte=since)
+    return list(
+        said.exclude(by=user).select_related("by", "handback__account").order_by("-created_at")[:most]
+    )
 
 
 @dataclass

@@ -9,23 +9,20 @@ from django.http import HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_GET, require_POST
 
-from accounts.models import Role
-from accounts.permissions import ADMINISTRATORS, LEADERS, SignedIn, has_role, require_role
+from accounts.permissions import ADMINISTRATORS, CARERS, LEADERS, SignedIn, has_role, require_role
 from accounts.selectors import company_today, get_company
 from retention.selectors.disagreements import count_to_settle
 from retention.selectors.first_steps import first_steps, has_accounts
 from retention.selectors.frame import latest_run
 from retention.selectors.today import today_of
-from retention.selectors.today_team import saves_of, team_table, what_changed
+from retention.selectors.today_team import saves_of, team_table, thanks_to, what_changed
 from retention.services.sample_removal import remove_sample as remove
 from retention.tasks import load_sample_company
 
 
 @require_GET
 def today(request: SignedIn) -> HttpResponse:
-    """Home. Marketing has no accounts to care for and starts at the list."""
-    if request.user.role == Role.MARKETING and not request.user.is_superuser:
-        return redirect("retention:accounts")
+    """Home."""
     if not has_accounts():
         return render(request, "retention/first_minutes.html", _first_minutes(request))
     run, day = latest_run(), company_today()
@@ -41,6 +38,8 @@ def today(request: SignedIn) -> HttpResponse:
         "since": since,
         "changed": changed,
         "saves": saves_of(request.user, day, team=leads),
+        "cares": has_role(request.user, *CARERS),
+        "thanks": thanks_to(request.user, day),
         "disputed": count_to_settle(request.user) if leads else 0,
     }
     if has_role(request.user, *ADMINISTRATORS):

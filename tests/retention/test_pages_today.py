@@ -7,6 +7,7 @@ from django.core.cache import cache
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
+from pulsecheck.models import TriggerRule
 from retention.models import ScoreRun, Tier
 from retention.selectors.search import search
 from retention.selectors.today import today_of
@@ -25,6 +26,7 @@ from tests.factories import (
     ScoreFactory,
     ScoreRunFactory,
     TouchpointFactory,
+    churn_reason,
     date_ago,
     days_ago,
     make_cast,
@@ -125,9 +127,50 @@ def test_an_empty_installation_opens_three_doors_to_an_administrator(client, cas
     assert "An administrator of your company has to bring the first orders" in page
 
 
-def test_marketing_starts_at_the_accounts(client, cast):
+def test_marketing_sees_which_campaign_wins_customers_who_leave(client, cast):
+    for campaign, leaving in (("Trade fair", 6), ("Newsletter", 1)):
+        for number in range(10):
+            account = AccountFactory(campaign=campaign, became_customer_on=date_ago(100))
+            ScoreFactory(account=account, tier=Tier.AT_RISK if number < leaving else Tier.STEADY)
     client.force_login(cast.marketing)
-    assert client.get("/").url == "/accounts/"
+    page = client.get("/")
+    (task,) = page.context["duties"].tasks
+    assert task.title == "Campaign Trade fair"
+    assert task.why.startswith(
+        "6 of 10 customers won by it in a year are at risk, quiet or lost; of all others 1 of"
+    )
+    assert "Campaign Trade fair" in page.content.decode()
+    assert kinds(cast.owner) == []
+
+
+def test_a_manager_sees_what_the_team_left_unanswered_and_what_nobody_has(client, cast):
+    late = HandbackFactory(account=account_of(cast.owner), escalated_at=days_ago(0), due_on=date_ago(1))
+    HandbackFactory(account=account_of(cast.owner), salesperson=None, due_on=date_ago(1))
+    HandbackFactory(account=account_of(cast.stranger), escalated_at=days_ago(0), due_on=date_ago(1))
+    assert kinds(cast.manager) == ["unanswered", "nobodys"]
+    client.force_login(cast.manager)
+    page = client.get("/").content.decode()
+    assert "Olga Owner has not answered the handback." in page
+    assert f"/handbacks/{late.pk}/accept/" in page
+
+
+def test_who_signs_too_and_who_may_let_a_trigger_speak(client, cast):
+    ClosedHandbackFactory(
+        account=account_of(cast.owner),
+        outcome="lost",
+        churn_reason=churn_reason(),
+        counter_signer=cast.owner,
+        closed_by=cast.teammate,
+    )
+    TriggerRule.objects.filter(trigger="quiet").update(
+        muted_at=days_ago(1), muted_because="Right in 2 of 20."
+    )
+    assert kinds(cast.owner) == ["sign"]
+    assert "Tim Teammate says why they left" in tasks(cast.owner)[0].why
+    assert kinds(cast.manager) == kinds(cast.administrator) == ["muted"]
+    acts = {user: [act.label for act in tasks(user)[0].acts] for user in (cast.manager, cast.administrator)}
+    assert "Let it speak again" in acts[cast.administrator]
+    assert "Let it speak again" not in acts[cast.manager]
 
 
 def test_what_changed_and_what_was_saved_stand_beside(client, cast):
@@ -175,7 +218,7 @@ def test_the_number_of_queries_does_not_grow(client, cast):
         with CaptureQueriesContext(connection) as queries:
             assert client.get("/").status_code == 200
         counts.append(len(queries))
-    assert counts[0] == counts[1] <= 34
+    assert counts[0] == counts[1] <= 60  # one for each kind of row, and what stands beside
 
 
 # ── search ─────────────────────────────────────────────────────────────
