@@ -1,24 +1,24 @@
 """What other packages say, run by the Python of an environment that has the package.
 
-    python package_worker.py PACKAGE FOLDER
+    python package_worker.py PACKAGE MODEL CUSTOMERS.csv HORIZON ANSWER.csv
 
-Every FOLDER/NAME.csv has one customer a line (id, frequency, recency, T in days; the line order is kept), NAME ends in
-the horizon: _90. Written are FOLDER/NAME.PACKAGE.MODEL.csv with p_silent (no purchase within the horizon) and p_gone
-(1 - P(alive), the churn risk of the packages' tutorials), and a line with seconds per model.
+CUSTOMERS.csv has one customer a line (id, frequency, recency, T in days). ANSWER.csv has for each, in the same order, p_silent
+(no purchase within HORIZON days) and p_gone (1 - P(alive), the churn risk of the packages' tutorials). Seconds are
+printed. A package that fails on a log is a result as well: the reason goes to standard error, the exit code is 1.
 """
 
-import json
 import sys
 import time
 import warnings
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 
 import numpy as np
 import pandas as pd
 
-FIT_CUSTOMERS = 20_000  # a maximum-likelihood fit on so many equals the full one
+# Four parameters are fitted: more customers than these change little. The slow packages get fewer.
+FIT_CUSTOMERS = {"lifetimes": 20_000, "clvkit": 2_000, "pymc-marketing": 2_000}
 Answer = tuple[np.ndarray, np.ndarray]
+Models = dict[str, Callable[[], Answer]]
 
 
 def p0(p_alive: np.ndarray, table: pd.DataFrame, r: float, alpha: float, horizon: int) -> np.ndarray:
@@ -27,15 +27,16 @@ def p0(p_alive: np.ndarray, table: pd.DataFrame, r: float, alpha: float, horizon
     return np.asarray(1 - p_alive + p_alive * silent)
 
 
-def sample(table: pd.DataFrame) -> pd.DataFrame:
-    return table if len(table) <= FIT_CUSTOMERS else table.sample(FIT_CUSTOMERS, random_state=0)
+def sample(table: pd.DataFrame, package: str) -> pd.DataFrame:
+    most = FIT_CUSTOMERS[package]
+    return table if len(table) <= most else table.sample(most, random_state=0)
 
 
-def lifetimes(table: pd.DataFrame, horizon: int) -> Iterator[tuple[str, Callable[[], Answer]]]:
+def lifetimes(table: pd.DataFrame, horizon: int) -> Models:
     from lifetimes import BetaGeoFitter, ModifiedBetaGeoFitter, ParetoNBDFitter
 
     columns = [table["frequency"], table["recency"], table["T"]]
-    part = sample(table)
+    part = sample(table, "lifetimes")
     fit_on = [part["frequency"], part["recency"], part["T"]]
 
     def geometric(fitter: type) -> Answer:
@@ -48,12 +49,14 @@ def lifetimes(table: pd.DataFrame, horizon: int) -> Iterator[tuple[str, Callable
         silent = model.conditional_probability_of_n_purchases_up_to_time(0, horizon, *columns)
         return np.asarray(silent), 1 - np.asarray(model.conditional_probability_alive(*columns))
 
-    yield "BG/NBD", lambda: geometric(BetaGeoFitter)
-    yield "MBG/NBD", lambda: geometric(ModifiedBetaGeoFitter)
-    yield "Pareto/NBD", pareto
+    return {
+        "BG/NBD": lambda: geometric(BetaGeoFitter),
+        "MBG/NBD": lambda: geometric(ModifiedBetaGeoFitter),
+        "Pareto/NBD": pareto,
+    }
 
 
-def clvkit(table: pd.DataFrame, horizon: int) -> Iterator[tuple[str, Callable[[], Answer]]]:
+def clvkit(table: pd.DataFrame, horizon: int) -> Models:
     from clvkit import BGNBD, MBGNBD, CustomerBase
 
     def base(rows: pd.DataFrame) -> CustomerBase:
@@ -64,17 +67,16 @@ def clvkit(table: pd.DataFrame, horizon: int) -> Iterator[tuple[str, Callable[[]
         )  # fmt: skip
 
     def fitted(kind: type) -> Answer:
-        model = kind().fit(base(sample(table)))
+        model = kind().fit(base(sample(table, "clvkit")))
         alive = model.probability_alive(base(table)).to_pandas()
         alive = alive.iloc[:, -1] if isinstance(alive, pd.DataFrame) else alive
         alive = alive.to_numpy(dtype=float)
         return p0(alive, table, model.params_["r"], model.params_["alpha"], horizon), 1 - alive
 
-    yield "BG/NBD", lambda: fitted(BGNBD)
-    yield "MBG/NBD", lambda: fitted(MBGNBD)
+    return {"BG/NBD": lambda: fitted(BGNBD), "MBG/NBD": lambda: fitted(MBGNBD)}
 
 
-def pymc_marketing(table: pd.DataFrame, horizon: int) -> Iterator[tuple[str, Callable[[], Answer]]]:
+def pymc_marketing(table: pd.DataFrame, horizon: int) -> Models:
     from pymc_marketing.clv import BetaGeoModel, ModifiedBetaGeoModel, ParetoNBDModel
 
     rows = table.rename(columns={"id": "customer_id"})
@@ -83,7 +85,7 @@ def pymc_marketing(table: pd.DataFrame, horizon: int) -> Iterator[tuple[str, Cal
         return np.asarray(values.mean(("chain", "draw"))).ravel()  # type: ignore[attr-defined]
 
     def fitted(kind: type) -> Answer:
-        model = kind(data=sample(rows))
+        model = kind(data=sample(rows, "pymc-marketing"))
         model.fit(method="map", progressbar=False)
         alive = mean(model.expected_probability_alive(rows))
         found = model.fit_result
@@ -93,36 +95,29 @@ def pymc_marketing(table: pd.DataFrame, horizon: int) -> Iterator[tuple[str, Cal
             return silent, 1 - alive
         return p0(alive, table, r, alpha, horizon), 1 - alive
 
-    for kind in (BetaGeoModel, ModifiedBetaGeoModel, ParetoNBDModel):
-        yield f"{kind.__name__} MAP", lambda kind=kind: fitted(kind)
+    return {
+        "BG/NBD MAP": lambda: fitted(BetaGeoModel),
+        "MBG/NBD MAP": lambda: fitted(ModifiedBetaGeoModel),
+        "Pareto/NBD MAP": lambda: fitted(ParetoNBDModel),
+    }
 
 
 PACKAGES = {"lifetimes": lifetimes, "clvkit": clvkit, "pymc-marketing": pymc_marketing}
 
 
-def say(**facts: object) -> None:
-    sys.stdout.write(json.dumps(facts) + "\n")
-    sys.stdout.flush()
-
-
-def main(package: str, folder: Path) -> None:
+def main(package: str, model: str, customers: str, horizon: str, answer: str) -> int:
     warnings.simplefilter("ignore")
-    for path in sorted(folder.glob("*.csv")):
-        if "." in path.stem:
-            continue
-        table = pd.read_csv(path)
-        horizon = int(path.stem.rsplit("_", 1)[1])
-        for name, fit in PACKAGES[package](table, horizon):
-            began = time.perf_counter()
-            try:
-                silent, gone = fit()
-            except Exception as problem:  # noqa: BLE001 - a package that fails on a log is a result as well
-                say(log=path.stem, model=name, failed=f"{type(problem).__name__}: {problem}"[:200])
-                continue
-            out = folder / f"{path.stem}.{package}.{name.replace('/', '-').replace(' ', '_')}.csv"
-            pd.DataFrame({"p_silent": silent, "p_gone": gone}).to_csv(out, index=False)
-            say(log=path.stem, model=name, seconds=round(time.perf_counter() - began, 1))
+    fit = PACKAGES[package](pd.read_csv(customers), int(horizon))[model]
+    began = time.perf_counter()
+    try:
+        silent, gone = fit()
+    except Exception as problem:  # noqa: BLE001 - whatever it is, it is what the package does on this log
+        sys.stderr.write(f"{type(problem).__name__}: {problem}\n")
+        return 1
+    pd.DataFrame({"p_silent": silent, "p_gone": gone}).to_csv(answer, index=False)
+    sys.stdout.write(f"{time.perf_counter() - began:.1f}\n")
+    return 0
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], Path(sys.argv[2]))
+    sys.exit(main(*sys.argv[1:]))
