@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
 from django import forms
 
 from accounts.models.account import BillingMode
-from pulsecheck.models import CadencePolicy
+from pulsecheck.cadence import Occasions, Policy
+from pulsecheck.selectors.plan import stored_occasions, stored_policies
 from retention.models import Definition, Disagreement, Tier, TierPolicy
 from retention.scoring.health import FACTORS
 from retention.scoring.health_words import RULES
@@ -144,54 +146,123 @@ class TierForm(forms.ModelForm):
 
 
 class CadenceForm(forms.Form):
-    """Days between pulse checks per tier, and for segments that differ."""
+    """Days between pulse checks per tier and for groups that differ, and when new customers and contracts that end are
+    looked in on."""
 
+    onboarding = forms.CharField(
+        label="Days after they became a customer",
+        required=False,
+        max_length=100,
+        help_text="Separated by commas. Empty = no contacts of their own.",
+    )
+    renewal = forms.CharField(
+        label="Days before a contract ends, and before notice has to be given",
+        required=False,
+        max_length=100,
+        help_text="Separated by commas. Empty = no contacts of their own.",
+    )
     new_tier = forms.ChoiceField(label="Tier", required=False, choices=[("", "Tier"), *Tier.choices])
     new_segment = forms.ChoiceField(label="Segment", required=False)
+    new_mode = forms.ChoiceField(
+        label="Billing",
+        required=False,
+        choices=[
+            ("", "Any billing"),
+            (BillingMode.REPEAT, "Repeat purchase"),
+            (BillingMode.CONTRACT, "Contract"),
+        ],
+    )
+    new_value = forms.DecimalField(
+        label="Worth at least a year", required=False, min_value=0, max_value=10**12, decimal_places=0
+    )
     new_days = forms.IntegerField(label="Days", required=False, min_value=1, max_value=LONGEST_CADENCE)
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.fields["new_segment"].choices = [  # type: ignore[attr-defined]
-            ("", "Segment"),
+            ("", "Any segment"),
             *((name, name) for name in segments_in_use()),
         ]
-        stored = {
-            (row.tier, row.segment): row.every_days for row in CadencePolicy.objects.filter(is_active=True)
-        }
-        general = [(tier, "") for tier in Tier.values]
-        special = sorted(key for key in stored if key[1])
+        stored = {replace(policy, every_days=0): policy.every_days for policy in stored_policies()}
+        occasions = stored_occasions()
+        self.fields["onboarding"].initial = _listed(occasions.onboarding)
+        self.fields["renewal"].initial = _listed(occasions.renewal)
+        general = [Policy(tier, "", 0) for tier in Tier.values]
+        special = sorted((p for p in stored if p not in general), key=lambda p: (p.tier, p.rank))
         self.keys = {f"days_{number}": key for number, key in enumerate([*general, *special])}
-        for name, (tier, segment) in self.keys.items():
-            label = f"{Tier(tier).label}, {segment}" if segment else Tier(tier).label
+        for name, policy in self.keys.items():
+            is_special = policy not in general
             self.fields[name] = forms.IntegerField(
-                label=label,
-                required=not segment,
-                initial=stored.get((tier, segment), LONGEST_CADENCE),
+                label=policy.words,
+                required=not is_special,
+                initial=stored.get(policy, LONGEST_CADENCE),
                 min_value=1,
                 max_value=LONGEST_CADENCE,
-                help_text="Empty = as all segments." if segment else "",
+                help_text="Empty = as all the others." if is_special else "",
                 error_messages={
                     "min_value": "At least 1 day.",
                     "max_value": "At least once a year: 365 days or fewer.",
                 },
             )
 
+    def is_special(self, name: str) -> bool:
+        """Whether a field is about a group that differs."""
+        policy = self.keys[name]
+        return bool(policy.segment or policy.billing_mode or policy.value_from)
+
+    def clean_onboarding(self) -> tuple[int, ...]:
+        return _day_numbers(self.cleaned_data["onboarding"])
+
+    def clean_renewal(self) -> tuple[int, ...]:
+        return _day_numbers(self.cleaned_data["renewal"])[::-1]
+
     def clean(self) -> dict[str, Any]:
         data = super().clean() or {}
-        new = [data.get(name) for name in ("new_tier", "new_segment", "new_days")]
-        if any(new) and not all(new):
-            self.add_error("new_days", "Choose tier, segment and days together, or leave all three empty.")
+        conditions = [data.get(name) for name in ("new_segment", "new_mode", "new_value")]
+        asked = (data.get("new_tier"), data.get("new_days"))
+        if (any(asked) or any(conditions)) and not (all(asked) and any(conditions)):
+            self.add_error(
+                "new_days",
+                "Choose the tier, the days, and what sets the group apart: segment, billing or worth. Or leave all empty.",
+            )
         return data
 
     @property
-    def days(self) -> dict[tuple[str, str], int]:
-        """(tier, segment) -> days, as typed."""
+    def policies(self) -> list[Policy]:
+        """As typed."""
         data = self.cleaned_data
-        chosen = {key: data[name] for name, key in self.keys.items() if data.get(name)}
+        chosen = [replace(key, every_days=data[name]) for name, key in self.keys.items() if data.get(name)]
         if data.get("new_days"):
-            chosen[data["new_tier"], data["new_segment"]] = data["new_days"]
+            new = Policy(
+                data["new_tier"],
+                data["new_segment"],
+                data["new_days"],
+                data["new_mode"],
+                float(data["new_value"] or 0),
+            )
+            chosen = [p for p in chosen if replace(p, every_days=0) != replace(new, every_days=0)] + [new]
         return chosen
+
+    @property
+    def occasions(self) -> Occasions:
+        """As typed."""
+        return Occasions(self.cleaned_data["onboarding"], self.cleaned_data["renewal"])
+
+
+def _listed(days: tuple[int, ...]) -> str:
+    return ", ".join(map(str, days))
+
+
+def _day_numbers(text: str) -> tuple[int, ...]:
+    """ "7, 30, 60" as numbers of days, each once, ascending."""
+    words = text.replace(";", ",").replace(" ", ",").split(",")
+    try:
+        days = {int(word) for word in words if word}
+    except ValueError:
+        raise forms.ValidationError("Use whole numbers, such as 7, 30, 60.") from None
+    if any(not 1 <= day <= LONGEST_CADENCE for day in days) or len(days) > 12:
+        raise forms.ValidationError("Use up to twelve numbers from 1 to 365.")
+    return tuple(sorted(days))
 
 
 class HealthForm(forms.Form):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from accounts.models import Account, User
 from accounts.models.account import BillingMode
 from accounts.selectors import get_exchange_rates
-from pulsecheck.models import CadencePolicy
+from pulsecheck.cadence import Policies, Policy
+from pulsecheck.selectors.plan import stored_policies
 from retention.datasets import load_history
 from retention.kpis.purchases import inactive_after
 from retention.kpis.terms import Bools, Floats, Ints
@@ -175,38 +176,38 @@ class Load:
     after: float
 
 
-def cadence_load(days: Mapping[tuple[str, str], int]) -> list[Load]:
-    """Pulse checks a week per (tier, segment) policy, for the accounts of the newest scores each governs."""
+def cadence_load(policies: Sequence[Policy]) -> list[Load]:
+    """Pulse checks a week per policy, for the accounts of the newest scores each governs: as stored, and with `policies`."""
     run = latest_run()
     if run is None:
         return []
-    counted: dict[tuple[str, str], int] = {}
-    for tier, segment in Score.objects.filter(as_of=run.as_of).values_list("tier", "account__segment"):
-        counted[tier, segment] = counted.get((tier, segment), 0) + 1
-    now = {(row.tier, row.segment): row.every_days for row in CadencePolicy.objects.filter(is_active=True)}
-    before, after = _weekly(counted, now), _weekly(counted, days)
-    keys = sorted(set(now) | set(days), key=lambda key: (list(Tier.values).index(key[0]), key[1]))
+    now = stored_policies()
+    before, after = _weekly(run, now), _weekly(run, policies)
+    order = list(Tier.values)
+    words = {policy.words: policy for policy in (*now, *policies)}
+    named = sorted(words, key=lambda name: (order.index(words[name].tier), -words[name].rank[0], name))
     return [
         Load(
-            f"{Tier(tier).label}, {segment}" if segment else Tier(tier).label,
-            after.get((tier, segment), before.get((tier, segment), (0, 0.0)))[0],
-            before.get((tier, segment), (0, 0.0))[1],
-            after.get((tier, segment), (0, 0.0))[1],
+            name,
+            after.get(name, before.get(name, (0, 0.0)))[0],
+            before.get(name, (0, 0.0))[1],
+            after.get(name, (0, 0.0))[1],
         )
-        for tier, segment in keys
+        for name in named
     ]
 
 
-def _weekly(
-    counted: Mapping[tuple[str, str], int], days: Mapping[tuple[str, str], int]
-) -> dict[tuple[str, str], tuple[int, float]]:
-    """(accounts, checks a week) per policy; the most particular one governs."""
-    result: dict[tuple[str, str], tuple[int, float]] = {}
-    for (tier, segment), accounts in counted.items():
-        key = (tier, segment) if segment and (tier, segment) in days else (tier, "")
-        if key in days:
-            before = result.get(key, (0, 0.0))
-            result[key] = (before[0] + accounts, before[1] + accounts * WEEK / days[key])
+def _weekly(run: ScoreRun, policies: Sequence[Policy]) -> dict[str, tuple[int, float]]:
+    """(accounts, checks a week) by the words of the policy that governs them."""
+    result = {policy.words: (0, 0.0) for policy in policies}
+    governs = Policies(policies)
+    rates = {code: float(rate) for code, rate in get_exchange_rates().items()}
+    columns = ("tier", "account__segment", "account__billing_mode", "expected_value_12m", "currency")
+    for tier, segment, mode, value, currency in Score.objects.filter(as_of=run.as_of).values_list(*columns):
+        policy = governs.policy_for(tier, segment, mode, float(value) * rates.get(currency, 0.0))
+        if policy.words in result:
+            accounts, checks = result[policy.words]
+            result[policy.words] = (accounts + 1, checks + WEEK / policy.every_days)
     return result
 
 

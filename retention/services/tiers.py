@@ -1,14 +1,11 @@
-"""Where the tiers begin, and how often accounts of each tier are looked in on."""
+"""Where the tiers begin."""
 
 from __future__ import annotations
-
-from collections.abc import Mapping
 
 from django.db import connection, transaction
 
 from accounts.models import User
 from accounts.services.audit import write_audit
-from pulsecheck.models import CadencePolicy
 from retention.models import ScoreRun, Tier, TierPolicy
 from retention.selectors.thresholds import scored_book
 
@@ -51,24 +48,3 @@ def _retier(policy: TierPolicy) -> int:
     }
     run.save(update_fields=["summary", "updated_at"])
     return int(differs.sum())
-
-
-def save_cadence(by: User, days: Mapping[tuple[str, str], int]) -> None:
-    """Days between pulse checks per (tier, segment); a segment's policy that is not named any more ends."""
-    with transaction.atomic():
-        rows = {(row.tier, row.segment): row for row in CadencePolicy.objects.select_for_update()}
-        before = {key: row.every_days for key, row in rows.items() if row.is_active}
-        for key, every in days.items():
-            CadencePolicy.objects.update_or_create(
-                tier=key[0], segment=key[1], defaults={"every_days": every, "is_active": True}
-            )
-        for key in before.keys() - days.keys():
-            if key[1]:
-                rows[key].delete()
-        changed = {
-            " ".join(key).strip(): [before.get(key), days.get(key)]
-            for key in sorted(before.keys() | days.keys())
-            if before.get(key) != days.get(key)
-        }
-        if changed:
-            write_audit(by, "save_cadence", CadencePolicy(), **changed)

@@ -11,14 +11,18 @@ from django.views.decorators.http import require_GET, require_http_methods
 
 from accounts.models.account import BillingMode
 from accounts.permissions import ADMINISTRATORS, SignedIn, require_role
-from accounts.selectors import get_company
+from accounts.selectors import company_today, get_company
+from pulsecheck.cadence import Policies
+from pulsecheck.selectors.load import preview_cadence
+from pulsecheck.selectors.plan import stored_policies
+from pulsecheck.services.policies import save_cadence
 from retention.forms import CadenceForm, DefinitionForm, TierForm
 from retention.models import Definition, TierPolicy
 from retention.selectors import thresholds
 from retention.selectors.definitions import definition_for, definitions_in_force, tier_policy_in_force
 from retention.selectors.settings import settings_overview
 from retention.services.definitions import save_definition
-from retention.services.tiers import save_cadence, save_tier_policy
+from retention.services.tiers import save_tier_policy
 
 MODES = {BillingMode.REPEAT.value: "Repeat purchase", BillingMode.CONTRACT.value: "Contract"}
 
@@ -86,22 +90,25 @@ def tiers(request: SignedIn) -> HttpResponse:
 @require_http_methods(["GET", "POST"])
 @require_role(*ADMINISTRATORS)
 def cadence(request: SignedIn) -> HttpResponse:
-    """Days between pulse checks per tier, with the work a week they make."""
+    """Days between pulse checks per tier and group, with the work they make for whom."""
     form = CadenceForm(request.POST or None)
     is_valid = request.method == "POST" and form.is_valid()
     if is_valid and request.POST.get("action") == "save":
-        save_cadence(request.user, form.days)
+        save_cadence(request.user, form.policies, form.occasions)
         messages.success(request, "Saved. Touchpoints follow with the next score run.")
         return redirect("retention:cadence")
-    now = {key: form.fields[name].initial for name, key in form.keys.items()}
-    load = [] if form.errors else thresholds.cadence_load(form.days if is_valid else now)
+    load = [] if form.errors else thresholds.cadence_load(form.policies if is_valid else stored_policies())
     context = {
         "load": load,
         "total_before": sum(row.before for row in load),
         "total_after": sum(row.after for row in load),
         "people": thresholds.pulse_takers(),
-        "tier_fields": [form[name] for name, key in form.keys.items() if not key[1]],
-        "segment_fields": [form[name] for name, key in form.keys.items() if key[1]],
+        "preview": preview_cadence(Policies(form.policies, form.occasions), company_today())
+        if is_valid
+        else None,
+        "tier_fields": [form[name] for name in form.keys if not form.is_special(name)],
+        "special_fields": [form[name] for name in form.keys if form.is_special(name)],
+        "currency": get_company().currency,
         "form": form,
     }
     return render(request, "retention/settings/cadence.html", context, status=422 if form.errors else 200)

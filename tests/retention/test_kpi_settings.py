@@ -5,8 +5,8 @@ from decimal import Decimal
 
 import pytest
 
-from accounts.models import AuditEntry
-from pulsecheck.models import CadencePolicy
+from accounts.models import Account, AuditEntry
+from pulsecheck.models import CadencePolicy, ContactOccasion, Touchpoint
 from retention.models import Definition, Score, ScoreRun, Tier, TierPolicy
 from retention.selectors.thresholds import preview_definition, preview_tiers
 from retention.services.tiers import save_tier_policy
@@ -136,7 +136,7 @@ def test_a_floor_above_the_ceiling_is_refused_at_its_field(client, admin):
 
 def cadence_fields(client) -> dict[str, str]:
     form = client.get("/settings/cadence/").context["form"]
-    return {name: form.fields[name].initial for name in form.keys}
+    return {name: form.fields[name].initial for name in (*form.keys, "onboarding", "renewal")}
 
 
 def test_cadence_shows_the_load_before_it_is_saved(client, admin, book):
@@ -160,6 +160,37 @@ def test_a_segment_can_have_its_own_cadence_and_lose_it_again(client, admin, boo
     own = next(name for name, value in fields.items() if value == 3)
     client.post("/settings/cadence/", fields | {own: "", "action": "save"})
     assert not CadencePolicy.objects.filter(segment="Hotels").exists()
+
+
+def test_a_group_can_be_set_apart_by_billing_and_worth(client, admin, book):
+    fields = cadence_fields(client)
+    new = {"new_tier": "at_risk", "new_mode": "contract", "new_value": "50000", "new_days": "5"}
+    client.post("/settings/cadence/", fields | new | {"action": "save"})
+    policy = CadencePolicy.objects.get(every_days=5)
+    assert (policy.tier, policy.billing_mode, policy.value_from) == ("at_risk", "contract", 50_000)
+    response = client.post(
+        "/settings/cadence/", fields | {"new_tier": "watch", "new_days": "5", "action": "save"}
+    )
+    assert response.status_code == 422
+    assert "what sets the group apart" in response.context["form"].errors["new_days"][0]
+
+
+def test_onboarding_and_renewal_days_are_numbers(client, admin, book):
+    fields = cadence_fields(client)
+    assert (fields["onboarding"], fields["renewal"]) == ("7, 30, 60, 90", "180, 90, 60, 30")
+    client.post("/settings/cadence/", fields | {"onboarding": "14 5;45", "renewal": "", "action": "save"})
+    occasions = ContactOccasion.objects.values_list("kind", "days")
+    assert list(occasions) == [("onboarding", 5), ("onboarding", 14), ("onboarding", 45)]
+    response = client.post("/settings/cadence/", fields | {"onboarding": "soon", "action": "save"})
+    assert response.context["form"].errors["onboarding"] == ["Use whole numbers, such as 7, 30, 60."]
+
+
+def test_the_preview_plans_the_book_and_writes_nothing(client, admin, book):
+    at_risk = next(name for name, value in cadence_fields(client).items() if value == 14)
+    response = client.post("/settings/cadence/", cadence_fields(client) | {at_risk: "1", "action": "preview"})
+    preview = response.context["preview"]
+    assert (preview.planned, preview.moved) == (Account.objects.filter(lifecycle_stage="customer").count(), 0)
+    assert not Touchpoint.objects.exists()
 
 
 def test_no_cadence_is_longer_than_a_year(client, admin):
