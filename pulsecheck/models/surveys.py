@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from typing import Self
 
 from django.db import models
 from django.db.models import F, Q
@@ -79,6 +80,12 @@ class Survey(Stamped):
         return SurveyState.WAITING if now < self.expires_at else SurveyState.EXPIRED
 
 
+class SurveyAnswerQuerySet(AccountRelatedQuerySet):
+    def with_open_loop(self) -> Self:
+        """Bad answers whose givers have not heard what came of them, neither here nor at the issue."""
+        return self.filter(Q(issue=None) | Q(issue__told_at=None), is_bad=True, loop_closed_at=None)
+
+
 class SurveyAnswer(Stamped):
     """What a customer said. `is_bad` opens an issue, and the loop stays open until somebody told them what came of it."""
 
@@ -106,7 +113,7 @@ class SurveyAnswer(Stamped):
     loop_note = models.CharField(max_length=500, blank=True, help_text="What we told them.")
     is_sample = models.BooleanField(default=False, db_default=False)
 
-    objects = AccountRelatedQuerySet.as_manager()
+    objects = SurveyAnswerQuerySet.as_manager()
 
     class Meta:
         ordering = ["-answered_at", "-pk"]
@@ -143,7 +150,8 @@ class SurveyAnswer(Stamped):
     @property
     def is_loop_open(self) -> bool:
         """A bad answer whose giver has not been told yet what came of it."""
-        return self.is_bad and self.loop_closed_at is None
+        told = self.issue.told_at if self.issue else None
+        return self.is_bad and self.loop_closed_at is None and told is None
 
 
 def is_bad_answer(nps: int | None, csat: int | None, ces: int | None) -> bool:

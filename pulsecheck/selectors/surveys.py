@@ -103,7 +103,9 @@ def survey_results(user: User, filters: Filters, now: dt.datetime) -> Results:
     answers = SurveyAnswer.objects.filter(survey__in=surveys.order_by()).order_by()
     facts = answers.aggregate(
         bad=Count("pk", filter=Q(is_bad=True)),
-        loops_open=Count("pk", filter=Q(is_bad=True, loop_closed_at=None)),
+        loops_open=Count(
+            "pk", filter=Q(is_bad=True, loop_closed_at=None) & (Q(issue=None) | Q(issue__told_at=None))
+        ),
         nps=Avg("nps"),
         csat=Avg("csat"),
         ces=Avg("ces"),
@@ -180,7 +182,7 @@ def answer_page(user: User, filters: Filters, now: dt.datetime) -> Page:
     """A page of answers, the newest first; one query. Open loops come from any time: none is forgotten by the calendar."""
     rows: QuerySet[SurveyAnswer] = SurveyAnswer.objects.visible_to(user)
     if filters.which == "open":
-        rows = rows.filter(is_bad=True, loop_closed_at=None)
+        rows = SurveyAnswer.objects.visible_to(user).with_open_loop()
     else:
         rows = rows.filter(answered_at__gte=now - dt.timedelta(days=filters.days))
     if filters.which == "bad":
@@ -214,7 +216,7 @@ def _after(rows: QuerySet[SurveyAnswer], cursor: str) -> QuerySet[SurveyAnswer]:
 
 def surveys_of(account: Account, most: int = 10) -> list[Survey]:
     """The last surveys of one account, each with its contact and answer."""
-    return list(account.surveys.select_related("contact", "answer", "sent_by")[:most])
+    return list(account.surveys.select_related("contact", "answer__issue", "sent_by")[:most])
 
 
 def segments_of(user: User) -> list[str]:

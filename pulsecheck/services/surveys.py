@@ -17,7 +17,7 @@ from accounts.models.care import Direction, Severity
 from accounts.selectors import company_today, get_company
 from accounts.services.audit import write_audit
 from accounts.services.care import log_interaction
-from accounts.services.issues import open_issue
+from accounts.services.issues import open_issue, tell_customer
 from notifications.models import Topic
 from notifications.services import notify, write_to_customer
 from pulsecheck.business_days import business_calendar
@@ -270,6 +270,8 @@ def close_loop(answer: SurveyAnswer, user: User, *, note: str, kind: str) -> Sur
     if answer.loop_closed_at is None:
         answer.loop_closed_at, answer.loop_closed_by, answer.loop_note = timezone.now(), user, note[:500]
         answer.save(update_fields=["loop_closed_at", "loop_closed_by", "loop_note", "updated_at"])
+        if answer.issue is not None and answer.issue.resolved_at is not None:
+            tell_customer(answer.issue, user)
         contact = answer.survey.contact
         log_interaction(
             answer.account,

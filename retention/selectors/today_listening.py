@@ -34,13 +34,8 @@ def _loops(asker: Asker) -> list[Task]:
     """Whose issue is solved (or never was one) and who has not heard of it; until then the issue is the duty."""
     mine = Q(issue__owner=asker.user) | Q(issue=None, account__account_manager=asker.user)
     settled = Q(issue=None) | Q(issue__resolved_at__isnull=False)
-    rows = SurveyAnswer.objects.filter(
-        mine,
-        settled,
-        is_bad=True,
-        loop_closed_at=None,
-        answered_at__date__gte=asker.today - dt.timedelta(days=LOOP_DAYS),
-    ).select_related("account", "issue")
+    recent = asker.today - dt.timedelta(days=LOOP_DAYS)
+    rows = SurveyAnswer.objects.with_open_loop().filter(mine, settled, answered_at__date__gte=recent)
     told = Field("note", "What you told them", longest=500)
     return [
         Task(
@@ -66,7 +61,7 @@ def _loops(asker: Asker) -> list[Task]:
             ],
             due_word="settled",
         )
-        for answer in rows.order_by("answered_at", "pk")[:MOST_OF_A_KIND]
+        for answer in rows.select_related("account", "issue").order_by("answered_at", "pk")[:MOST_OF_A_KIND]
     ]
 
 

@@ -46,6 +46,7 @@ from retention.sample.records import HandbackRecord, Person, PulseRecord, Sample
 from retention.sample.world import working_day
 from retention.services.actions import act_on_run
 from retention.services.disagreements import note_disagreements
+from retention.services.sample_listening import listen
 from retention.services.sample_together import act_together
 from retention.services.scoring import score_book
 from retention.services.sign_in import trial_password
@@ -179,6 +180,7 @@ def write_sample(
     company = generate(last_day, seed, customers)
     _name_company(company)
     _Writer(company).write()
+    listen(last_day, seed)
     return company
 
 

@@ -30,13 +30,18 @@ from accounts.selectors import COMPANY_KEY, get_company
 from notifications.models import Notification
 from pulsecheck.models import (
     Action,
+    AuditPick,
+    AuditWeek,
     Handback,
     HandbackAttempt,
     HandbackCredit,
     HandbackReason,
     Holding,
+    Insight,
     PulseCheck,
     RetentionMeeting,
+    Survey,
+    SurveyAnswer,
     Touchpoint,
 )
 from retention.models import FittedModel, JobRun, KpiEvidence, KpiValue, ModelFlag, Score, ScoreRun
@@ -51,6 +56,9 @@ OF_ACCOUNTS: tuple[tuple[type[models.Model], str], ...] = (
     (HandbackReason, "handback__account__is_sample"),
     (HandbackCredit, "handback__account__is_sample"),
     (Handback, "account__is_sample"),
+    (SurveyAnswer, "account__is_sample"),
+    (Survey, "account__is_sample"),
+    (AuditPick, "account__is_sample"),
     (PulseCheck, "account__is_sample"),
     (Touchpoint, "account__is_sample"),
     (Enquiry, "account__is_sample"),
@@ -97,6 +105,10 @@ def remove_sample(asked_by: User | None = None) -> Removal:
     removed = Account.objects.filter(is_sample=True).count()
     for model, mark in OF_ACCOUNTS:
         model._default_manager.filter(**{mark: True}).delete()
+    # A week in which only made-up customers were drawn was one of theirs.
+    AuditWeek.objects.filter(picks=None).delete()
+    Insight.objects.filter(is_sample=True, pulse_checks=None).delete()
+    Insight.objects.filter(is_sample=True).update(is_sample=False)
     _remove_products()
     kept = _remove_staff(asked_by)
     _forget_results()

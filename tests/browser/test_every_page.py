@@ -32,7 +32,7 @@ from accounts.models import (
     User,
 )
 from accounts.models.imports import ImportState
-from pulsecheck.models import Handback, RetentionMeeting, Touchpoint
+from pulsecheck.models import Handback, Insight, RetentionMeeting, SurveyAnswer, Touchpoint
 from pulsecheck.models.touchpoints import TouchpointState
 from retention.models import FittedModel, ScoreRun
 from retention.sample.company import SEED
@@ -50,6 +50,8 @@ NO_PAGES = {
     "accounts:import_rejected",
     "retention:suggest",
     "retention:run_progress",
+    # Its page is walked with a link that works, in test_survey.py.
+    "pulsecheck:answer_survey",
     "retention:healthz",
     "retention:readyz",
 }
@@ -72,6 +74,8 @@ def find_records() -> dict[str, int]:
     assert handback is not None
     assert touchpoint is not None
     return {
+        "insight": Insight.objects.filter(pulse_checks__isnull=False).earliest("pk").pk,
+        "survey": SurveyAnswer.objects.with_open_loop().earliest("pk").survey_id,
         "account": handback.account_id,
         "handback": handback.pk,
         "touchpoint": touchpoint.pk,
