@@ -2,10 +2,22 @@
 
 from django.urls import path
 
-from pulsecheck.views import audits, handbacks, insights, products, pulses, records, surveys, triggers
+from pulsecheck.views import (
+    audits,
+    collective,
+    handbacks,
+    insights,
+    products,
+    pulses,
+    records,
+    surveys,
+    triggers,
+)
 
 app_name = "pulsecheck"
 urlpatterns = [
+    path("collective/", collective.collective, name="collective"),
+    path("collective/improve/", collective.improve, name="improve"),
     path("products/", products.products, name="products"),
     path("accounts/<int:pk>/products/", products.products_of, name="account_products"),
     path("handbacks/", handbacks.handbacks, name="handbacks"),

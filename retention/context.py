@@ -43,6 +43,7 @@ MENU = (
         (
             ("KPIs", "retention:kpis", "chart-line", "", (*LEADERS, Role.MARKETING)),
             ("Surveys", "pulsecheck:surveys", "message-star", "", EVERYBODY),
+            ("Collective pulse", "pulsecheck:collective", "chart-dots", "", EVERYBODY),
             ("Model", "retention:model", "target-arrow", "", EVERYBODY),
             ("Random audit", "pulsecheck:audit", "dice-5", "", EVERYBODY),
             ("Disagreements", "retention:disagreements", "scale", "", CARERS),

@@ -138,6 +138,9 @@ TABLE: dict[str, Row] = {
     "pulsecheck:unsnooze": page(NOBODY, CARE_FOR_IT, "touchpoint"),
     "pulsecheck:finish_step": page(NOBODY, CARE_FOR_IT, "pulse"),
     "pulsecheck:log_pulse": page(CARE_FOR_IT, CARE_FOR_IT, "account"),
+    # how our own company does
+    "pulsecheck:collective": page(SIGNED_IN, NOBODY),
+    "pulsecheck:improve": page(NOBODY, LEADERS),
     # products
     "pulsecheck:products": page(SIGNED_IN, NOBODY),
     "pulsecheck:account_products": page(SEE_IT, NOBODY, "account"),

@@ -117,3 +117,24 @@ class FollowUpForm(forms.Form):
 def meeting_initial(meeting: RetentionMeeting) -> dict[str, Any]:
     """What the form that moves a meeting starts with."""
     return {"held_on": meeting.held_on, "repeats": meeting.repeats}
+
+
+class ImprovementForm(ActionForm):
+    """What we change in our own company, and when somebody looks whether it helped."""
+
+    follow_up_on = forms.DateField(
+        label="Look whether it helped on",
+        widget=date_input(),
+        help_text="Give it time to show in the pulses: two or three months.",
+    )
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["follow_up_on"].initial = in_a_week() + dt.timedelta(days=84)
+
+    def clean(self) -> dict[str, Any]:
+        data = super().clean() or {}
+        due_on, later = data.get("due_on"), data.get("follow_up_on")
+        if due_on and later and later < due_on:
+            self.add_error("follow_up_on", "Look whether it helped after it is done, not before.")
+        return data

@@ -86,7 +86,10 @@ class PulseCheck(Stamped):
                 condition=Q(insight_reaction="") | ~Q(insight_shared=""), name="pulse_reaction_to_something"
             ),
         ]
-        indexes = [models.Index(fields=["account", "-taken_at"], name="pulse_by_account")]
+        indexes = [
+            models.Index(fields=["account", "-taken_at"], name="pulse_by_account"),
+            models.Index(fields=["taken_at"], name="pulse_by_day"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.score} of 6 on {self.taken_at:%Y-%m-%d}"
