@@ -277,6 +277,7 @@ TABLE: dict[str, Row] = {
     "api:handback-accept": api(NOBODY, API_CARE_FOR_IT, "handback"),
     "api:handback-decline": api(NOBODY, API_CARE_FOR_IT, "handback"),
     "api:handback-attempts": api(NOBODY, API_CARE_FOR_IT, "handback"),
+    "api:handback-counter-sign": api(NOBODY, API_CARE_FOR_IT, "handback"),
     "api:handback-close": api(NOBODY, API_CARE_FOR_IT, "handback"),
     "api:pulse-check-list": api(API_ALL, API_ALL - {"marketing"}),
     "api:pulse-check-detail": api(API_SEE_IT, NOBODY, "pulse"),

@@ -17,7 +17,7 @@ from accounts.api.repeats import idempotent
 from accounts.api.resources import AccountColumn, EmailOf, OfAccountFilter, Visible
 from accounts.models import ChurnReason, User
 from pulsecheck.api.care import OnlyCarersWrite, checked, done_or_refused
-from pulsecheck.models import Handback, HandbackAttempt
+from pulsecheck.models import Handback, HandbackAttempt, HandbackCredit, HandbackReason
 from pulsecheck.models.handbacks import (
     TALKS,
     HandbackOutcome,
@@ -25,7 +25,7 @@ from pulsecheck.models.handbacks import (
     HandbackState,
     HandbackTrigger,
 )
-from pulsecheck.services.closing import close_handback
+from pulsecheck.services.closing import close_handback, counter_sign
 from pulsecheck.services.handbacks import accept_handback, decline_handback, log_attempt
 
 
@@ -37,6 +37,20 @@ class AttemptSerializer(serializers.ModelSerializer[HandbackAttempt]):
         fields = ("happened_at", "kind", "user", "has_reached", "note")
 
 
+class ReasonSerializer(serializers.ModelSerializer[HandbackReason]):
+    class Meta:
+        model = HandbackReason
+        fields = ("trigger", "sentence", "noted_at")
+
+
+class CreditSerializer(serializers.ModelSerializer[HandbackCredit]):
+    person = EmailOf("person")
+
+    class Meta:
+        model = HandbackCredit
+        fields = ("person", "part")
+
+
 class HandbackSerializer(serializers.ModelSerializer[Handback]):
     account = AccountColumn()
     salesperson = EmailOf("salesperson")
@@ -45,21 +59,30 @@ class HandbackSerializer(serializers.ModelSerializer[Handback]):
         source="churn_reason.code", read_only=True, allow_null=True, default=None, help_text="Its code."
     )
     risk = serializers.DictField(help_text="What was known when it was opened: probability, tier, reasons.")
+    reasons = ReasonSerializer(
+        many=True, read_only=True, help_text="Every trigger that spoke for it, the first opened it."
+    )
     attempts = AttemptSerializer(many=True, read_only=True)
+    counter_signer = EmailOf("counter_signer")
+    credits = CreditSerializer(many=True, read_only=True, help_text="Who kept the customer, once saved.")
 
     class Meta:
         model = Handback
         fields = (
             "id", "account", "account_id", "salesperson", "assigned_because", "trigger", "state", "risk",
-            "revenue_at_risk", "currency", "opened_at", "due_on", "accepted_at", "escalated_at", "closed_at",
-            "closed_by", "outcome", "churn_reason", "closing_note", "attempts", "created_at", "updated_at",
+            "revenue_at_risk", "currency", "opened_at", "due_on", "due_at", "accepted_at", "escalated_at", "closed_at",
+            "closed_by", "outcome", "churn_reason", "closing_note", "counter_signer", "counter_signed_at",
+            "counter_agrees", "counter_note", "reasons", "attempts", "credits", "created_at", "updated_at",
         )  # fmt: skip
 
 
 class HandbackFilter(OfAccountFilter):
     state = django_filters.ChoiceFilter(choices=HandbackState.choices)
     outcome = django_filters.ChoiceFilter(choices=HandbackOutcome.choices)
-    trigger = django_filters.ChoiceFilter(choices=HandbackTrigger.choices)
+    trigger = django_filters.ChoiceFilter(choices=HandbackTrigger.choices, label="That opened it.")
+    reason = django_filters.ChoiceFilter(
+        "reasons__trigger", choices=HandbackTrigger.choices, label="That spoke for it."
+    )
     salesperson = django_filters.CharFilter("salesperson__email", label="E-mail.")
     due_before = django_filters.DateFilter("due_on", "lt")
 
@@ -91,6 +114,13 @@ class CloseRequest(serializers.Serializer[Any]):
     note = serializers.CharField(max_length=2000, allow_blank=True, default="")
 
 
+class SignRequest(serializers.Serializer[Any]):
+    agrees = serializers.BooleanField(help_text="Whether you see why the customer left the same way.")
+    note = serializers.CharField(
+        max_length=500, allow_blank=True, default="", help_text="What you see differently."
+    )
+
+
 @extend_schema_view(
     list=extend_schema(summary="List handbacks"), retrieve=extend_schema(summary="Read a handback")
 )
@@ -102,8 +132,8 @@ class HandbackViewSet(Visible):
     permission_classes = (permissions.IsAuthenticated, OnlyCarersWrite)
     filterset_class = HandbackFilter
     pagination_class = NewestFirst
-    related = ("account", "salesperson", "closed_by", "churn_reason")
-    prefetched = ("attempts__user",)
+    related = ("account", "salesperson", "closed_by", "churn_reason", "counter_signer")
+    prefetched = ("attempts__user", "reasons", "credits__person")
 
     def visible_rows(self, rows: HandbackQuerySet, user: User) -> QuerySet[Handback]:
         """Also those that were handed to `user`."""
@@ -148,4 +178,13 @@ class HandbackViewSet(Visible):
         handback = self.get_object()
         body = checked(CloseRequest, request)
         done_or_refused(close_handback, handback, request.user, **body)
+        return self._answer()
+
+    @extend_schema(summary="Counter-sign a loss", request=SignRequest, responses=HandbackSerializer)
+    @action(detail=True, methods=["post"], url_path="counter-sign")
+    @idempotent
+    def counter_sign(self, request: Request, pk: int) -> Response:
+        """Where a loss lay on both sides, the other owner says whether they see it the same way."""
+        handback = self.get_object()
+        done_or_refused(counter_sign, handback, request.user, **checked(SignRequest, request))
         return self._answer()

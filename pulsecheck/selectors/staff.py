@@ -43,4 +43,4 @@ def get_absences(today: dt.date) -> dict[int, tuple[dt.date, int | None]]:
 def can_take_over() -> list[User]:
     """People a handback can be given to, by name."""
     carers = User.objects.filter(is_active=True, left_on=None, role__in=CARERS)
-    return list(carers.only("name", "role"))
+    return list(carers.only("name", "role", "calls_per_day"))

@@ -8,7 +8,7 @@ import pytest
 from django.db import connection
 from rest_framework.test import APIClient
 
-from accounts.models import AuditEntry, Issue, User
+from accounts.models import AuditEntry, ChurnReason, Issue, User
 from pulsecheck.models import Handback, PulseCheck
 from tests.factories import (
     AccountFactory,
@@ -49,6 +49,22 @@ class TestHandbacks:
             "saved",
             cast.owner.email,
         )
+
+    def test_a_loss_on_both_sides_is_signed_by_the_other_owner(
+        self, cast: Cast, api: Api, handback: Handback
+    ) -> None:
+        reason = ChurnReason.objects.filter(side="both").first() or ChurnReason.objects.create(
+            code="both", name="Sold and served badly", side="both"
+        )
+        closed = api(cast.owner).post(
+            address(handback, "close"), {"outcome": "lost", "churn_reason": reason.code}
+        )
+        assert closed.json()["counter_signer"] == cast.teammate.email, closed.content
+        sign = address(handback, "counter-sign")
+        assert api(cast.manager).post(sign, {"agrees": True}).status_code == 400
+        signed = api(cast.teammate).post(sign, {"agrees": True}).json()
+        assert (signed["counter_agrees"], signed["counter_note"]) == (True, "")
+        assert api(cast.teammate).post(sign, {"agrees": False, "note": "No"}).status_code == 409
 
     def test_declining_passes_it_on(self, cast: Cast, api: Api, handback: Handback) -> None:
         answer = api(cast.owner).post(address(handback, "decline"), {"reason": "On leave."})
