@@ -37,7 +37,7 @@ class AttemptSerializer(serializers.ModelSerializer[HandbackAttempt]):
         fields = ("happened_at", "kind", "user", "has_reached", "note")
 
 
-class ReasonSerializer(serializers.ModelSerializer[HandbackReason]):
+class HandbackReasonSerializer(serializers.ModelSerializer[HandbackReason]):
     class Meta:
         model = HandbackReason
         fields = ("trigger", "sentence", "noted_at")
@@ -59,7 +59,7 @@ class HandbackSerializer(serializers.ModelSerializer[Handback]):
         source="churn_reason.code", read_only=True, allow_null=True, default=None, help_text="Its code."
     )
     risk = serializers.DictField(help_text="What was known when it was opened: probability, tier, reasons.")
-    reasons = ReasonSerializer(
+    reasons = HandbackReasonSerializer(
         many=True, read_only=True, help_text="Every trigger that spoke for it, the first opened it."
     )
     attempts = AttemptSerializer(many=True, read_only=True)
