@@ -36,6 +36,8 @@ MENU = (
             ("Issues", "pulsecheck:issues", "alert-circle", "", CARERS),
             ("Enquiries", "pulsecheck:enquiries", "help-circle", "", CARERS),
             ("Fine print", "pulsecheck:fine_print", "file-text", "", CARERS),
+            ("Two owners", "pulsecheck:owners", "users", "", CARERS),
+            ("Handoffs", "pulsecheck:handoffs", "transfer", "", CARERS),
         ),
     ),
     (
@@ -52,6 +54,7 @@ MENU = (
     (
         "Company",
         (
+            ("How we work", "pulsecheck:guide", "book", "", EVERYBODY),
             ("Imports", "accounts:imports", "database-import", "", LEADERS),
             ("Settings", "retention:settings", "settings", "", ADMINISTRATORS),
             ("Status", "retention:status", "activity", "", ADMINISTRATORS),

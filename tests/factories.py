@@ -21,13 +21,16 @@ from accounts.models import (
     Contact,
     Contract,
     Enquiry,
+    Handoff,
     Interaction,
     Issue,
+    OnboardingStep,
     Order,
     OrderLine,
     Product,
     Promise,
     Role,
+    RoleSwap,
     Team,
     User,
 )
@@ -223,6 +226,44 @@ class EnquiryFactory(SourcedFactory):
     account = factory.SubFactory(AccountFactory)
     received_at = factory.LazyFunction(lambda: days_ago(1))
     subject = "Do you deliver on Saturdays?"
+
+
+class RoleSwapFactory(DjangoModelFactory[RoleSwap]):
+    """From last week to next week."""
+
+    class Meta:
+        model = RoleSwap
+
+    account = factory.SubFactory(AccountFactory)
+    begins_on = factory.LazyFunction(lambda: date_ago(7))
+    ends_on = factory.LazyFunction(lambda: date_ago(-7))
+    reason = "So that they know both of us."
+    started_by = factory.SubFactory(UserFactory)
+
+
+class HandoffFactory(DjangoModelFactory[Handoff]):
+    """Not read yet."""
+
+    class Meta:
+        model = Handoff
+
+    account = factory.SubFactory(AccountFactory)
+    won_on = factory.LazyFunction(lambda: date_ago(5))
+    handed_by = factory.SubFactory(UserFactory)
+    handed_to = factory.SubFactory(AccountManagerFactory)
+    bought = "Coffee for two kitchens."
+    why_us = "Deliveries before nine."
+    expects = "A fixed person to ring."
+
+
+class OnboardingStepFactory(DjangoModelFactory[OnboardingStep]):
+    class Meta:
+        model = OnboardingStep
+
+    handoff = factory.SubFactory(HandoffFactory)
+    title = "Send a welcome"
+    owner = factory.SelfAttribute("handoff.handed_to")
+    due_on = factory.LazyFunction(lambda: date_ago(1))
 
 
 class FittedModelFactory(DjangoModelFactory[FittedModel]):

@@ -19,12 +19,13 @@ from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver, reverse
 from django.utils import timezone
 
-from accounts.models import ApiToken, ChurnReason, ExchangeRate, ImportRun, Term
+from accounts.models import ApiToken, ChurnReason, Department, ExchangeRate, ImportRun, OnboardingItem, Term
 from accounts.models.imports import ImportState
 from pulsecheck.models import TriggerRule
 from retention.services.kpis import record_kpis
 from tests.factories import (
     AccountFactory,
+    AccountMemberFactory,
     ActionFactory,
     AuditPickFactory,
     Cast,
@@ -38,9 +39,11 @@ from tests.factories import (
     IssueFactory,
     MeetingFactory,
     NotificationFactory,
+    OnboardingStepFactory,
     OrderFactory,
     PromiseFactory,
     PulseCheckFactory,
+    RoleSwapFactory,
     ScoreFactory,
     SurveyAnswerFactory,
     TouchpointFactory,
@@ -194,6 +197,25 @@ TABLE: dict[str, Row] = {
     "pulsecheck:acknowledge_terms": page(NOBODY, CARE_FOR_IT, "contract"),
     "pulsecheck:audit": page(SIGNED_IN, NOBODY),
     "pulsecheck:audit_size": page(NOBODY, ADMINISTRATORS),
+    # two owners, the retention team, handing over
+    "pulsecheck:owners": page(CARERS, NOBODY),
+    "pulsecheck:team": page(CARE_FOR_IT, NOBODY, "account"),
+    "pulsecheck:add_member": page(NOBODY, CARE_FOR_IT, "account"),
+    "pulsecheck:change_manager": page(NOBODY, LEAD_IT, "account"),
+    "pulsecheck:swap_roles": page(NOBODY, CARE_FOR_IT, "account"),
+    "pulsecheck:note_event": page(NOBODY, CARE_FOR_IT, "account"),
+    "pulsecheck:remove_member": page(NOBODY, CARE_FOR_IT, "member"),
+    "pulsecheck:end_swap": page(NOBODY, CARE_FOR_IT, "swap"),
+    "pulsecheck:handoffs": page(CARERS, NOBODY),
+    "pulsecheck:handoff": page(CARE_FOR_IT, NOBODY, "handoff"),
+    "pulsecheck:receive_handoff": page(NOBODY, CARE_FOR_IT, "handoff"),
+    "pulsecheck:finish_onboarding_step": page(NOBODY, CARE_FOR_IT, "onboarding_step"),
+    "pulsecheck:hand_over": page(CARE_FOR_IT, CARE_FOR_IT, "account"),
+    "pulsecheck:guide": page(SIGNED_IN, NOBODY),
+    "pulsecheck:department": page(ADMINISTRATORS, ADMINISTRATORS, "department"),
+    "pulsecheck:onboarding": page(ADMINISTRATORS, NOBODY),
+    "pulsecheck:new_onboarding_item": page(ADMINISTRATORS, ADMINISTRATORS),
+    "pulsecheck:onboarding_item": page(ADMINISTRATORS, ADMINISTRATORS, "onboarding_item"),
     # where model, scorecard and pulse disagree
     "retention:disagreements": page(CARERS, NOBODY),
     "retention:settle": page(NOBODY, CARE_FOR_IT, "disagreement"),
@@ -329,6 +351,7 @@ def world(db: None) -> World:
         kind="orders", file_name="orders.csv", state=ImportState.DONE, started_at=now, finished_at=now
     )
     record_kpis(date_ago(1))
+    step = OnboardingStepFactory(handoff__account=account, handoff__handed_by=owner)
     records = {
         "account": account,
         "account_id": account,
@@ -355,6 +378,12 @@ def world(db: None) -> World:
         "rate": ExchangeRate.objects.create(currency="CHF", rate="1.05"),
         "churn_reason": ChurnReason.objects.get(code="undercut"),
         "term": Term.objects.get(name="Renewal"),
+        "member": AccountMemberFactory(account=account, user=cast.teammate),
+        "swap": RoleSwapFactory(account=account, started_by=owner),
+        "handoff": step.handoff,
+        "onboarding_step": step,
+        "onboarding_item": OnboardingItem.objects.earliest("pk"),
+        "department": Department.objects.earliest("pk"),
         "model": FittedModelFactory(),
         "trigger": TriggerRule.objects.get(trigger="quiet"),
     }
@@ -489,6 +518,8 @@ def test_a_stranger_cannot_tell_hidden_from_missing(world: World, kind: str) -> 
         "/enquiries/?state=all",
         "/fine-print/?state=all",
         "/audit/",
+        "/owners/?state=all",
+        "/handoffs/?state=all",
         "/",
     ],
 )

@@ -8,6 +8,14 @@ from accounts.models.care import ChurnReason, Enquiry, Interaction, Issue, Issue
 from accounts.models.commerce import Contract, Order, OrderLine, Product
 from accounts.models.imports import ImportChange, ImportRun, RejectedRow
 from accounts.models.staff import Company, ExchangeRate, Role, Team, User
+from accounts.models.team import (
+    CustomerEvent,
+    Department,
+    Handoff,
+    OnboardingItem,
+    OnboardingStep,
+    RoleSwap,
+)
 from accounts.models.terms import Disclosure, Term
 
 __all__ = [
@@ -20,15 +28,20 @@ __all__ = [
     "Company",
     "Contact",
     "Contract",
+    "CustomerEvent",
+    "Department",
     "Disclosure",
     "Enquiry",
     "ExchangeRate",
+    "Handoff",
     "IdempotentCall",
     "ImportChange",
     "ImportRun",
     "Interaction",
     "Issue",
     "IssueReopening",
+    "OnboardingItem",
+    "OnboardingStep",
     "Order",
     "OrderLine",
     "OwnerChange",
@@ -36,6 +49,7 @@ __all__ = [
     "Promise",
     "RejectedRow",
     "Role",
+    "RoleSwap",
     "Team",
     "Term",
     "User",

@@ -43,10 +43,10 @@ def log_interaction(
 
 
 @transaction.atomic
-def mark_contact_left(contact: Contact, user: User) -> Contact:
-    """The person no longer works there."""
+def mark_contact_left(contact: Contact, user: User, on: dt.date | None = None) -> Contact:
+    """The person no longer works there, since today unless said otherwise."""
     contact.is_active = False
-    contact.left_on = contact.left_on or company_today()
+    contact.left_on = contact.left_on or on or company_today()
     contact.save(update_fields=["is_active", "left_on", "updated_at"])
     write_audit(user, "mark_contact_left", contact)
     return contact

@@ -187,7 +187,7 @@ class DeedForm(forms.Form):
     def __init__(self, *args: Any, row: Any, user: User, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.row, self.user = row, user
-        Menus(row.account).fill(self)
+        Menus(row if isinstance(row, Account) else row.account).fill(self)
 
 
 class WhyForm(DeedForm, ReasonForm):

@@ -12,7 +12,7 @@ from django.db.models import Max, QuerySet
 from django.db.models.functions import TruncDate
 
 from accounts.countries import country_code
-from accounts.models import Absence, Account, Contract, User
+from accounts.models import Absence, Account, Contract, RoleSwap, User
 from accounts.models.account import LifecycleStage
 from accounts.selectors import get_company
 from pulsecheck.business_days import business_calendar
@@ -131,13 +131,13 @@ def read_customers(
     ids = None if accounts is None else list(chosen.values_list("pk", flat=True))
     contacted, skipped, planned = _last_pulses(ids), _last_skips(ids), _planned(ids)
     terms = _terms(ids)
-    worth = values or {}
+    worth, swapped = values or {}, _swapped(ids)
     return [
         Customer(
             id=pk,
             tier=tiers.get(pk, ""),
             segment=segment,
-            assignee_id=choose_assignee(staff, care, won),
+            assignee_id=choose_assignee(staff, *((won, care) if pk in swapped else (care, won))),
             contacted_on=contacted.get(pk),
             skipped_on=skipped.get(pk),
             since=since,
@@ -149,6 +149,15 @@ def read_customers(
         )
         for pk, segment, care, won, since, mode, country in chosen.order_by("pk").values_list(*COLUMNS)
     ]
+
+
+def _swapped(ids: list[int] | None) -> set[int]:
+    """Accounts whose two owners have swapped roles today: the salesperson looks in."""
+    today = dt.datetime.now(get_company().zone).date()
+    swaps = RoleSwap.objects.filter(begins_on__lte=today, ends_on__gte=today).order_by()
+    if ids is not None:
+        swaps = swaps.filter(account__in=ids)
+    return set(swaps.values_list("account", flat=True))
 
 
 def _terms(ids: list[int] | None) -> dict[int, tuple[Term, ...]]:

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
-from django import forms
-from django.contrib import messages
 from django.db.models import Model
 from django.http import HttpResponse
-from django.shortcuts import get_object_or_404, render
+from django.shortcuts import render
 from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.http import require_GET, require_POST
@@ -22,13 +19,10 @@ from accounts.services import enquiries as enquiry_services
 from accounts.services import issues as issue_services
 from accounts.services import promises as promise_services
 from accounts.services import terms as term_services
-from accounts.services.errors import RecordError
-from accounts.views.back import go_back
 from pulsecheck.forms.records import (
     AcknowledgeTermsForm,
     AnswerForm,
     ChangeIssueForm,
-    DeedForm,
     ExplainTermsForm,
     ResolveIssueForm,
     TellCustomerForm,
@@ -38,8 +32,14 @@ from pulsecheck.selectors import enquiries, issues, promises, terms
 from pulsecheck.selectors.lists import ListFilters
 from pulsecheck.selectors.triggers import office_hours
 from pulsecheck.views.chips import list_chips
+from pulsecheck.views.deeds import Bound, Deed, deed_forms, do_deed, record_page, visible
 
-Bound = dict[str, forms.Form]
+RELATED: dict[type[Model], tuple[str, ...]] = {
+    Promise: ("account",),
+    Issue: ("account", "owner", "told_by"),
+    Enquiry: ("account", "contact", "owner", "responded_by", "next_step_owner"),
+    Contract: ("account", "terms_disclosed_by"),
+}
 
 
 # ── lists ──────────────────────────────────────────────────────────────
@@ -116,37 +116,14 @@ def fine_print(request: SignedIn) -> HttpResponse:
     return render(request, "pulsecheck/fine_print.html", context)
 
 
-# ── one record ─────────────────────────────────────────────────────────
-RELATED: dict[type[Model], tuple[str, ...]] = {
-    Promise: ("account",),
-    Issue: ("account", "owner", "told_by"),
-    Enquiry: ("account", "contact", "owner", "responded_by", "next_step_owner"),
-    Contract: ("account", "terms_disclosed_by"),
-}
-
-
-def _visible(request: SignedIn, model: type[Any], pk: int) -> Any:
-    rows = model.objects.visible_to(request.user).select_related(*RELATED[model])
-    return get_object_or_404(rows, pk=pk)
-
-
-def _forms(request: SignedIn, row: Any, bound: Bound | None, **kinds: type[DeedForm]) -> Bound:
-    fresh = {name: kind(row=row, user=request.user, auto_id=f"{name}_%s") for name, kind in kinds.items()}
-    return fresh | (bound or {})
-
-
-def _page(request: SignedIn, template: str, context: dict[str, Any], bound: Bound | None) -> HttpResponse:
-    return render(request, template, context | {"today": company_today()}, status=422 if bound else 200)
-
-
 @require_GET
 @require_role(*CARERS)
 def issue(request: SignedIn, pk: int) -> HttpResponse:
-    return _show_issue(request, _visible(request, Issue, pk))
+    return _show_issue(request, visible(request, Issue, pk, *RELATED[Issue]))
 
 
 def _show_issue(request: SignedIn, row: Issue, bound: Bound | None = None) -> HttpResponse:
-    made = _forms(
+    made = deed_forms(
         request,
         row,
         bound,
@@ -156,13 +133,13 @@ def _show_issue(request: SignedIn, row: Issue, bound: Bound | None = None) -> Ht
         reopen_issue=WhyForm,
     )
     context = {"issue": row, "story": issues.issue_story(row), "forms": made}
-    return _page(request, "pulsecheck/issue.html", context, bound)
+    return record_page(request, "pulsecheck/issue.html", context, bound)
 
 
 @require_GET
 @require_role(*CARERS)
 def enquiry(request: SignedIn, pk: int) -> HttpResponse:
-    return _show_enquiry(request, _visible(request, Enquiry, pk))
+    return _show_enquiry(request, visible(request, Enquiry, pk, *RELATED[Enquiry]))
 
 
 def _show_enquiry(request: SignedIn, row: Enquiry, bound: Bound | None = None) -> HttpResponse:
@@ -170,15 +147,15 @@ def _show_enquiry(request: SignedIn, row: Enquiry, bound: Bound | None = None) -
         "enquiry": row,
         "clock": enquiries.clock_of(row, timezone.now(), office_hours()),
         "company": get_company(),
-        "forms": _forms(request, row, bound, answer_enquiry=AnswerForm),
+        "forms": deed_forms(request, row, bound, answer_enquiry=AnswerForm),
     }
-    return _page(request, "pulsecheck/enquiry.html", context, bound)
+    return record_page(request, "pulsecheck/enquiry.html", context, bound)
 
 
 @require_GET
 @require_role(*CARERS)
 def contract_terms(request: SignedIn, pk: int) -> HttpResponse:
-    return _show_terms(request, _visible(request, Contract, pk))
+    return _show_terms(request, visible(request, Contract, pk, *RELATED[Contract]))
 
 
 def _show_terms(request: SignedIn, row: Contract, bound: Bound | None = None) -> HttpResponse:
@@ -188,120 +165,107 @@ def _show_terms(request: SignedIn, row: Contract, bound: Bound | None = None) ->
         "terms": rows,
         "left": [r for r in rows if r.disclosure is None],
         "to_acknowledge": [r for r in rows if r.disclosure and r.disclosure.acknowledged_on is None],
-        "forms": _forms(
+        "forms": deed_forms(
             request, row, bound, explain_terms=ExplainTermsForm, acknowledge_terms=AcknowledgeTermsForm
         ),
     }
-    return _page(request, "pulsecheck/contract_terms.html", context, bound)
+    return record_page(request, "pulsecheck/contract_terms.html", context, bound)
 
 
 # ── what is done about one ─────────────────────────────────────────────
-Shown = Callable[[SignedIn, Any, Bound], HttpResponse]
-
-
-@dataclass(frozen=True)
-class Deed:
-    """Something done about a record: on which rows, by which service, with which form, and what is said then. Without
-    a page to show the form on again, its first fault is said as a message."""
-
-    model: type[Any]
-    service: Callable[..., Any]
-    said: str
-    form: type[DeedForm] | None = None
-    show: Shown | None = None
-    anchor: str = ""
-
-
 def _change_issue(row: Issue, user: Any, **changed: Any) -> Issue:
     return issue_services.change_issue(row, user, changed)
 
 
+def _on_account(row: Promise) -> str:
+    return f"{reverse('retention:account', args=[row.account_id])}#promises"
+
+
+def _on_page(name: str) -> Callable[[Any], str]:
+    return lambda row: reverse(name, args=[row.pk])
+
+
+ISSUE, ENQUIRY = _on_page("pulsecheck:issue"), _on_page("pulsecheck:enquiry")
+TERMS = _on_page("pulsecheck:contract_terms")
 DEEDS = {
-    "keep_promise": Deed(
-        Promise, promise_services.keep_promise, "Promise kept. Thank you.", anchor="promises"
-    ),
+    "keep_promise": Deed(Promise, promise_services.keep_promise, "Promise kept. Thank you.", _on_account),
     "break_promise": Deed(
         Promise,
         lambda row, user, reason: promise_services.break_promise(row, user, reason),
         "Noted as broken. Tell the customer before they find out.",
+        _on_account,
         WhyForm,
-        anchor="promises",
     ),
-    "share_promise": Deed(Promise, promise_services.share_promise, "Changed.", anchor="promises"),
-    "change_issue": Deed(Issue, _change_issue, "Saved.", ChangeIssueForm, _show_issue),
+    "share_promise": Deed(Promise, promise_services.share_promise, "Changed.", _on_account),
+    "change_issue": Deed(
+        Issue, _change_issue, "Saved.", ISSUE, ChangeIssueForm, _show_issue, related=RELATED[Issue]
+    ),
     "resolve_issue": Deed(
         Issue,
         issue_services.resolve_issue,
         "Solved. Now tell the customer: it is closed once they know.",
+        ISSUE,
         ResolveIssueForm,
         _show_issue,
+        related=RELATED[Issue],
     ),
     "tell_customer": Deed(
-        Issue, issue_services.tell_customer, "The loop is closed. Thank you.", TellCustomerForm, _show_issue
+        Issue,
+        issue_services.tell_customer,
+        "The loop is closed. Thank you.",
+        ISSUE,
+        TellCustomerForm,
+        _show_issue,
+        related=RELATED[Issue],
     ),
     "reopen_issue": Deed(
         Issue,
         issue_services.reopen_issue,
         "Open again. It counts as another issue from today on.",
+        ISSUE,
         WhyForm,
         _show_issue,
+        related=RELATED[Issue],
     ),
     "answer_enquiry": Deed(
         Enquiry,
         enquiry_services.answer_enquiry,
         "Answered. The clock has stopped.",
+        ENQUIRY,
         AnswerForm,
         _show_enquiry,
+        related=RELATED[Enquiry],
     ),
-    "finish_enquiry_step": Deed(Enquiry, enquiry_services.finish_enquiry_step, "Done.", show=_show_enquiry),
+    "finish_enquiry_step": Deed(
+        Enquiry,
+        enquiry_services.finish_enquiry_step,
+        "Done.",
+        ENQUIRY,
+        show=_show_enquiry,
+        related=RELATED[Enquiry],
+    ),
     "explain_terms": Deed(
-        Contract, term_services.explain_terms, "Noted: no surprise there.", ExplainTermsForm, _show_terms
+        Contract,
+        term_services.explain_terms,
+        "Noted: no surprise there.",
+        TERMS,
+        ExplainTermsForm,
+        _show_terms,
+        related=RELATED[Contract],
     ),
     "acknowledge_terms": Deed(
         Contract,
         term_services.acknowledge_terms,
         "Noted: they know what they signed.",
+        TERMS,
         AcknowledgeTermsForm,
         _show_terms,
+        related=RELATED[Contract],
     ),
-}
-PAGES: dict[type[Model], str] = {
-    Issue: "pulsecheck:issue",
-    Enquiry: "pulsecheck:enquiry",
-    Contract: "pulsecheck:contract_terms",
 }
 
 
 @require_POST
-@require_role(*CARERS)
 def act(request: SignedIn, pk: int, deed: str) -> HttpResponse:
-    """Do one of DEEDS about a record the person sees."""
-    what = DEEDS[deed]
-    row = _visible(request, what.model, pk)
-    said = {}
-    if what.form is not None:
-        form = what.form(request.POST, row=row, user=request.user, auto_id=f"{deed}_%s")
-        if not form.is_valid():
-            return _refuse(request, what, row, {deed: form})
-        said = form.cleaned_data
-    try:
-        what.service(row, request.user, **said)
-    except RecordError as refusal:
-        messages.error(request, str(refusal))
-    else:
-        messages.success(request, what.said)
-    return go_back(request, _page_of(what, row))
-
-
-def _page_of(what: Deed, row: Any) -> str:
-    if what.model in PAGES:
-        return reverse(PAGES[what.model], args=[row.pk])
-    return f"{reverse('retention:account', args=[row.account_id])}#{what.anchor}"
-
-
-def _refuse(request: SignedIn, what: Deed, row: Any, bound: Bound) -> HttpResponse:
-    if what.show is not None:
-        return what.show(request, row, bound)
-    for form in bound.values():
-        messages.error(request, f"{row}: {next(iter(form.errors.values()))[0]}")
-    return go_back(request, _page_of(what, row))
+    """Do one of DEEDS."""
+    return do_deed(request, pk, deed, DEEDS)

@@ -15,6 +15,7 @@ from accounts.models import (
     AccountMember,
     Contact,
     Contract,
+    CustomerEvent,
     Enquiry,
     Interaction,
     Issue,
@@ -98,6 +99,7 @@ class AccountFacts:
     handbacks: list[Handback]
     touchpoint: Touchpoint | None
     owner_changes: list[OwnerChange]
+    news: list[CustomerEvent]
     members: list[AccountMember]
     series: list[SeriesBought]
 
@@ -165,6 +167,7 @@ def account_facts(account: Account, run: ScoreRun | None, today: dt.date) -> Acc
         .select_related("assignee")
         .first(),
         owner_changes=list(account.owner_changes.select_related("from_user", "to_user")[:20]),
+        news=list(account.events.select_related("noted_by")[:20]),
         members=list(account.members.select_related("user")[:20]),
         series=_series(account),
     )
@@ -402,6 +405,10 @@ def _risk_events(facts: AccountFacts) -> list[Event]:
             tone = "bad" if newer.tier in {"at_risk", "quiet", "lost"} else ""
             events.append(Event(_midday(newer.as_of), "risk", tone, words))
     events += [_owner_event(change) for change in facts.owner_changes]
+    events += [
+        Event(_midday(news.happened_on), "risk", "bad", news.get_kind_display(), news.note)
+        for news in facts.news
+    ]
     return events + [event for handback in facts.handbacks for event in handback_events(handback)]
 
 

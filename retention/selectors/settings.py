@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from django.core.cache import cache
 
-from accounts.models import ChurnReason, ExchangeRate, Team, Term, User
+from accounts.models import ChurnReason, ExchangeRate, OnboardingItem, Team, Term, User
 from accounts.selectors import get_company, unknown_currencies
 from pulsecheck.models import CadencePolicy, TriggerRule
 from pulsecheck.selectors.triggers import get_handback_policy
@@ -35,7 +35,19 @@ def settings_overview() -> list[tuple[str, list[Section]]]:
     return [
         ("Who", [_people(), _teams()]),
         ("The company", [_company(), _rates()]),
-        ("Retention", [_definitions(), _tiers(), _health(), _cadence(), _reasons(), _terms(), _handbacks()]),
+        (
+            "Retention",
+            [
+                _definitions(),
+                _tiers(),
+                _health(),
+                _cadence(),
+                _reasons(),
+                _terms(),
+                _handbacks(),
+                _onboarding(),
+            ],
+        ),
         ("Programs", [_tokens()]),
     ]
 
@@ -143,4 +155,15 @@ def _terms() -> Section:
         "file-text",
         "Which terms have to be explained with every contract.",
         f"{count} terms" if count else "None",
+    )
+
+
+def _onboarding() -> Section:
+    count = OnboardingItem.objects.filter(is_active=True).count()
+    return Section(
+        "Onboarding",
+        "/settings/onboarding/",
+        "list-check",
+        "What every new customer goes through once a deal is handed over.",
+        f"{count} steps" if count else "No steps",
     )

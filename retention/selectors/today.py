@@ -10,13 +10,21 @@ import datetime as dt
 
 from accounts.models import User
 from retention.models import ScoreRun
-from retention.selectors import today_actions, today_care, today_handbacks, today_lead, today_listening
+from retention.selectors import (
+    today_actions,
+    today_care,
+    today_handbacks,
+    today_lead,
+    today_listening,
+    today_records,
+)
 from retention.selectors.today_rows import Asker, Kind, Today, rows_of
 
 KINDS: tuple[Kind, ...] = (
     *today_handbacks.KINDS,
     *today_lead.KINDS,
     *today_care.KINDS,
+    *today_records.KINDS,
     *today_actions.KINDS,
     *today_listening.KINDS,
 )

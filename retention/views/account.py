@@ -23,6 +23,7 @@ from accounts.services import care
 from accounts.views.back import go_back
 from pulsecheck.errors import CareError
 from pulsecheck.forms.records import RECORDS, Menus
+from pulsecheck.selectors.owners import attach_alarms
 from retention.forms import DismissForm, PutOffForm
 from retention.selectors.account import KINDS, AccountFacts, account_facts, timeline
 from retention.selectors.frame import latest_run
@@ -32,7 +33,6 @@ from retention.services import today as today_services
 from retention.templatetags.mainstay import rhythm_words
 from retention.views.why import why_card
 
-SILENT_DAYS = 90
 EVENTS = 12
 
 
@@ -49,6 +49,7 @@ def _visible_account(user: User, pk: int) -> Account:
 def _show(request: SignedIn, shown: Account, bound: dict[str, forms.Form] | None = None) -> HttpResponse:
     run, today = latest_run(), company_today()
     facts = account_facts(shown, run, today)
+    attach_alarms([shown], timezone.now())
     kind = request.GET.get("kind", "")
     kind = kind if kind in KINDS else ""
     shows_all = "all" in request.GET
@@ -60,7 +61,7 @@ def _show(request: SignedIn, shown: Account, bound: dict[str, forms.Form] | None
         "today": today,
         "as_of": run.as_of if run else today,
         "about": _about(shown),
-        "alarm": _alarm(facts),
+        "alarms": shown.alarms,  # type: ignore[attr-defined]
         "can_act": has_role(request.user, *CARERS),
         "won_by": _first_name(shown.original_salesperson),
         "pulse_url": reverse("pulsecheck:log_pulse", args=[shown.pk]),
@@ -142,21 +143,6 @@ def _about(shown: Account) -> list[str]:
         f"through {shown.source}" if shown.source else "",
     ]
     return [part for part in parts if part]
-
-
-def _alarm(facts: AccountFacts) -> str:
-    """What is wrong with how the account is looked after, in one sentence."""
-    won, care_by = facts.account.original_salesperson, facts.account.account_manager
-    if not (won and won.is_active) and not (care_by and care_by.is_active):
-        return "Nobody of ours is responsible for this account."
-    if not (care_by and care_by.is_active):
-        return "Only sales looks after this account: it needs an account manager."
-    if not (won and won.is_active):
-        return "Whoever won this account is gone: it needs somebody from sales."
-    last = facts.last_contact_at
-    if last and (timezone.now() - last).days > SILENT_DAYS:
-        return f"Nobody has spoken with them for {(timezone.now() - last).days} days."
-    return ""
 
 
 def _score_words(facts: AccountFacts) -> dict[str, Any]:

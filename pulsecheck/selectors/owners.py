@@ -1,0 +1,197 @@
+"""Two parents: who of the two owners of an account is missing, and who has not spoken with the customer for long."""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import dataclass
+
+from django.db.models import Count, Exists, F, Max, OuterRef, Q, QuerySet
+from django.utils import timezone
+
+from accounts.models import Account, Interaction, RoleSwap, User
+from accounts.models.account import LifecycleStage, MemberRole
+from accounts.paging import Page, make_page
+from accounts.permissions import LEADERS, has_role
+from pulsecheck.models import PulseCheck
+from pulsecheck.selectors.lists import PAGE_SIZE, ListFilters
+
+# Days without a word of theirs after which an owner is a silent parent.
+SILENT_DAYS = {"sales": 180, "operations": 90}
+FIELDS = {"sales": "original_salesperson", "operations": "account_manager"}
+STATES = {
+    "": "An owner is missing",
+    "silent": "An owner is silent",
+    "one": "One person is both",
+    "all": "All",
+}
+
+
+def _missing(role: str) -> Q:
+    field = FIELDS[role]
+    return Q(**{field: None}) | Q(**{f"{field}__is_active": False})
+
+
+MISSING = _missing("sales") | _missing("operations")
+ONE = Q(original_salesperson=F("account_manager"), original_salesperson__is_active=True)
+
+
+def _spoke(role: str, now: dt.datetime) -> Q:
+    """The owner spoke with them lately, or took their pulse."""
+    since, person = now - dt.timedelta(days=SILENT_DAYS[role]), OuterRef(FIELDS[role])
+    talks = Interaction.objects.filter(account=OuterRef("pk"), user=person, happened_at__gte=since)
+    pulses = PulseCheck.objects.filter(account=OuterRef("pk"), taken_by=person, taken_at__gte=since)
+    return Q(Exists(talks)) | Q(Exists(pulses))
+
+
+def silent(role: str, now: dt.datetime) -> Q:
+    """There is an owner, the customer has been one for long enough, and the owner has not spoken with them."""
+    old_enough = Q(became_customer_on__lte=(now - dt.timedelta(days=SILENT_DAYS[role])).date())
+    is_recorded = Q(Exists(Interaction.objects.filter(account=OuterRef("pk"))))
+    return old_enough & is_recorded & ~_missing(role) & ~_spoke(role, now)
+
+
+def _customers(user: User, whose: str) -> QuerySet[Account]:
+    seen = Account.objects.visible_to(user).filter(lifecycle_stage=LifecycleStage.CUSTOMER)
+    return seen.looked_after_by(user) if whose == "mine" else seen
+
+
+def owner_page(user: User, filters: ListFilters) -> Page:
+    """Customers by name; two queries. Each row carries its `alarms` in words."""
+    now = timezone.now()
+    conditions = {
+        "": MISSING,
+        "silent": silent("sales", now) | silent("operations", now),
+        "one": ONE,
+        "all": Q(),
+    }
+    rows = _customers(user, filters.whose).filter(conditions[filters.state])
+    if filters.text:
+        rows = rows.filter(name__icontains=filters.text)
+    name, _, number = filters.after.rpartition("~")
+    if name and number.isdecimal():
+        rows = rows.filter(Q(name__gt=name) | Q(name=name, pk__gt=int(number[:18])))
+    related = rows.select_related("original_salesperson", "account_manager").order_by("name", "pk")
+    found = list(related[: PAGE_SIZE + 1])
+    shown = found[:PAGE_SIZE]
+    attach_alarms(shown, now)
+    cursor = f"{shown[-1].name}~{shown[-1].pk}" if shown else ""
+    words = f"{len(shown)} shown" + (", more follow" if len(found) > PAGE_SIZE else "")
+    return make_page(found, PAGE_SIZE, filters.query, cursor, words)
+
+
+@dataclass(frozen=True)
+class Alarm:
+    """What is wrong with how one owner looks after an account. `role` is sales or operations."""
+
+    role: str
+    text: str
+
+
+def last_words(accounts: list[Account]) -> dict[tuple[int, int | None], dt.datetime]:
+    """When each of our people (None: nobody is named) last spoke with each account or took its pulse; two queries."""
+    ids = [account.pk for account in accounts]
+    talks = Interaction.objects.filter(account__in=ids).order_by()
+    pulses = PulseCheck.objects.filter(account__in=ids).order_by()
+    found = {(a, u): at for a, u, at in talks.values_list("account", "user").annotate(Max("happened_at"))}
+    for account, user, at in pulses.values_list("account", "taken_by").annotate(Max("taken_at")):
+        found[account, user] = max(at, found.get((account, user), at))
+    return found
+
+
+def attach_alarms(accounts: list[Account], now: dt.datetime) -> None:
+    """Give every account its `alarms` and `spoke`: role to when that owner last spoke with them."""
+    words = last_words(accounts)
+    ids = [account.pk for account in accounts]
+    standing_in = _sales_members(ids)
+    newest: dict[int, dt.datetime] = {}
+    for (pk, _), at in words.items():
+        newest[pk] = max(at, newest.get(pk, at))
+    for account in accounts:
+        spoke = {role: words.get((account.pk, getattr(account, f"{FIELDS[role]}_id"))) for role in FIELDS}
+        account.spoke = spoke  # type: ignore[attr-defined]
+        found = vacancies(account, standing_in.get(account.pk, ""))
+        account.alarms = found + silences(account, spoke, newest.get(account.pk), now)  # type: ignore[attr-defined]
+
+
+def _sales_members(ids: list[int]) -> dict[int, str]:
+    """Who of sales is on the team of which account."""
+    rows = User.objects.filter(
+        memberships__account__in=ids, memberships__role=MemberRole.SALES, is_active=True
+    ).order_by("-pk")
+    return dict(rows.values_list("memberships__account", "name"))
+
+
+def vacancies(account: Account, standing_in: str) -> list[Alarm]:
+    """An owner is missing, or one person is both; in words. Somebody of sales on the team stands in for who won it."""
+    won, care = account.original_salesperson, account.account_manager
+    has_won, has_care = bool(won and won.is_active), bool(care and care.is_active)
+    if not has_won and not has_care:
+        return [Alarm("sales", "Nobody of ours is responsible for this account.")]
+    if not has_care:
+        return [Alarm("operations", "Only sales looks after this account: it needs an account manager.")]
+    if not has_won and not standing_in:
+        return [Alarm("sales", "Whoever won this account is gone: it needs somebody from sales.")]
+    if won == care:
+        return [Alarm("operations", f"{care} is both owners at once: a second pair of eyes is missing.")]
+    return []
+
+
+def silences(
+    account: Account, spoke: dict[str, dt.datetime | None], newest: dt.datetime | None, now: dt.datetime
+) -> list[Alarm]:
+    """Who has not spoken with the customer for long; nothing where no conversation is on record at all."""
+    if newest is None:
+        return []
+    days = (now - newest).days
+    if days > SILENT_DAYS["operations"]:
+        return [Alarm("operations", f"Nobody has spoken with them for {days} days.")]
+    said = [_silence(account, role, spoke[role], now) for role in FIELDS]
+    return [alarm for alarm in said if alarm]
+
+
+def _silence(account: Account, role: str, last: dt.datetime | None, now: dt.datetime) -> Alarm | None:
+    """That an owner who is here has not spoken with the customer for long, or never with one who is no new one."""
+    person: User | None = getattr(account, FIELDS[role])
+    since, most = account.became_customer_on, SILENT_DAYS[role]
+    if person is None or not person.is_active:
+        return None
+    if last is not None:
+        days = (now - last).days
+        return Alarm(role, f"{person} has not spoken with them for {days} days.") if days > most else None
+    is_new = since is None or (now.date() - since).days < most
+    return None if is_new else Alarm(role, f"{person} has never spoken with them, as far as is on record.")
+
+
+@dataclass(frozen=True)
+class OwnerCounts:
+    """Customers: all, those without a salesperson or an account manager, those where one person is both."""
+
+    customers: int
+    no_sales: int
+    no_manager: int
+    one: int
+
+
+def count_owners(user: User, whose: str) -> OwnerCounts:
+    """What stands above the list; one query."""
+    return OwnerCounts(
+        **_customers(user, whose)
+        .order_by()
+        .aggregate(
+            customers=Count("pk"),
+            no_sales=Count("pk", filter=_missing("sales")),
+            no_manager=Count("pk", filter=_missing("operations")),
+            one=Count("pk", filter=ONE),
+        )
+    )
+
+
+def current_swap(account: Account, today: dt.date) -> RoleSwap | None:
+    """The two owners have swapped roles for now."""
+    swaps = account.role_swaps.filter(begins_on__lte=today, ends_on__gte=today)
+    return swaps.select_related("started_by").first()
+
+
+def may_choose_owners(user: User) -> bool:
+    """Managers and administrators say who looks after an account."""
+    return has_role(user, *LEADERS)
