@@ -6,6 +6,7 @@ from rest_framework.routers import SimpleRouter
 
 from accounts.api import resources
 from pulsecheck.api.handbacks import HandbackViewSet
+from pulsecheck.api.listening import AuditPickViewSet, InsightViewSet, SurveyViewSet
 from pulsecheck.api.pulses import PulseViewSet
 from retention import api
 
@@ -18,6 +19,9 @@ router.register("orders", resources.OrderViewSet, "order")
 router.register("contracts", resources.ContractViewSet, "contract")
 router.register("handbacks", HandbackViewSet, "handback")
 router.register("pulse-checks", PulseViewSet, "pulse-check")
+router.register("insights", InsightViewSet, "insight")
+router.register("surveys", SurveyViewSet, "survey")
+router.register("audit-picks", AuditPickViewSet, "audit-pick")
 router.register("scores", api.ScoreViewSet, "score")
 router.register("accounts/<int:account_id>/scores", api.AccountScoreViewSet, "account-score")
 

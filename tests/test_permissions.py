@@ -303,6 +303,12 @@ TABLE: dict[str, Row] = {
     "api:handback-close": api(NOBODY, API_CARE_FOR_IT, "handback"),
     "api:pulse-check-list": api(API_ALL, API_ALL - {"marketing"}),
     "api:pulse-check-detail": api(API_SEE_IT, NOBODY, "pulse"),
+    "api:insight-list": api(API_ALL),
+    "api:insight-detail": api(API_ALL, NOBODY, "insight"),
+    "api:survey-list": api(API_ALL, API_ALL - {"marketing"}),
+    "api:survey-detail": api(API_SEE_IT, NOBODY, "survey"),
+    "api:audit-pick-list": api(API_ALL),
+    "api:audit-pick-detail": api(API_SEE_IT, NOBODY, "audit_pick"),
 }
 
 

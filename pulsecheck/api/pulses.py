@@ -17,8 +17,10 @@ from accounts.api.paging import NewestFirst
 from accounts.api.repeats import idempotent
 from accounts.api.resources import AccountColumn, EmailOf, OfAccountFilter, Visible
 from accounts.models import Account, Contact, User
+from accounts.selectors import company_today
 from pulsecheck.api.care import OnlyCarersWrite, checked, done_or_refused
-from pulsecheck.models import PulseCheck, PulseTheme
+from pulsecheck.models import Insight, PulseCheck, PulseTheme
+from pulsecheck.models.insights import Reaction
 from pulsecheck.services.pulses import MOST_THEMES, Grievance, PulseEntry, log_pulse_check
 
 
@@ -34,7 +36,7 @@ class PulseSerializer(serializers.ModelSerializer[PulseCheck]):
         model = PulseCheck
         fields = (
             "id", "account", "account_id", "taken_by", "taken_at", "contact_id", "score", "themes", "note", "issue_id",
-            "insight_shared", "opportunity", "next_step", "next_step_owner", "next_step_due_on",
+            "insight_id", "insight_shared", "insight_reaction", "opportunity", "next_step", "next_step_owner", "next_step_due_on",
             "next_step_done_at", "created_at",
         )  # fmt: skip
 
@@ -71,7 +73,23 @@ class PulseRequest(serializers.Serializer[Any]):
         min_value=1, max_value=2**63 - 1, required=False, allow_null=True, default=None
     )
     grievance = GrievanceRequest(required=False, allow_null=True, default=None, help_text="Opens an issue.")
-    insight_shared = serializers.CharField(max_length=300, allow_blank=True, default="")
+    insight_id = serializers.IntegerField(
+        min_value=1,
+        max_value=2**63 - 1,
+        required=False,
+        allow_null=True,
+        default=None,
+        help_text="What was told.",
+    )
+    insight_shared = serializers.CharField(
+        max_length=300, allow_blank=True, default="", help_text="Or in words, when it is not in the library."
+    )
+    insight_reaction = serializers.ChoiceField(
+        choices=Reaction.choices,
+        allow_blank=True,
+        default="",
+        help_text="What they made of it; goes with insight_id or insight_shared.",
+    )
     opportunity = serializers.CharField(max_length=300, allow_blank=True, default="")
     next_step = serializers.CharField(max_length=300)
     next_step_owner = serializers.SlugRelatedField(
@@ -88,20 +106,31 @@ class PulseRequest(serializers.Serializer[Any]):
         return themes
 
 
-def _account_for(user: User, pk: int) -> Account:
+def account_for(user: User, pk: int) -> Account:
+    """An account that a request names; a fault of the request where the caller may not see it."""
     account = Account.objects.visible_to(user).filter(pk=pk).first()
     if account is None:
         raise ValidationError({"account_id": "There is no such account, or it is not yours to see."})
     return account
 
 
-def _contact_of(account: Account, pk: int | None) -> Contact | None:
+def contact_of(account: Account, pk: int | None) -> Contact | None:
+    """Somebody at the account that a request names."""
     if pk is None:
         return None
     contact = account.contacts.filter(pk=pk).first()
     if contact is None:
         raise ValidationError({"contact_id": "This account has no such contact."})
     return contact
+
+
+def _insight(pk: int | None) -> Insight | None:
+    if pk is None:
+        return None
+    insight = Insight.objects.valid_on(company_today()).filter(pk=pk).first()
+    if insight is None:
+        raise ValidationError({"insight_id": "There is no such insight that may be told today."})
+    return insight
 
 
 def _grievance(body: Mapping[str, Any] | None, user: User) -> Grievance | None:
@@ -129,9 +158,10 @@ class PulseViewSet(mixins.CreateModelMixin, Visible):
     def create(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         """Completes the planned contact and plans the next; a grievance opens an issue, a poor score a handback."""
         body = dict(checked(PulseRequest, request))
-        account = _account_for(caller(request), body.pop("account_id"))
+        account = account_for(caller(request), body.pop("account_id"))
         entry = PulseEntry(
-            contact=_contact_of(account, body.pop("contact_id")),
+            contact=contact_of(account, body.pop("contact_id")),
+            insight=_insight(body.pop("insight_id")),
             grievance=_grievance(body.pop("grievance"), caller(request)),
             **{"next_step_owner": request.user, **body},
         )

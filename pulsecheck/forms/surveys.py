@@ -78,7 +78,7 @@ class AnswerForm(forms.Form):
         required=False,
         max_length=4000,
         label="Why? What should we do better?",
-        widget=forms.Textarea(attrs={"rows": 4}),
+        widget=forms.Textarea(attrs={"rows": 4, "class": "form-control"}),
     )
 
     def __init__(self, *args: Any, survey: Survey, company: str, **kwargs: Any) -> None:

@@ -83,7 +83,9 @@ def audit_weeks(today: dt.date, most: int = 26) -> list[WeekFacts]:
         unhappy=Count("picks", filter=Q(picks__pulse__score__lte=LAST_UNHAPPY)),
         missed=Count("picks", filter=Q(picks__pulse=None, picks__closes_on__lt=today)),
     )
-    return [WeekFacts(week, week.asked, week.unhappy, week.missed) for week in rows[:most]]
+    return [
+        WeekFacts(week, week.asked, week.unhappy, week.missed) for week in rows.order_by("-week_of")[:most]
+    ]
 
 
 def audit_page(user: User, query: Mapping[str, str], today: dt.date) -> Page:

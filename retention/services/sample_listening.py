@@ -21,7 +21,7 @@ from retention.sample.world import add_working_days, office_hours, working_day
 DAY = dt.timedelta(days=1)
 AUDIT_WEEKS = 12  # before this one, which the last night draws
 A_WEEK = 10
-SURVEYS = 160
+SURVEYS = 240
 REACTIONS = (Reaction.USEFUL, Reaction.USEFUL, Reaction.KNOWN, Reaction.NONE, Reaction.NOT_THEIRS)
 
 
@@ -91,7 +91,7 @@ def _ask_by_survey(rng: Random, last_day: dt.date) -> None:
         if sent_at.date() > last_day:
             continue
         survey = _survey(rng, contact, sent_at, position)
-        if rng.random() < 0.4:
+        if rng.random() < 0.45:
             _answer(rng, survey, last_day)
 
 

@@ -145,6 +145,9 @@ def test_the_page_shows_the_rate_to_all_and_names_only_what_one_may_see(
     assert "Hotel Seeblick" in text
     assert "Hidden Inn" not in text
     assert page.context["rate"].drawn == 2
+    AuditWeekFactory(week_of=date_ago(300))
+    weeks = [row.week.week_of for row in client.get(reverse("pulsecheck:audit")).context["weeks"]]
+    assert weeks == sorted(weeks, reverse=True)
     for odd in (
         "?which=x",
         "?after=x",

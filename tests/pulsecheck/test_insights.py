@@ -122,6 +122,8 @@ def test_marketing_writes_and_a_rep_reads(cast, client):
     AccountFactory(industry="Hotels")
     client.force_login(cast.marketing)
     days = {"valid_from": TODAY.isoformat(), "valid_until": date_ago(-30).isoformat()}
+    blank = client.get(reverse("pulsecheck:new_insight")).content.decode()
+    assert f'value="{TODAY.isoformat()}"' in blank
     wrong = client.post(
         reverse("pulsecheck:new_insight"),
         {"title": "T", "text": "x", "valid_from": TODAY.isoformat(), "valid_until": date_ago(5).isoformat()},

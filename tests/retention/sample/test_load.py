@@ -22,7 +22,7 @@ DAY = dt.date(2026, 11, 21)
 FEW = 40  # the whole company is loaded once, below
 # Reference data of the migrations, answers and records of what happened: not part of the company.
 KEPT = {
-    "ChurnReason", "PulseTheme", "CadencePolicy", "TriggerRule", "TierPolicy", "Definition", "Company", "AuditEntry", "User",
+    "ChurnReason", "PulseTheme", "CadencePolicy", "Term", "TriggerRule", "TierPolicy", "Definition", "Company", "AuditEntry", "User",
     "ContactOccasion",
 }  # fmt: skip
 
