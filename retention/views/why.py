@@ -211,7 +211,7 @@ STEPS = {
     "time": "Time passing",
     "behaviour": "What happened since",
     "model": "The model learned anew",
-    "uncounted": "Not counted yet",
+    "uncounted": "Newer records left out",
 }
 
 
@@ -222,7 +222,7 @@ def _detail(step: Step, then: Score, now: Score, facts: AccountFacts) -> str:
         "time": f"had nothing happened in {'this day' if days == 1 else f'these {days} days'}",
         "behaviour": _happened(then.as_of, now.as_of, facts),
         "model": "from how past customers turned out",
-        "uncounted": f"records arrived after this score; with them it would be {percent(now.churn_probability - step.points / 100)}",
+        "uncounted": f"they came in after this score; with them it would be {percent(now.churn_probability - step.points / 100)}",
     }[step.kind]
     largest = sorted(step.factors.items(), key=lambda item: -abs(item[1]))[:2]
     by_factor = [f"{_factor(code)} {points(moved)}" for code, moved in largest if abs(moved) >= 1]
@@ -248,7 +248,7 @@ def _happened(after: dt.date, until: dt.date, facts: AccountFacts) -> str:
         (count(p.taken_at for p in facts.pulses), "pulse check,pulse checks"),
     ]
     said = [plural(number, words) for number, words in counted if number]
-    return ", ".join(said) if said else "no order, nothing else on record"
+    return ", ".join(said) if said else "no order, and nothing else on record in these days"
 
 
 # ── what would change it ───────────────────────────────────────────────
