@@ -269,6 +269,12 @@ class Purchases:
         """`position` for each of several days; `rows` ascending. One pass over the purchases counts them all."""
         return _positions(self.offsets, self.day, days, rows)
 
+    def kept(self, as_of: float, rows: Ints) -> Floats:
+        """Money of the purchases up to the end of day `as_of` less what was returned by then, at least 0."""
+        bought = self.cents_sum[self.position(as_of, rows)] - self.cents_sum[self.offsets[rows]]
+        returned = self.return_cents_sum[self.return_position(as_of, rows)]
+        return np.maximum(bought + returned - self.return_cents_sum[self.return_offsets[rows]], 0) / 100
+
     def return_position(self, as_of: float, rows: Ints) -> Ints:
         """Where the returns after day `as_of` begin, for each account in `rows`."""
         if not len(self.return_day):

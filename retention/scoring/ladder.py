@@ -275,7 +275,7 @@ def _money(book: _Book, now: _Moment):  # type: ignore[no-untyped-def]
     purchases = book.purchases
     start, end = purchases.offsets[now.rows], purchases.position(now.as_of, now.rows)
     orders = (end - start).astype(float)
-    return fit_gamma_gamma(orders, (purchases.cents_sum[end] - purchases.cents_sum[start]) / 100 / orders)
+    return fit_gamma_gamma(orders, purchases.kept(now.as_of, now.rows) / orders)
 
 
 @dataclass(frozen=True)

@@ -139,9 +139,9 @@ def _worth(
     model: FittedModel,
     margins: Margins | None,
 ) -> Worth:
-    """What is lost when an account goes (docs/decisions/0005), kept within what the records can hold."""
-    start, end = purchases.offsets[rows], purchases.position(as_of, rows)
-    mean = (purchases.cents_sum[end] - purchases.cents_sum[start]) / 100 / (end - start)
+    """What is lost when an account goes (docs/decisions/0005), kept within what the records can hold. What was returned
+    is not counted as bought."""
+    mean = purchases.kept(as_of, rows) / (state.x + 1)
     worth = worth_of(model.basis.bgnbd, model.money, state.x, state.age, mean)
     if model.margin is not None:
         known = margins or NO_MARGINS

@@ -275,3 +275,16 @@ def test_backtest_compares_with_bgnbd_and_recency() -> None:
 def test_backtest_without_history_is_refused() -> None:
     with pytest.raises(ScoringError, match="shorter horizon"):
         backtest(of_account((0, 1.0)), START, 90, 2)
+
+
+def test_what_came_back_is_no_money_to_be_saved() -> None:
+    account, day, amount = book_rows(80)
+    last = int(day[account == 1].max())
+    huge = history_from_rows(np.append(account, 1), np.append(day, last), np.append(amount, 50_000.0))
+    back = history_from_rows(
+        np.append(account, [1, 1]), np.append(day, [last, last]), np.append(amount, [50_000.0, -50_000.0])
+    )
+    plain = history_from_rows(account, day, amount)
+    bought, returned, without = (scored(history, AS_OF).worth.expected[0] for history in (huge, back, plain))
+    assert returned == pytest.approx(without, rel=1e-9)
+    assert bought > 20 * without
