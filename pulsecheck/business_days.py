@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Container
+from collections.abc import Container, Mapping
 from functools import lru_cache
 
 import holidays
@@ -18,7 +18,7 @@ class BusinessCalendar:
     def __init__(self, country: str = "") -> None:
         known = country in holidays.list_supported_countries(include_aliases=False)
         found = holidays.country_holidays(country) if known else None
-        self._holidays: Container[dt.date] = found if found is not None else ()
+        self._holidays: Mapping[dt.date, str] = found if found is not None else {}
         self._weekend: Container[int] = found.weekend if found is not None else WEEKEND
         self._known: dict[dt.date, bool] = {}
 
@@ -28,6 +28,10 @@ class BusinessCalendar:
         if found is None:
             found = self._known[day] = day.weekday() not in self._weekend and day not in self._holidays
         return found
+
+    def holiday(self, day: dt.date) -> str:
+        """The name of the public holiday on `day`; empty when it is none."""
+        return self._holidays.get(day, "")
 
     def on_or_after(self, day: dt.date) -> dt.date:
         """`day`, or the next working day when it is none."""

@@ -15,6 +15,7 @@ from django.utils import timezone
 from factory.django import DjangoModelFactory
 
 from accounts.models import (
+    Absence,
     Account,
     AccountMember,
     ChurnReason,
@@ -376,6 +377,15 @@ class HandbackAttemptFactory(DjangoModelFactory[HandbackAttempt]):
     user = factory.SelfAttribute("handback.salesperson")
     happened_at = factory.LazyFunction(lambda: days_ago(0.5))
     kind = "call"
+
+
+class AbsenceFactory(DjangoModelFactory[Absence]):
+    class Meta:
+        model = Absence
+
+    person = factory.SubFactory(AccountManagerFactory)
+    starts_on = factory.LazyFunction(lambda: date_ago(-5))
+    ends_on = factory.LazyFunction(lambda: date_ago(-15))
 
 
 class TouchpointFactory(DjangoModelFactory[Touchpoint]):

@@ -20,10 +20,12 @@ from django.urls import URLPattern, URLResolver, get_resolver, reverse
 from django.utils import timezone
 
 from accounts.models import ApiToken, ChurnReason, Department, ExchangeRate, ImportRun, OnboardingItem, Term
+from accounts.models.api import digest_of
 from accounts.models.imports import ImportState
-from pulsecheck.models import TriggerRule
+from pulsecheck.models import CalendarFeed, TriggerRule
 from retention.services.kpis import record_kpis
 from tests.factories import (
+    AbsenceFactory,
     AccountFactory,
     AccountMemberFactory,
     ActionFactory,
@@ -73,6 +75,10 @@ ITS_OWNER = frozenset({"owner"})
 API_ALL = SIGNED_IN | {"token", "stranger_token"}
 API_SEE_IT = SEE_IT | {"token"}
 API_CARE_FOR_IT = CARE_FOR_IT | {"token"}
+
+
+# The secret of somebody's calendar feed, which needs no sign-in.
+FEED = "a-secret-of-the-calendar"
 
 
 @dataclass(frozen=True)
@@ -136,6 +142,16 @@ TABLE: dict[str, Row] = {
     "pulsecheck:unmute": page(NOBODY, ADMINISTRATORS, "trigger"),
     "pulsecheck:handback_settings": page(ADMINISTRATORS, ADMINISTRATORS),
     "pulsecheck:pulse_due": page(CARERS, NOBODY),
+    "pulsecheck:calendar": page(CARERS, NOBODY),
+    "pulsecheck:coverage": page(CARERS, NOBODY),
+    "pulsecheck:touchpoint": page(CARE_FOR_IT, NOBODY, "touchpoint"),
+    "pulsecheck:move": page(NOBODY, CARE_FOR_IT, "touchpoint"),
+    "pulsecheck:absences": page(CARERS, CARERS),
+    "pulsecheck:end_absence": page(NOBODY, frozenset({"teammate", "manager", "administrator"}), "absence"),
+    "pulsecheck:feed_settings": page(CARERS, NOBODY),
+    "pulsecheck:new_feed": page(NOBODY, CARERS),
+    "pulsecheck:revoke_feed": page(NOBODY, CARERS),
+    "pulsecheck:feed": page(EVERYBODY, NOBODY, secret=FEED),
     "pulsecheck:skip": page(CARE_FOR_IT, CARE_FOR_IT, "touchpoint"),
     "pulsecheck:snooze": page(CARE_FOR_IT, CARE_FOR_IT, "touchpoint"),
     "pulsecheck:unsnooze": page(NOBODY, CARE_FOR_IT, "touchpoint"),
@@ -358,6 +374,7 @@ def world(db: None) -> World:
     )
     record_kpis(date_ago(1))
     step = OnboardingStepFactory(handoff__account=account, handoff__handed_by=owner)
+    CalendarFeed.objects.create(user=owner, digest=digest_of(FEED))
     records = {
         "account": account,
         "account_id": account,
@@ -369,6 +386,7 @@ def world(db: None) -> World:
         "enquiry": EnquiryFactory(account=account),
         "pulse": PulseCheckFactory(account=account, taken_by=cast.teammate),
         "touchpoint": TouchpointFactory(account=account),
+        "absence": AbsenceFactory(person=cast.teammate),
         "handback": HandbackFactory(account=account),
         "notification": NotificationFactory(user=owner),
         "disagreement": DisagreementFactory(account=account),

@@ -13,7 +13,9 @@ from pulsecheck.services.opening import Opened, open_handback, open_handbacks
 from pulsecheck.services.pulses import Grievance, PulseEntry, complete_next_step, log_pulse_check
 from pulsecheck.services.touchpoints import (
     PlanResult,
+    move_touchpoint,
     plan_next,
+    plan_people,
     plan_touchpoints,
     skip_touchpoint,
     snooze_touchpoint,
@@ -35,9 +37,11 @@ __all__ = [
     "log_pulse_check",
     "look_after_waiting",
     "may_close",
+    "move_touchpoint",
     "open_handback",
     "open_handbacks",
     "plan_next",
+    "plan_people",
     "plan_touchpoints",
     "reassign_handback",
     "say_thanks",

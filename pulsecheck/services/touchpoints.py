@@ -10,6 +10,7 @@ from django.db import connection, transaction
 from django.db.models import Q, QuerySet
 from django.utils import timezone
 
+from accounts.countries import country_code
 from accounts.models import Account, User
 from accounts.models.account import LifecycleStage
 from accounts.selectors import company_today, get_company
@@ -194,6 +195,41 @@ def snooze_touchpoint(touchpoint: Touchpoint, user: User, until: dt.date, reason
 def _latest_day(touchpoint: Touchpoint, today: dt.date) -> dt.date:
     customers = read_customers({}, get_staff(), Account.objects.filter(pk=touchpoint.account_id))
     return floor_day(customers[0], today) if customers else today + dt.timedelta(days=YEAR)
+
+
+@transaction.atomic
+def move_touchpoint(touchpoint: Touchpoint, user: User, to: dt.date, reason: str = "") -> Touchpoint:
+    """Put a contact on another day: a working day of whoever makes it and of the customer, from today on, and at most a
+    year after the last pulse check. Onto the same day changes nothing."""
+    touchpoint = _locked(touchpoint)
+    if touchpoint.state != TouchpointState.PLANNED:
+        raise CareError("This contact is not planned any more.")
+    if touchpoint.due_on == to:
+        return touchpoint
+    today = company_today()
+    if to < today:
+        raise CareError("This day is over. Choose today or later.")
+    latest = _latest_day(touchpoint, today)
+    if to > latest:
+        raise CareError(f"Choose a day no later than {day_words(latest)}, so that a year is kept.")
+    _refuse_day_off(touchpoint, to, today)
+    touchpoint.snoozed_from = touchpoint.snoozed_from or touchpoint.due_on
+    touchpoint.due_on, touchpoint.note = to, reason[:300]
+    touchpoint.save()
+    write_audit(user, "move_touchpoint", touchpoint, to=to, reason=reason)
+    return touchpoint
+
+
+def _refuse_day_off(touchpoint: Touchpoint, day: dt.date, today: dt.date) -> None:
+    country = country_code(touchpoint.account.country)
+    place = get_workplace(get_staff(), today, {country})
+    person = touchpoint.assignee_id
+    if not place.is_open(day, person, country):
+        theirs = place.calendar_of(person).is_business_day(day)
+        where = " where the customer is" if theirs else ""
+        raise CareError(f"{day:%A}, {day_words(day)} is no working day{where}.")
+    if place.away(person, day):
+        raise CareError(f"{touchpoint.assignee} is away on {day:%A}, {day_words(day)}.")
 
 
 @transaction.atomic

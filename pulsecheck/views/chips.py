@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from accounts.paging import query_url
 from pulsecheck.models.handbacks import HandbackTrigger
-from pulsecheck.selectors import handbacks, insights, pulses, surveys
+from pulsecheck.selectors import calendar, handbacks, insights, pulses, surveys
 from pulsecheck.selectors.lists import WHOSE, ListFilters, Menus
 
 
@@ -46,6 +46,19 @@ def pulse_chips(filters: pulses.Filters, *, is_leader: bool) -> list[Chip]:
     return [
         *_whose(filters.query, pulses.WHOSE, filters.whose, is_leader=is_leader),
         _menu(filters.query, "span", "", spans, filters.span),
+    ]
+
+
+def calendar_chips(filters: calendar.Filters, *, is_leader: bool) -> list[Chip]:
+    """Whose, and how much at once."""
+    query = filters.query | {"person": ""}
+    views = [("month", "Month"), ("week", "Week")]
+    return [
+        *_whose(query, pulses.WHOSE, filters.whose, is_leader=is_leader),
+        *(
+            Chip(label, code == filters.view, url=query_url(filters.query, view=code))
+            for code, label in views
+        ),
     ]
 
 

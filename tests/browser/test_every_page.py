@@ -57,6 +57,7 @@ NO_PAGES = {
     "pulsecheck:answer_survey",
     "retention:healthz",
     "retention:readyz",
+    "pulsecheck:feed",
 }
 PAGES = {
     name: row
