@@ -62,7 +62,8 @@ class InsightForm(forms.ModelForm):
         known = sorted({*industries_in_use(), *(self.instance.industries or [])})
         self.fields["industries"].choices = [(name, name) for name in known]  # type: ignore[attr-defined]
         if self.instance.pk is None:
-            self.initial |= {"valid_from": company_today(), "valid_until": company_today() + USUALLY_VALID}
+            self.initial["valid_from"] = company_today()
+            self.initial["valid_until"] = company_today() + USUALLY_VALID
 
     def clean(self) -> dict[str, Any]:
         data: dict[str, Any] = super().clean() or self.cleaned_data

@@ -112,8 +112,6 @@ def close_loop(request: SignedIn, pk: int) -> HttpResponse:
         return _show(request, found, form)
     services.close_loop(answer, request.user, **form.cleaned_data)
     messages.success(request, "The loop is closed. It counts as a contact.")
-    if request.POST.get("back") == "/":
-        return redirect("retention:today")
     return redirect("pulsecheck:survey", found.pk)
 
 

@@ -12,6 +12,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from accounts.models import AuditEntry, Interaction, Issue
+from accounts.services.issues import resolve_issue, tell_customer
 from notifications.models import Notification, OutboxMessage, Topic
 from notifications.services import deliver_outbox
 from pulsecheck.errors import CareError
@@ -348,3 +349,26 @@ def test_lists_hold_only_what_one_may_see_and_page_without_gaps(cast, client, dj
     assert "Hidden Inn" not in text
     for odd in ("?after=x~y", "?which=x&span=y", "?q=%00", "?segment=none", "?after=2026-01-01T00:00~1"):
         assert client.get(reverse("pulsecheck:surveys") + odd).status_code == 200
+
+
+def test_closing_the_loop_tells_the_issue_too(cast):
+    answer = answer_survey(SurveyFactory(account=cast.account, sent_by=cast.owner), Said(nps=2))
+    resolve_issue(answer.issue, cast.teammate)
+
+    close_loop(answer, cast.teammate, note="Done", kind="call")
+
+    answer.issue.refresh_from_db()
+    assert answer.issue.told_by == cast.teammate
+
+
+def test_a_customer_told_at_the_issue_is_told(cast, client):
+    answer = answer_survey(SurveyFactory(account=cast.account, sent_by=cast.owner), Said(nps=2))
+    resolve_issue(answer.issue, cast.teammate)
+    tell_customer(answer.issue, cast.teammate)
+
+    answer.issue.refresh_from_db()
+    assert not answer.is_loop_open
+    assert not SurveyAnswer.objects.with_open_loop().exists()
+    client.force_login(cast.owner)
+    page = client.get(reverse("pulsecheck:survey", args=[answer.survey_id])).content.decode()
+    assert "what was done about the issue" in page
