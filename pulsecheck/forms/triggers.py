@@ -101,7 +101,7 @@ class BudgetForm(forms.Form):
                 label=f"Handbacks a day for {load.person.name}",
                 initial=load.budget if load.is_own else None,
                 widget=forms.NumberInput(
-                    attrs={"placeholder": load.person.calls_per_day, "class": "form-control"}
+                    attrs={"placeholder": load.person.calls_per_day, "class": "form-control trigger-number"}
                 ),
             )
 

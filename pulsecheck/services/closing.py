@@ -54,7 +54,7 @@ def close_handback(
 
 def _after_closing(handback: Handback, user: User) -> None:
     if handback.outcome == HandbackOutcome.SAVED:
-        _give_credit(handback)
+        give_credit(handback)
         _thank(handback, user)
     if handback.outcome == HandbackOutcome.FALSE_ALARM:
         judge_triggers_of(handback.pk)
@@ -135,7 +135,7 @@ def counter_sign(handback: Handback, user: User, *, agrees: bool, note: str = ""
 
 
 # ── credit and thanks ──────────────────────────────────────────────────
-def _give_credit(handback: Handback) -> None:
+def give_credit(handback: Handback) -> None:
     """Everybody who had a part in it, with what it was, from what is on record since it was opened."""
     parts: dict[int, list[str]] = defaultdict(list)
     for pk, part in _parts(handback):
@@ -154,11 +154,12 @@ def _give_credit(handback: Handback) -> None:
 
 def _parts(handback: Handback) -> list[tuple[int | None, str]]:
     """(person, what they did), the one who had it first."""
-    account, since = handback.account, handback.opened_at
+    account, span = handback.account, (handback.opened_at, handback.closed_at or timezone.now())
+    days = [moment.date() for moment in span]
     tries = handback.attempts.filter(kind__in=TALKS).values_list("user", "has_reached")
-    pulses = account.pulse_checks.filter(taken_at__gte=since).values_list("taken_by", flat=True)
-    kept = account.promises.filter(kept_on__gte=since.date()).values_list("made_by", flat=True)
-    solved = account.issues.filter(resolved_at__gte=since).values_list("owner", flat=True)
+    pulses = account.pulse_checks.filter(taken_at__range=span).values_list("taken_by", flat=True)
+    kept = account.promises.filter(kept_on__range=days).values_list("made_by", flat=True)
+    solved = account.issues.filter(resolved_at__range=span).values_list("owner", flat=True)
     return [
         (handback.salesperson_id, "took it on"),
         *((pk, "spoke with them" if reached else "tried to reach them") for pk, reached in tries),

@@ -5,6 +5,7 @@ from decimal import Decimal
 
 import pytest
 from django.urls import reverse
+from django.utils import timezone
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -232,7 +233,7 @@ def test_credit_names_what_everybody_did(cast):
     handback = open_handback(cast.account, risk())
     accept_handback(handback, cast.owner)
     log_attempt(handback, cast.owner, kind="call", has_reached=True)
-    PulseCheckFactory(account=cast.account, taken_by=cast.teammate, taken_at=days_ago(-0.01))
+    PulseCheckFactory(account=cast.account, taken_by=cast.teammate, taken_at=timezone.now())
     PromiseFactory(
         account=cast.account, made_by=cast.manager, made_on=date_ago(3), kept_on=date_ago(0), status="kept"
     )
