@@ -26,6 +26,7 @@ MENU = (
             ("Pulse checks", "pulsecheck:pulse_due", "heartbeat", "pulses", CARERS),
             ("Handbacks", "pulsecheck:handbacks", "arrow-back-up", "handbacks", CARERS),
             ("Meetings", "retention:meetings", "users-group", "", CARERS),
+            ("References", "retention:references", "quote", "", EVERYBODY),
             ("Insights", "pulsecheck:insights", "bulb", "", EVERYBODY),
         ),
     ),

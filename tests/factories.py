@@ -44,6 +44,7 @@ from pulsecheck.models import (
     HandbackAttempt,
     Insight,
     PulseCheck,
+    Reference,
     RetentionMeeting,
     Survey,
     SurveyAnswer,
@@ -499,6 +500,20 @@ class AuditPickFactory(DjangoModelFactory[AuditPick]):
     closes_on = factory.LazyAttribute(lambda pick: pick.week.week_of + dt.timedelta(days=27))
     tier = "steady"
     churn_probability = 0.08
+
+
+class ReferenceFactory(DjangoModelFactory[Reference]):
+    """Agreed to be named for another year."""
+
+    class Meta:
+        model = Reference
+
+    account = factory.SubFactory(AccountFactory)
+    agreed_by = "Petra Wirt"
+    agreed_on = factory.LazyFunction(lambda: date_ago(10))
+    until = factory.LazyFunction(lambda: date_ago(-355))
+    shows_name = True
+    noted_by = factory.SubFactory(AccountManagerFactory)
 
 
 class NotificationFactory(DjangoModelFactory[Notification]):

@@ -22,7 +22,7 @@ from django.utils import timezone
 from accounts.models import ApiToken, ChurnReason, Department, ExchangeRate, ImportRun, OnboardingItem, Term
 from accounts.models.api import digest_of
 from accounts.models.imports import ImportState
-from pulsecheck.models import CalendarFeed, TriggerRule
+from pulsecheck.models import CalendarFeed, ProofPage, TriggerRule
 from retention.services.kpis import record_kpis
 from tests.factories import (
     AbsenceFactory,
@@ -45,6 +45,7 @@ from tests.factories import (
     OrderFactory,
     PromiseFactory,
     PulseCheckFactory,
+    ReferenceFactory,
     RoleSwapFactory,
     ScoreFactory,
     SurveyAnswerFactory,
@@ -157,6 +158,13 @@ TABLE: dict[str, Row] = {
     "pulsecheck:unsnooze": page(NOBODY, CARE_FOR_IT, "touchpoint"),
     "pulsecheck:finish_step": page(NOBODY, CARE_FOR_IT, "pulse"),
     "pulsecheck:log_pulse": page(CARE_FOR_IT, CARE_FOR_IT, "account"),
+    # who vouches for us
+    "retention:references": page(SIGNED_IN, NOBODY),
+    "retention:consent": page(CARE_FOR_IT, CARE_FOR_IT, "account"),
+    "retention:revoke_consent": page(NOBODY, CARE_FOR_IT, "reference"),
+    "retention:new_proof_page": page(KPI_READERS, KPI_READERS),
+    "retention:turn_proof_page": page(NOBODY, KPI_READERS, "proof_page"),
+    "retention:proof_page": page(EVERYBODY, NOBODY, token="known-to-whoever-has-the-link"),
     # how our own company does
     "pulsecheck:collective": page(SIGNED_IN, NOBODY),
     "pulsecheck:improve": page(NOBODY, LEADERS),
@@ -395,6 +403,10 @@ def world(db: None) -> World:
         "insight": InsightFactory(),
         "audit_pick": AuditPickFactory(account=account),
         "survey": SurveyAnswerFactory(survey__account=account).survey,
+        "reference": ReferenceFactory(account=account, noted_by=owner),
+        "proof_page": ProofPage.objects.create(
+            token="known-to-whoever-has-the-link", title="Fair", created_by=cast.marketing
+        ),
         "token": token,
         "import": run,
         "person": cast.teammate,

@@ -13,6 +13,7 @@ from pulsecheck.models.insights import Insight
 from pulsecheck.models.meetings import RetentionMeeting
 from pulsecheck.models.products import Holding, ProductStep, ProductStudy
 from pulsecheck.models.pulses import PulseCheck, PulseTheme
+from pulsecheck.models.references import ProofPage, Reference
 from pulsecheck.models.surveys import Survey, SurveyAnswer
 from pulsecheck.models.touchpoints import CadencePolicy, CalendarFeed, ContactOccasion, Touchpoint
 from pulsecheck.models.triggers import AlertBudget, HandbackPolicy, TriggerRule
@@ -36,8 +37,10 @@ __all__ = [
     "Insight",
     "ProductStep",
     "ProductStudy",
+    "ProofPage",
     "PulseCheck",
     "PulseTheme",
+    "Reference",
     "RetentionMeeting",
     "Survey",
     "SurveyAnswer",

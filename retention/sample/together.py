@@ -59,3 +59,11 @@ ACCOUNT_MINUTES = (
     "They want one person who knows their kitchen. Deliveries before nine would settle the rest."
 )
 ACCOUNT_ACTION = "Agree a fixed delivery window with the depot"
+# What customers said when they agreed to vouch for Tidewell; who says it is chosen from those who are well.
+QUOTES = (
+    "They ring before we notice that something is missing.",
+    "One person who knows our kitchen. That is all we ever wanted.",
+    "When a round is late we hear it from them first, not from our chef.",
+    "",
+)
+IMPROVEMENT = "A second driver on the northern round until the new depot opens"

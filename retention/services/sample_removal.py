@@ -38,7 +38,9 @@ from pulsecheck.models import (
     HandbackReason,
     Holding,
     Insight,
+    ProofPage,
     PulseCheck,
+    Reference,
     RetentionMeeting,
     Survey,
     SurveyAnswer,
@@ -51,6 +53,8 @@ from retention.sample.staff import COMPANY
 # Leaves first, so that each is one statement.
 OF_ACCOUNTS: tuple[tuple[type[models.Model], str], ...] = (
     (Action, "is_sample"),
+    (Reference, "account__is_sample"),
+    (ProofPage, "is_sample"),
     (RetentionMeeting, "is_sample"),
     (HandbackAttempt, "handback__account__is_sample"),
     (HandbackReason, "handback__account__is_sample"),

@@ -9,12 +9,15 @@ from django.utils import timezone
 
 from accounts.models import Account, Team, User
 from pulsecheck.models import Action, Handback, RetentionMeeting
+from pulsecheck.selectors.collective import Choice, point_of, themes_by_code
+from pulsecheck.selectors.products import held_back
 from pulsecheck.services.actions import agree_action
 from pulsecheck.services.meetings import hold_meeting, set_meeting
+from pulsecheck.services.references import make_proof_page, note_consent
 from retention.models import ScoreRun
 from retention.models.scores import RunState
-from retention.sample.staff import email_of
-from retention.sample.together import ACCOUNT_ACTION, ACCOUNT_MINUTES, MEETINGS, Held
+from retention.sample.staff import NORTH, email_of
+from retention.sample.together import ACCOUNT_ACTION, ACCOUNT_MINUTES, IMPROVEMENT, MEETINGS, QUOTES, Held
 from retention.sample.world import working_day
 from retention.selectors.agenda import make_agenda
 
@@ -28,6 +31,53 @@ def act_together(today: dt.date) -> None:
         if (team := teams.get(held.team)) is not None and team.manager is not None:
             _hold_team_meeting(held, team, team.manager, people, today, position)
     _hold_account_meeting(today)
+    _improve(people, today)
+    _vouch(people, today)
+
+
+def _improve(people: dict[str, User], today: dt.date) -> None:
+    """Late deliveries stand out in the North; its manager has agreed on something."""
+    themes = themes_by_code()
+    seen = point_of(Choice("delivery", "region", NORTH), today, themes)
+    path = f"/collective/{seen.query}"
+    agree_action(
+        people[email_of("Henrik Solberg")],
+        text=IMPROVEMENT,
+        owner=people[email_of("Freya Holm")],
+        due_on=working_day(today + dt.timedelta(days=12)),
+        cause=seen.cause,
+        finding={"says": seen.says, "share": seen.point.share, "size": seen.point.group.size, "path": path},
+        follow_up_on=working_day(today + dt.timedelta(days=90)),
+    )
+
+
+def _vouch(people: dict[str, User], today: dt.date) -> None:
+    """A few long-standing customers who are well agreed to be shown; one page shows them."""
+    customers = Account.objects.filter(
+        is_sample=True, lifecycle_stage="customer", account_manager__isnull=False
+    )
+    eldest = list(customers.order_by("became_customer_on", "external_id")[:60])
+    unwell = held_back([account.pk for account in eldest], today)
+    well = [account for account in eldest if account.pk not in unwell]
+    for position, (account, quote) in enumerate(zip(well, QUOTES, strict=False)):
+        contact = account.contacts.filter(is_active=True).order_by("external_id").first()
+        note_consent(
+            account,
+            account.account_manager or people[email_of("Ada Lindqvist")],
+            agreed_by=contact.name if contact else "The owner",
+            contact=contact,
+            agreed_on=today - dt.timedelta(days=40 + position),
+            until=today + dt.timedelta(days=325 - 100 * position),
+            shows_name=position != 1,
+            shows_since=True,
+            shows_on_time=position % 2 == 0,
+            takes_calls=position == 0,
+            quote=quote,
+        )
+    author = people[email_of("Marta Kowalczyk")]
+    make_proof_page(
+        author, "Prospects at the autumn fair", ["tenure", "on_time", "promises", "asked", "answers"]
+    )
 
 
 def _hold_team_meeting(

@@ -35,13 +35,13 @@ from accounts.models import (
     User,
 )
 from accounts.models.imports import ImportState
-from pulsecheck.models import Handback, Insight, RetentionMeeting, SurveyAnswer, Touchpoint
+from pulsecheck.models import Handback, Insight, ProofPage, RetentionMeeting, SurveyAnswer, Touchpoint
 from pulsecheck.models.touchpoints import TouchpointState
 from retention.models import FittedModel, ScoreRun
 from retention.sample.company import SEED
 from retention.services import evidence
 from retention.services.sample import load_sample
-from tests.factories import AdministratorFactory
+from tests.factories import AdministratorFactory, ReferenceFactory
 from tests.test_permissions import TABLE, Row
 
 # Answers that are no pages: files, parts of a page, and words for monitors.
@@ -56,6 +56,7 @@ NO_PAGES = {
     # Its page is walked with a link that works, in test_survey.py.
     "pulsecheck:answer_survey",
     "retention:healthz",
+    "retention:proof_page",  # below, signed out
     "retention:readyz",
     "pulsecheck:feed",
 }
@@ -159,9 +160,12 @@ def test_empty(page_for: Open, axe: Axe) -> None:
 
 def test_signed_out(page_for: Open, axe: Axe) -> None:
     faults = []
+    ReferenceFactory(quote="They ring before we notice.", shows_since=True)
+    token = ProofPage.objects.create(title="Fair", created_by=AdministratorFactory()).token
     for width, dark in VIEWS:
         page = page_for(None, width=width, dark=dark)
         faults += faults_of(page, reverse("accounts:sign_in"), axe)
+        faults += faults_of(page, reverse("retention:proof_page", args=[token]), axe)
     assert not faults, "\n".join(["", *faults])
 
 
