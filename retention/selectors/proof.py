@@ -85,8 +85,14 @@ def _of_kpis() -> Iterable[Fact]:
                 name,
                 percent(row.value),
                 OF_KPIS[name][1],
-                f"{row.accounts:,} customers, {row.period_start:%B %Y} to {row.period_end:%B %Y}",
+                f"{row.accounts:,} customers, {_span(row.period_start, row.period_end)}",
             )
+
+
+def _span(start: dt.date, end: dt.date) -> str:
+    if (start.year, start.month) == (end.year, end.month):
+        return f"{end:%B %Y}"
+    return f"{start:%B %Y} to {end:%B %Y}"
 
 
 def _tenure(today: dt.date) -> Iterable[Fact]:
