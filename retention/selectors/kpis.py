@@ -43,6 +43,11 @@ class Scope:
     company: Slice | None
     parts: dict[str, list[Slice]]
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is nothing this person may look at: a leader whose teams have no accounts."""
+        return self.company is None and not any(self.parts.values())
+
     def choose(self, query: dict[str, str]) -> Slice | None:
         """The slice that the query names; without one the widest. None = a slice this person may not see."""
         for kind in KINDS:

@@ -158,9 +158,13 @@ def _slice_chips(scope: Scope, part: Slice, query: dict[str, str]) -> list[Chip]
 def board(request: SignedIn) -> HttpResponse:
     """All figures of the company or of one slice."""
     record = newest_record()
-    if record is None:
+    if record is None or kpi_scope(request.user).is_empty:
         may_import = has_role(request.user, *LEADERS)
-        empty = {"record": None, "import_url": reverse("accounts:imports") if may_import else ""}
+        empty = {
+            "record": None,
+            "has_team_only": record is not None,
+            "import_url": reverse("accounts:imports") if may_import else "",
+        }
         return render(request, "retention/kpis/board.html", empty)
     query = request.GET.dict()
     scope, part = _scope_and_part(request.user, query)

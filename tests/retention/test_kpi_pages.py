@@ -8,6 +8,7 @@ from decimal import Decimal
 import pytest
 from django.urls import reverse
 
+from accounts.models.staff import Role
 from retention.kpis.catalogue import KPIS
 from retention.models import KpiValue
 from retention.selectors.kpis import COMPANY, KpiAccounts, Slice
@@ -19,6 +20,8 @@ from tests.factories import (
     OrderFactory,
     ScoreFactory,
     ScoreRunFactory,
+    TeamFactory,
+    UserFactory,
     churn_reason,
     make_cast,
 )
@@ -92,6 +95,15 @@ def test_a_team_manager_sees_the_own_team_and_no_other(client, cast):
     for query in ({"team": cast.other_team.pk}, {"segment": "Inns"}, {"region": "South"}):
         assert page(client, cast.manager, "/kpis/", **query).status_code == 404
         assert page(client, cast.manager, "/kpis/erosion_rate/accounts.csv", **query).status_code == 404
+
+
+def test_a_manager_whose_team_has_no_accounts_is_told_so(client, cast):
+    manager = UserFactory(role=Role.MANAGER)
+    TeamFactory(manager=manager)
+    answer = page(client, manager, "/kpis/")
+    assert answer.status_code == 200
+    assert "Your team has no accounts yet" in answer.content.decode()
+    assert page(client, manager, "/kpis/save_rate/").status_code == 404
 
 
 def test_no_such_slice_or_kpi_is_not_found(client, cast):
