@@ -8,6 +8,7 @@ from accounts.api import resources
 from pulsecheck.api.handbacks import HandbackViewSet
 from pulsecheck.api.listening import AuditPickViewSet, InsightViewSet, SurveyViewSet
 from pulsecheck.api.pulses import PulseViewSet
+from pulsecheck.api.touchpoints import AbsenceViewSet, TouchpointViewSet
 from retention import api
 
 app_name = "api"
@@ -19,6 +20,8 @@ router.register("orders", resources.OrderViewSet, "order")
 router.register("contracts", resources.ContractViewSet, "contract")
 router.register("handbacks", HandbackViewSet, "handback")
 router.register("pulse-checks", PulseViewSet, "pulse-check")
+router.register("touchpoints", TouchpointViewSet, "touchpoint")
+router.register("absences", AbsenceViewSet, "absence")
 router.register("insights", InsightViewSet, "insight")
 router.register("surveys", SurveyViewSet, "survey")
 router.register("audit-picks", AuditPickViewSet, "audit-pick")

@@ -72,6 +72,7 @@ SEE_IT = SIGNED_IN - {"stranger", "other_manager"}
 CARE_FOR_IT = SEE_IT - {"marketing"}
 LEAD_IT = SEE_IT & LEADERS
 ITS_OWNER = frozenset({"owner"})
+SEES_THE_ABSENCE = frozenset({"teammate", "manager", "administrator"})
 
 API_ALL = SIGNED_IN | {"token", "stranger_token"}
 API_SEE_IT = SEE_IT | {"token"}
@@ -148,7 +149,7 @@ TABLE: dict[str, Row] = {
     "pulsecheck:touchpoint": page(CARE_FOR_IT, NOBODY, "touchpoint"),
     "pulsecheck:move": page(NOBODY, CARE_FOR_IT, "touchpoint"),
     "pulsecheck:absences": page(CARERS, CARERS),
-    "pulsecheck:end_absence": page(NOBODY, frozenset({"teammate", "manager", "administrator"}), "absence"),
+    "pulsecheck:end_absence": page(NOBODY, SEES_THE_ABSENCE, "absence"),
     "pulsecheck:feed_settings": page(CARERS, NOBODY),
     "pulsecheck:new_feed": page(NOBODY, CARERS),
     "pulsecheck:revoke_feed": page(NOBODY, CARERS),
@@ -325,6 +326,13 @@ TABLE: dict[str, Row] = {
     "api:handback-attempts": api(NOBODY, API_CARE_FOR_IT, "handback"),
     "api:handback-counter-sign": api(NOBODY, API_CARE_FOR_IT, "handback"),
     "api:handback-close": api(NOBODY, API_CARE_FOR_IT, "handback"),
+    "api:touchpoint-list": api(API_ALL),
+    "api:touchpoint-detail": api(API_SEE_IT, NOBODY, "touchpoint"),
+    "api:touchpoint-move": api(NOBODY, API_CARE_FOR_IT, "touchpoint"),
+    "api:touchpoint-skip": api(NOBODY, API_CARE_FOR_IT, "touchpoint"),
+    "api:absence-list": api(API_ALL, API_ALL - {"marketing"}),
+    "api:absence-detail": api(SEES_THE_ABSENCE, NOBODY, "absence"),
+    "api:absence-end": api(NOBODY, SEES_THE_ABSENCE, "absence"),
     "api:pulse-check-list": api(API_ALL, API_ALL - {"marketing"}),
     "api:pulse-check-detail": api(API_SEE_IT, NOBODY, "pulse"),
     "api:insight-list": api(API_ALL),

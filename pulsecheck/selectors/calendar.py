@@ -12,7 +12,7 @@ from django.db.models import Count, F, QuerySet, Window
 from django.db.models.functions import RowNumber
 
 from accounts.models import Absence, User
-from accounts.permissions import LEADERS, has_role
+from accounts.permissions import CARERS, LEADERS, has_role
 from accounts.selectors import get_company
 from pulsecheck.business_days import business_calendar
 from pulsecheck.models import Touchpoint
@@ -89,6 +89,12 @@ def people_of(user: User) -> QuerySet[User]:
     if user.managed_team_ids and not has_role(user, "administrator"):
         people = people.filter(pk__in=[*user.managed_staff_ids, user.pk])
     return people.order_by("name", "pk")
+
+
+def absences_noted_by(user: User) -> QuerySet[User]:
+    """Whose absences somebody may note: leaders those of their people, everybody their own."""
+    carers = people_of(user).filter(role__in=CARERS)
+    return carers if has_role(user, *LEADERS) else carers.filter(pk=user.pk)
 
 
 @dataclass

@@ -3,25 +3,18 @@
 from __future__ import annotations
 
 from django.contrib import messages
-from django.db.models import QuerySet
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_http_methods, require_POST
 
 from accounts.models import Absence, User
-from accounts.permissions import CARERS, LEADERS, SignedIn, has_role, require_role
+from accounts.permissions import CARERS, SignedIn, require_role
 from accounts.selectors import company_today
 from pulsecheck.errors import CareError
 from pulsecheck.forms.touchpoints import AbsenceForm
-from pulsecheck.selectors.calendar import people_of
+from pulsecheck.selectors.calendar import absences_noted_by
 from pulsecheck.selectors.staff import can_take_over
 from pulsecheck.services.absences import end_absence, note_absence
-
-
-def _whom(user: User) -> QuerySet[User]:
-    """Whose absences somebody may note: leaders those of their people, everybody their own."""
-    carers = people_of(user).filter(role__in=CARERS)
-    return carers if has_role(user, *LEADERS) else carers.filter(pk=user.pk)
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -31,7 +24,7 @@ def absences(request: SignedIn) -> HttpResponse:
     substitutes = User.objects.filter(pk__in=[person.pk for person in can_take_over()])
     form = AbsenceForm(
         request.POST or None,
-        people=_whom(request.user),
+        people=absences_noted_by(request.user),
         substitutes=substitutes,
         initial={"person": request.user.pk},
     )
@@ -49,7 +42,7 @@ def absences(request: SignedIn) -> HttpResponse:
         "form": form,
         "rows": known.filter(ends_on__gte=today)[:200],
         "past": known.filter(ends_on__lt=today).order_by("-ends_on")[:10],
-        "mine": {person.pk for person in _whom(request.user)},
+        "mine": {person.pk for person in absences_noted_by(request.user)},
         "today": today,
     }
     return render(request, "pulsecheck/calendar/absences.html", context, status=422 if form.errors else 200)
@@ -66,7 +59,7 @@ def _said(absence: Absence) -> str:
 @require_role(*CARERS)
 def end(request: SignedIn, pk: int) -> HttpResponse:
     """Somebody is back, or does not go."""
-    mine = Absence.objects.visible_to(request.user).filter(person__in=_whom(request.user))
+    mine = Absence.objects.visible_to(request.user).filter(person__in=absences_noted_by(request.user))
     absence = get_object_or_404(mine.select_related("person__team"), pk=pk)
     end_absence(absence, request.user)
     messages.success(request, f"{absence.person.name} is there again; the contacts follow.")

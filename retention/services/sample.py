@@ -46,6 +46,7 @@ from retention.sample.records import HandbackRecord, Person, PulseRecord, Sample
 from retention.sample.world import working_day
 from retention.services.actions import act_on_run
 from retention.services.disagreements import note_disagreements
+from retention.services.sample_cadence import keep_in_touch
 from retention.services.sample_handbacks import credit_and_sign
 from retention.services.sample_listening import listen
 from retention.services.sample_together import act_together
@@ -103,6 +104,7 @@ def load_sample(today: dt.date, seed: int, *, beside_real: bool = False) -> Load
     answer_some_handbacks()
     credit_and_sign()
     miss_some_touchpoints(today)
+    keep_in_touch(today)
     study_products(today)
     act_together(today)
     return LoadedSample(

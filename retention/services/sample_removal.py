@@ -8,6 +8,7 @@ from django.core.cache import cache
 from django.db import models, transaction
 
 from accounts.models import (
+    Absence,
     Account,
     AccountMember,
     Company,
@@ -65,6 +66,7 @@ OF_ACCOUNTS: tuple[tuple[type[models.Model], str], ...] = (
     (AuditPick, "account__is_sample"),
     (PulseCheck, "account__is_sample"),
     (Touchpoint, "account__is_sample"),
+    (Absence, "is_sample"),
     (Enquiry, "account__is_sample"),
     (Promise, "account__is_sample"),
     (Issue, "account__is_sample"),

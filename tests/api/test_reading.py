@@ -18,6 +18,7 @@ from tests.factories import (
     PulseCheckFactory,
     ScoreFactory,
     ScoreRunFactory,
+    TouchpointFactory,
     date_ago,
 )
 
@@ -38,11 +39,12 @@ def records(cast: Cast) -> dict[str, str]:
         "contracts": f"/api/v1/contracts/{ContractFactory(account=cast.account).pk}/",
         "handbacks": f"/api/v1/handbacks/{HandbackFactory(account=cast.account).pk}/",
         "pulse-checks": f"/api/v1/pulse-checks/{PulseCheckFactory(account=cast.account, taken_by=cast.teammate).pk}/",
+        "touchpoints": f"/api/v1/touchpoints/{TouchpointFactory(account=cast.account).pk}/",
         "scores": f"/api/v1/accounts/{cast.account.pk}/scores/",
     }
 
 
-KINDS = ("accounts", "contacts", "orders", "contracts", "handbacks", "pulse-checks", "scores")
+KINDS = ("accounts", "contacts", "orders", "contracts", "handbacks", "pulse-checks", "touchpoints", "scores")
 
 
 @pytest.mark.parametrize("who", INSIDERS)
@@ -99,6 +101,7 @@ def test_pages_of_fifty_do_not_shift(cast: Cast, api: Api) -> None:
         ("scores", 3),
         ("handbacks", 5),
         ("pulse-checks", 4),
+        ("touchpoints", 3),
     ],
 )
 def test_the_number_of_queries_does_not_grow(
@@ -112,7 +115,14 @@ def test_the_number_of_queries_does_not_grow(
     client.get("/api/v1/accounts/")  # the token notes its first use of the day
     run = ScoreRunFactory()
     for account in AccountFactory.create_batch(20, original_salesperson=cast.owner):
-        for factory in (ContactFactory, OrderFactory, ContractFactory, HandbackFactory, PulseCheckFactory):
+        for factory in (
+            ContactFactory,
+            OrderFactory,
+            ContractFactory,
+            HandbackFactory,
+            PulseCheckFactory,
+            TouchpointFactory,
+        ):
             factory(account=account)
         ScoreFactory(account=account, run=run)
     with django_assert_max_num_queries(most):
