@@ -34,8 +34,8 @@ class AbsenceForm(forms.Form):
         User.objects.none(),
         required=False,
         label="Who stands in",
-        empty_label="Nobody: contacts wait or come earlier",
-        help_text="Sees their accounts and makes their contacts meanwhile.",
+        empty_label="Nobody",
+        help_text="Sees their accounts and makes their contacts meanwhile. With nobody, contacts wait or come earlier.",
     )
 
     def __init__(self, *args: Any, people: Any, substitutes: Any, **kwargs: Any) -> None:

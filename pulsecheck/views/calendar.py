@@ -59,7 +59,7 @@ def _planned(request: SignedIn, pk: int) -> Touchpoint:
 def touchpoint(request: SignedIn, pk: int) -> HttpResponse:
     """One contact: why it is due then, and everything that can be done with it."""
     found = _planned(request, pk)
-    return _touchpoint_page(request, found, MoveForm(initial={"to": found.due_on}))
+    return _touchpoint_page(request, found, MoveForm(initial={"to": max(found.due_on, company_today())}))
 
 
 def _touchpoint_page(request: SignedIn, found: Touchpoint, form: MoveForm) -> HttpResponse:

@@ -138,11 +138,12 @@ def answer_some_handbacks() -> None:
 
 @transaction.atomic
 def miss_some_touchpoints(today: dt.date) -> None:
-    """One in eight of the contacts planned for the next weeks was due in the last ones, and nobody called."""
+    """Of the contacts that the last weeks asked for, every other one was due on its day, and nobody called."""
     planned = Touchpoint.objects.filter(is_sample=True, state=TouchpointState.PLANNED, assignee__isnull=False)
-    for position, touchpoint in enumerate(planned.order_by("due_on", "account__external_id")[:160:8]):
-        touchpoint.due_on = working_day(today - dt.timedelta(days=3 + position % 12))
-        touchpoint.save(update_fields=["due_on", "updated_at"])
+    asked = planned.filter(wanted_on__range=(today - dt.timedelta(days=40), today - dt.timedelta(days=3)))
+    for touchpoint in asked.order_by("wanted_on", "account__external_id")[::2]:
+        touchpoint.due_on, touchpoint.moved_because = working_day(touchpoint.wanted_on or today), ""
+        touchpoint.save(update_fields=["due_on", "moved_because", "updated_at"])
 
 
 def _date_back(handback: Handback, days: int) -> None:
