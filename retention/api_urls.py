@@ -4,7 +4,7 @@ from django.urls import URLPattern, URLResolver, include, path
 from drf_spectacular.views import SpectacularJSONAPIView
 from rest_framework.routers import SimpleRouter
 
-from accounts.api import resources
+from accounts.api import care, resources
 from pulsecheck.api.handbacks import HandbackViewSet
 from pulsecheck.api.listening import AuditPickViewSet, InsightViewSet, SurveyViewSet
 from pulsecheck.api.pulses import PulseViewSet
@@ -18,6 +18,10 @@ router.register("accounts", resources.AccountViewSet, "account")
 router.register("contacts", resources.ContactViewSet, "contact")
 router.register("orders", resources.OrderViewSet, "order")
 router.register("contracts", resources.ContractViewSet, "contract")
+router.register("interactions", care.InteractionViewSet, "interaction")
+router.register("issues", care.IssueViewSet, "issue")
+router.register("promises", care.PromiseViewSet, "promise")
+router.register("enquiries", care.EnquiryViewSet, "enquiry")
 router.register("handbacks", HandbackViewSet, "handback")
 router.register("pulse-checks", PulseViewSet, "pulse-check")
 router.register("touchpoints", TouchpointViewSet, "touchpoint")

@@ -19,7 +19,16 @@ from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver, reverse
 from django.utils import timezone
 
-from accounts.models import ApiToken, ChurnReason, Department, ExchangeRate, ImportRun, OnboardingItem, Term
+from accounts.models import (
+    ApiToken,
+    ChurnReason,
+    Department,
+    ExchangeRate,
+    ImportRun,
+    OnboardingItem,
+    PromisePage,
+    Term,
+)
 from accounts.models.api import digest_of
 from accounts.models.imports import ImportState
 from pulsecheck.models import CalendarFeed, ProofPage, TriggerRule
@@ -38,6 +47,7 @@ from tests.factories import (
     FittedModelFactory,
     HandbackFactory,
     InsightFactory,
+    InteractionFactory,
     IssueFactory,
     MeetingFactory,
     NotificationFactory,
@@ -206,6 +216,9 @@ TABLE: dict[str, Row] = {
     "pulsecheck:keep_promise": page(NOBODY, CARE_FOR_IT, "promise"),
     "pulsecheck:break_promise": page(NOBODY, CARE_FOR_IT, "promise"),
     "pulsecheck:share_promise": page(NOBODY, CARE_FOR_IT, "promise"),
+    "pulsecheck:promised": page(EVERYBODY, NOBODY, token="a-page-for-a-customer"),
+    "pulsecheck:open_promise_page": page(NOBODY, CARE_FOR_IT, "account"),
+    "pulsecheck:close_promise_page": page(NOBODY, CARE_FOR_IT, "account"),
     "pulsecheck:issues": page(CARERS, NOBODY),
     "pulsecheck:issue": page(CARE_FOR_IT, NOBODY, "issue"),
     "pulsecheck:change_issue": page(NOBODY, CARE_FOR_IT, "issue"),
@@ -318,6 +331,18 @@ TABLE: dict[str, Row] = {
     "api:contract-list": api(API_ALL),
     "api:contract-detail": api(API_SEE_IT, NOBODY, "contract"),
     "api:contract-bulk": api(NOBODY, LEADERS),
+    "api:interaction-list": api(API_ALL),
+    "api:interaction-detail": api(API_SEE_IT, NOBODY, "interaction"),
+    "api:interaction-bulk": api(NOBODY, LEADERS),
+    "api:issue-list": api(API_ALL),
+    "api:issue-detail": api(API_SEE_IT, NOBODY, "issue"),
+    "api:issue-bulk": api(NOBODY, LEADERS),
+    "api:promise-list": api(API_ALL),
+    "api:promise-detail": api(API_SEE_IT, NOBODY, "promise"),
+    "api:promise-bulk": api(NOBODY, LEADERS),
+    "api:enquiry-list": api(API_ALL),
+    "api:enquiry-detail": api(API_SEE_IT, NOBODY, "enquiry"),
+    "api:enquiry-bulk": api(NOBODY, LEADERS),
     "api:score-list": api(API_ALL),
     "api:handback-list": api(API_ALL),
     "api:handback-detail": api(API_SEE_IT, NOBODY, "handback"),
@@ -389,6 +414,7 @@ def world(db: None) -> World:
         kind="orders", file_name="orders.csv", state=ImportState.DONE, started_at=now, finished_at=now
     )
     record_kpis(date_ago(1))
+    PromisePage.objects.create(account=account, token="a-page-for-a-customer", made_by=owner)
     step = OnboardingStepFactory(handoff__account=account, handoff__handed_by=owner)
     CalendarFeed.objects.create(user=owner, digest=digest_of(FEED))
     records = {
@@ -398,6 +424,7 @@ def world(db: None) -> World:
         "order": OrderFactory(account=account),
         "contract": ContractFactory(account=account),
         "issue": IssueFactory(account=account),
+        "interaction": InteractionFactory(account=account),
         "promise": PromiseFactory(account=account, made_by=owner),
         "enquiry": EnquiryFactory(account=account),
         "pulse": PulseCheckFactory(account=account, taken_by=cast.teammate),

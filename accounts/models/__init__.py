@@ -4,7 +4,15 @@ from accounts.models.absences import Absence
 from accounts.models.account import Account, AccountMember, Contact, OwnerChange
 from accounts.models.api import ApiToken, IdempotentCall
 from accounts.models.audit import AuditEntry
-from accounts.models.care import ChurnReason, Enquiry, Interaction, Issue, IssueReopening, Promise
+from accounts.models.care import (
+    ChurnReason,
+    Enquiry,
+    Interaction,
+    Issue,
+    IssueReopening,
+    Promise,
+    PromisePage,
+)
 from accounts.models.commerce import Contract, Order, OrderLine, Product
 from accounts.models.imports import ImportChange, ImportRun, RejectedRow
 from accounts.models.staff import Company, ExchangeRate, Role, Team, User
@@ -47,6 +55,7 @@ __all__ = [
     "OwnerChange",
     "Product",
     "Promise",
+    "PromisePage",
     "RejectedRow",
     "Role",
     "RoleSwap",

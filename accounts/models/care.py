@@ -6,7 +6,7 @@ from django.db import models
 from django.db.models import F, Q
 
 from accounts.models.account import Account, AccountRelatedQuerySet, Contact
-from accounts.models.fields import Sourced
+from accounts.models.fields import Sourced, Stamped
 from accounts.models.staff import User
 
 
@@ -273,3 +273,17 @@ class Enquiry(Sourced):
 
     def __str__(self) -> str:
         return self.subject or f"Enquiry of {self.received_at:%Y-%m-%d}"
+
+
+class PromisePage(Stamped):
+    """The page on which a customer sees what we promised them and chose to show; whoever has the link may read it,
+    until it is turned off."""
+
+    account = models.OneToOneField(Account, on_delete=models.CASCADE, related_name="promise_page")
+    token = models.CharField(max_length=60, unique=True)
+    made_by = models.ForeignKey(User, on_delete=models.PROTECT, related_name="+", db_index=False)
+
+    objects = AccountRelatedQuerySet.as_manager()
+
+    def __str__(self) -> str:
+        return f"Promises shown to {self.account}"

@@ -5,8 +5,9 @@ from __future__ import annotations
 import datetime as dt
 
 from django.db import transaction
+from django.utils.crypto import get_random_string
 
-from accounts.models import Account, Contact, Promise, User
+from accounts.models import Account, Contact, Promise, PromisePage, User
 from accounts.models.care import PromiseStatus
 from accounts.selectors import company_today
 from accounts.services.audit import write_audit
@@ -74,3 +75,22 @@ def share_promise(promise: Promise, user: User) -> Promise:
     promise.save(update_fields=["is_shared", "updated_at"])
     write_audit(user, "share_promise", promise, is_shared=promise.is_shared)
     return promise
+
+
+@transaction.atomic
+def open_promise_page(account: Account, user: User) -> PromisePage:
+    """A link with which the customer sees the promises that are shown to them. A second time gives the same one."""
+    page, is_new = PromisePage.objects.get_or_create(
+        account=account, defaults={"token": get_random_string(40), "made_by": user}
+    )
+    if is_new:
+        write_audit(user, "open_promise_page", account)
+    return page
+
+
+@transaction.atomic
+def close_promise_page(account: Account, user: User) -> Account:
+    """The link no longer works, and never will again."""
+    if PromisePage.objects.filter(account=account).delete()[0]:
+        write_audit(user, "close_promise_page", account)
+    return account

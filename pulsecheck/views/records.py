@@ -6,13 +6,13 @@ from collections.abc import Callable
 from typing import Any
 
 from django.db.models import Model
-from django.http import HttpResponse
-from django.shortcuts import render
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.http import require_GET, require_POST
 
-from accounts.models import Contract, Enquiry, Issue, Promise
+from accounts.models import Account, Contract, Enquiry, Issue, Promise, PromisePage
 from accounts.permissions import CARERS, SignedIn, require_role
 from accounts.selectors import company_today, get_company
 from accounts.services import enquiries as enquiry_services
@@ -33,6 +33,7 @@ from pulsecheck.selectors.lists import ListFilters
 from pulsecheck.selectors.triggers import office_hours
 from pulsecheck.views.chips import list_chips
 from pulsecheck.views.deeds import Bound, Deed, deed_forms, do_deed, record_page, visible
+from pulsecheck.views.surveys import for_anybody
 
 RELATED: dict[type[Model], tuple[str, ...]] = {
     Promise: ("account",),
@@ -57,6 +58,20 @@ def promise_list(request: SignedIn) -> HttpResponse:
         "today": today,
     }
     return render(request, "pulsecheck/promises.html", context)
+
+
+@for_anybody
+@require_GET
+def promised(request: HttpRequest, token: str) -> HttpResponse:
+    """What we promised a customer, for whoever there has the link."""
+    page = get_object_or_404(PromisePage.objects.select_related("account"), token=token)
+    context = {
+        "account": page.account,
+        "promises": page.account.promises.filter(is_shared=True).order_by("-due_on", "-pk")[:50],
+        "company": get_company().name,
+        "today": company_today(),
+    }
+    return render(request, "pulsecheck/promised.html", context)
 
 
 @require_GET
@@ -177,8 +192,9 @@ def _change_issue(row: Issue, user: Any, **changed: Any) -> Issue:
     return issue_services.change_issue(row, user, changed)
 
 
-def _on_account(row: Promise) -> str:
-    return f"{reverse('retention:account', args=[row.account_id])}#promises"
+def _on_account(row: Promise | Account) -> str:
+    pk = row.pk if isinstance(row, Account) else row.account_id
+    return f"{reverse('retention:account', args=[pk])}#promises"
 
 
 def _on_page(name: str) -> Callable[[Any], str]:
@@ -195,6 +211,16 @@ DEEDS = {
         "Noted as broken. Tell the customer before they find out.",
         _on_account,
         WhyForm,
+    ),
+    "open_promise_page": Deed(
+        Account,
+        promise_services.open_promise_page,
+        "Send them the link: it shows what you chose to show.",
+        _on_account,
+        related=(),
+    ),
+    "close_promise_page": Deed(
+        Account, promise_services.close_promise_page, "The link works no longer.", _on_account, related=()
     ),
     "share_promise": Deed(Promise, promise_services.share_promise, "Changed.", _on_account),
     "change_issue": Deed(

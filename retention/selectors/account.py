@@ -23,6 +23,7 @@ from accounts.models import (
     OrderLine,
     OwnerChange,
     Promise,
+    PromisePage,
     User,
 )
 from accounts.models.commerce import OrderStatus
@@ -100,6 +101,7 @@ class AccountFacts:
     touchpoint: Touchpoint | None
     owner_changes: list[OwnerChange]
     news: list[CustomerEvent]
+    promise_page: PromisePage | None
     members: list[AccountMember]
     series: list[SeriesBought]
 
@@ -167,6 +169,7 @@ def account_facts(account: Account, run: ScoreRun | None, today: dt.date) -> Acc
         .select_related("assignee")
         .first(),
         owner_changes=list(account.owner_changes.select_related("from_user", "to_user")[:20]),
+        promise_page=PromisePage.objects.filter(account=account).first(),
         news=list(account.events.select_related("noted_by")[:20]),
         members=list(account.members.select_related("user")[:20]),
         series=_series(account),

@@ -49,6 +49,7 @@ from retention.services.disagreements import note_disagreements
 from retention.services.sample_cadence import keep_in_touch
 from retention.services.sample_handbacks import credit_and_sign
 from retention.services.sample_listening import listen
+from retention.services.sample_owning import own_together
 from retention.services.sample_together import act_together
 from retention.services.scoring import score_book
 from retention.services.sign_in import trial_password
@@ -100,6 +101,7 @@ def load_sample(today: dt.date, seed: int, *, beside_real: bool = False) -> Load
     Raises SampleError as `write_sample` does.
     """
     company = write_sample(today - dt.timedelta(days=1), seed, beside_real=beside_real)
+    own_together(today, seed)
     runs = score_past_nights(today)
     answer_some_handbacks()
     credit_and_sign()

@@ -65,6 +65,22 @@ def test_orders_contacts_and_contracts_refer_to_their_account(client: APIClient)
     assert Contract.objects.get().account.name == "Cafe Blau"
 
 
+def test_what_passes_between_us_and_customers_comes_by_the_same_door(client: APIClient, cast: Cast) -> None:
+    client.post(ACCOUNTS, {"rows": ROWS})
+    at, day, who = "2026-03-01T10:00:00Z", "2026-03-01", cast.owner.email
+    for kind, row in (
+        ("interactions", {"happened_at": at, "kind": "call"}),
+        ("issues", {"opened_at": at, "severity": "high"}),
+        ("promises", {"text": "A list", "made_by": who, "made_on": day, "due_on": "2026-03-09"}),
+        ("enquiries", {"received_at": at, "subject": "On Saturdays?"}),
+    ):
+        sent = {"rows": [{"external_id": "X-1", "account": "A-1"} | row]}
+        answer = client.post(f"/api/v1/{kind}/bulk/", sent).json()
+        assert answer["created"] == 1, answer
+        read = client.get(f"/api/v1/{kind}/?account=A-1").json()["results"]
+        assert [found["external_id"] for found in read] == ["X-1"]
+
+
 def test_an_unknown_account_is_refused_or_made(client: APIClient) -> None:
     row = {"external_id": "O-1", "account": "NEW", "ordered_at": "2026-03-01", "amount": 10}
     refused = client.post("/api/v1/orders/bulk/", {"rows": [row]}).json()

@@ -13,8 +13,12 @@ from tests.factories import (
     Cast,
     ContactFactory,
     ContractFactory,
+    EnquiryFactory,
     HandbackFactory,
+    InteractionFactory,
+    IssueFactory,
     OrderFactory,
+    PromiseFactory,
     PulseCheckFactory,
     ScoreFactory,
     ScoreRunFactory,
@@ -37,6 +41,10 @@ def records(cast: Cast) -> dict[str, str]:
         "contacts": f"/api/v1/contacts/{ContactFactory(account=cast.account).pk}/",
         "orders": f"/api/v1/orders/{OrderFactory(account=cast.account).pk}/",
         "contracts": f"/api/v1/contracts/{ContractFactory(account=cast.account).pk}/",
+        "interactions": f"/api/v1/interactions/{InteractionFactory(account=cast.account).pk}/",
+        "issues": f"/api/v1/issues/{IssueFactory(account=cast.account).pk}/",
+        "promises": f"/api/v1/promises/{PromiseFactory(account=cast.account).pk}/",
+        "enquiries": f"/api/v1/enquiries/{EnquiryFactory(account=cast.account).pk}/",
         "handbacks": f"/api/v1/handbacks/{HandbackFactory(account=cast.account).pk}/",
         "pulse-checks": f"/api/v1/pulse-checks/{PulseCheckFactory(account=cast.account, taken_by=cast.teammate).pk}/",
         "touchpoints": f"/api/v1/touchpoints/{TouchpointFactory(account=cast.account).pk}/",
@@ -44,7 +52,10 @@ def records(cast: Cast) -> dict[str, str]:
     }
 
 
-KINDS = ("accounts", "contacts", "orders", "contracts", "handbacks", "pulse-checks", "touchpoints", "scores")
+KINDS = (
+    "accounts", "contacts", "orders", "contracts", "interactions", "issues", "promises", "enquiries", "handbacks",
+    "pulse-checks", "touchpoints", "scores",
+)  # fmt: skip
 
 
 @pytest.mark.parametrize("who", INSIDERS)

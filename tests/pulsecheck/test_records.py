@@ -98,6 +98,23 @@ def test_the_record_of_each_person(cast: Cast) -> None:
     assert (counts.open, counts.overdue, counts.soon, counts.share) == (2, 1, 1, 0.25)
 
 
+def test_a_customer_sees_what_is_shown_to_them_until_the_link_is_turned_off(
+    client: Client, cast: Cast
+) -> None:
+    PromiseFactory(account=cast.account, text=f"Shown {HOSTILE}", is_shared=True)
+    PromiseFactory(account=cast.account, text="Kept to ourselves")
+    PromiseFactory(account=AccountFactory(), text="Of somebody else", is_shared=True)
+    client.force_login(cast.owner)
+    send(client, "open_promise_page", cast.account)
+    address = reverse("pulsecheck:promised", args=[cast.account.promise_page.token])
+    stranger = Client()
+    text = stranger.get(address).content.decode()
+    assert "Shown" in text
+    assert all(words not in text for words in (HOSTILE, "Kept to ourselves", "Of somebody else"))
+    send(client, "close_promise_page", cast.account)
+    assert stranger.get(address).status_code == 404
+
+
 # ── issues ─────────────────────────────────────────────────────────────
 def test_an_issue_is_solved_told_and_comes_back(client: Client, cast: Cast) -> None:
     issue = IssueFactory(account=cast.account, owner=cast.owner)
