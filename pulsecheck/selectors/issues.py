@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from dataclasses import dataclass
 
+from django.core.cache import cache
 from django.db.models import Avg, Count, F, Q, QuerySet
 from django.utils import timezone
 
@@ -24,6 +25,7 @@ STATES = {
 }
 OPEN = Q(resolved_at=None)
 UNTOLD = Q(resolved_at__isnull=False, told_at=None)
+THEMES, THEME_SECONDS = "issue-themes", 300
 TELL_DAYS = 90  # what was solved longer ago without telling is past mending
 
 
@@ -32,9 +34,15 @@ def untold_since(now: dt.datetime) -> dt.datetime:
     return now - dt.timedelta(days=TELL_DAYS)
 
 
+def _themes() -> list[str]:
+    """The themes there are; looking through all issues is dear where there are many, so they are kept for some minutes."""
+    rows = Issue.objects.exclude(theme="").order_by("theme").values_list("theme", flat=True).distinct()
+    return list(rows[:30])
+
+
 def issue_menus() -> Menus:
     """Severity, validity and the themes there are."""
-    themes = Issue.objects.exclude(theme="").order_by("theme").values_list("theme", flat=True).distinct()[:30]
+    themes = cache.get_or_set(THEMES, _themes, THEME_SECONDS) or []
     return {
         "severity": [("", "Any"), *Severity.choices],
         "validity": [("", "Any"), *Validity.choices],

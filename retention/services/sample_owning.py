@@ -31,7 +31,7 @@ from pulsecheck.selectors.handoffs import NEW_DAYS
 from retention.sample import owning as words
 
 DAY = dt.timedelta(days=1)
-DEALS, SWAPS = 14, 3
+DEALS, SWAPS, WAITING = 14, 3, 6
 
 
 def own_together(today: dt.date, seed: int) -> None:
@@ -90,7 +90,9 @@ def _close_loops(rng: Random) -> None:
 
 
 def _answer(rng: Random, today: dt.date) -> None:
-    """Who answered what, and the steps that followed; a few are still to do."""
+    """Who answered what, and the steps that followed; a few are still to do, and the newest questions wait."""
+    newest = Enquiry.objects.filter(is_sample=True).order_by("-received_at", "-pk")[:WAITING]
+    Enquiry.objects.filter(pk__in=[row.pk for row in newest]).update(responded_at=None)
     answered = Enquiry.objects.filter(is_sample=True, responded_at__isnull=False).order_by("external_id")
     answered.update(responded_by=F("owner"))
     rows = list(answered)

@@ -91,7 +91,7 @@ def find_records() -> dict[str, int]:
         "churn_reason": ChurnReason.objects.earliest("pk").pk,
         "term": Term.objects.earliest("pk").pk,
         "issue": Issue.objects.earliest("opened_at").pk,
-        "enquiry": Enquiry.objects.filter(responded_at=None).latest("received_at").pk,
+        "enquiry": Enquiry.objects.latest("received_at").pk,
         "handoff": Handoff.objects.latest("won_on").pk,
         "department": Department.objects.earliest("pk").pk,
         "onboarding_item": OnboardingItem.objects.earliest("pk").pk,
