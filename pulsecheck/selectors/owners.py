@@ -109,6 +109,7 @@ def attach_alarms(accounts: list[Account], now: dt.datetime) -> None:
     for account in accounts:
         spoke = {role: words.get((account.pk, getattr(account, f"{FIELDS[role]}_id"))) for role in FIELDS}
         account.spoke = spoke  # type: ignore[attr-defined]
+        account.standing_in = standing_in.get(account.pk, "")  # type: ignore[attr-defined]
         found = vacancies(account, standing_in.get(account.pk, ""))
         account.alarms = found + silences(account, spoke, newest.get(account.pk), now)  # type: ignore[attr-defined]
 
