@@ -96,7 +96,7 @@ class HandoffForm(forms.Form):
     """What service has to know, who joins the retention team, and what was promised on the way to the deal."""
 
     won_on = forms.DateField(label="Won on", widget=date_input())
-    handed_to = _person("Who looks after them from now on")
+    handed_to = _person("Who looks after them")
     bought = _paragraph("What they bought", missing="Say what they bought.")
     why_us = _paragraph(
         "Why they chose us", missing="Say why they chose us.", hint="And what was wrong before."

@@ -119,7 +119,9 @@ def _explain(rng: Random, today: dt.date) -> None:
         person = contract.terms_disclosed_by_id or contract.account.original_salesperson_id
         told = terms if contract.terms_disclosed_on else terms[:2] if rng.random() < 0.3 else []
         on = contract.terms_disclosed_on or contract.starts_on
-        for term in told if person and on <= today else []:
+        if person is None or on > today:
+            continue
+        for term in told:
             known = contract.terms_acknowledged_on
             made.append(
                 Disclosure(
@@ -147,7 +149,7 @@ def _hand_over(rng: Random, today: dt.date) -> None:
     for number, account in enumerate(won.order_by("-became_customer_on", "external_id")[:DEALS]):
         if number % 5 == 4:
             continue
-        _hand_over_one(rng, account, items, today, is_unread=number % 6 == 0)
+        _hand_over_one(rng, account, items, today, is_unread=number == 0)
 
 
 def _hand_over_one(
