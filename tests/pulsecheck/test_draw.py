@@ -4,7 +4,7 @@ from collections import Counter
 from itertools import combinations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pulsecheck.draw import draw
@@ -13,6 +13,7 @@ IDS = st.lists(st.integers(1, 10**9), max_size=60)
 SEED = st.text(max_size=20)
 
 
+@settings(deadline=None)
 @given(IDS, st.integers(0, 70), SEED)
 def test_exactly_as_many_as_asked_for_and_nobody_twice(ids, size, seed):
     drawn = draw(ids, size, seed)
@@ -21,6 +22,7 @@ def test_exactly_as_many_as_asked_for_and_nobody_twice(ids, size, seed):
     assert set(drawn) <= set(ids)
 
 
+@settings(deadline=None)
 @given(IDS, st.integers(0, 70), SEED, st.randoms())
 def test_order_and_repetition_do_not_matter(ids, size, seed, random):
     shuffled = ids + ids[:5]
@@ -29,11 +31,13 @@ def test_order_and_repetition_do_not_matter(ids, size, seed, random):
     assert draw(shuffled, size, seed) == draw(ids, size, seed)
 
 
+@settings(deadline=None)
 @given(IDS, st.integers(0, 70), SEED)
 def test_a_larger_draw_begins_with_the_smaller_one(ids, size, seed):
     assert draw(ids, size + 1, seed)[:size] == draw(ids, size, seed)
 
 
+@settings(deadline=None)
 @given(IDS.filter(bool), st.integers(0, 70), SEED)
 def test_who_comes_or_goes_changes_at_most_one_place(ids, size, seed):
     gone = ids[0]

@@ -3,7 +3,7 @@
 from math import comb
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pulsecheck.intervals import net_promoter_interval, share_interval
@@ -25,6 +25,7 @@ def test_shares_are_those_of_the_paper(hits, n, low, high):
     assert (round(found.low, 4), round(found.high, 4)) == (low, high)
 
 
+@settings(deadline=None)
 @given(st.integers(1, 400).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))))
 def test_a_share_lies_in_its_interval(case):
     hits, n = case
@@ -35,6 +36,7 @@ def test_a_share_lies_in_its_interval(case):
     assert mirrored.low == pytest.approx(1 - found.high)
 
 
+@settings(deadline=None)
 @given(st.lists(st.sampled_from(["up", "down", "neither"]), min_size=1, max_size=60))
 def test_a_score_lies_in_its_interval(answers):
     found = net_promoter_interval(answers.count("up"), answers.count("down"), len(answers))
