@@ -97,8 +97,8 @@ FROM accounts_account WHERE billing_mode <> 'repeat'
 """
 SCORES = """
 INSERT INTO retention_score (run_id, account_id, as_of, churn_probability, horizon_days, base_probability, tier, stage, model_version,
-    revenue_at_risk, currency, revenue_at_risk_company, expected_value_12m, reasons)
-SELECT d.id, a.id, d.as_of, 0.2, 90, 0.2, (%s::text[])[1 + a.id %% 8], 'rhythm', 'benchmark', 100, 'EUR', 100, a.id %% 50000, '[]'
+    revenue_at_risk, currency, revenue_at_risk_company, expected_value_12m)
+SELECT d.id, a.id, d.as_of, 0.2, 90, 0.2, (%s::text[])[1 + a.id %% 8], 'rhythm', 'benchmark', 100, 'EUR', 100, a.id %% 50000
 FROM accounts_account a, retention_scorerun d
 """
 PULSES = """

@@ -142,7 +142,7 @@ def answer_some_handbacks() -> None:
 def miss_some_touchpoints(today: dt.date) -> None:
     """Of the contacts that the last weeks asked for, every other one was due on its day, and nobody called."""
     planned = Touchpoint.objects.filter(is_sample=True, state=TouchpointState.PLANNED, assignee__isnull=False)
-    asked = planned.filter(wanted_on__range=(today - dt.timedelta(days=40), today - dt.timedelta(days=3)))
+    asked = planned.filter(wanted_on__range=(today - dt.timedelta(days=20), today - dt.timedelta(days=3)))
     for touchpoint in asked.order_by("wanted_on", "account__external_id")[::2]:
         touchpoint.due_on, touchpoint.moved_because = working_day(touchpoint.wanted_on or today), ""
         touchpoint.save(update_fields=["due_on", "moved_because", "updated_at"])
