@@ -22,6 +22,7 @@ DAY = dt.timedelta(days=1)
 AUDIT_WEEKS = 12  # before this one, which the last night draws
 A_WEEK = 10
 SURVEYS = 240
+FRESH_COMPLAINT = 10  # sent two weeks ago: a bad answer whose giver waits to hear what came of it
 REACTIONS = (Reaction.USEFUL, Reaction.USEFUL, Reaction.KNOWN, Reaction.NONE, Reaction.NOT_THEIRS)
 
 
@@ -91,8 +92,10 @@ def _ask_by_survey(rng: Random, last_day: dt.date) -> None:
         if sent_at.date() > last_day:
             continue
         survey = _survey(rng, contact, sent_at, position)
-        if rng.random() < 0.45:
-            _answer(rng, survey, last_day)
+        if position == FRESH_COMPLAINT:
+            _answer(rng, survey, last_day, mood=0)
+        elif rng.random() < 0.45:
+            _answer(rng, survey, last_day, rng.choices((0, 1, 2), (14, 30, 56))[0])
 
 
 def _survey(rng: Random, contact: Contact, sent_at: dt.datetime, position: int) -> Survey:
@@ -113,11 +116,11 @@ def _survey(rng: Random, contact: Contact, sent_at: dt.datetime, position: int) 
     )
 
 
-def _answer(rng: Random, survey: Survey, last_day: dt.date) -> None:
+def _answer(rng: Random, survey: Survey, last_day: dt.date, mood: int) -> None:
+    """`mood` 0 is bad, 1 middling, 2 good."""
     answered_at = office_hours(rng, survey.sent_at.date() + rng.randrange(1, 9) * DAY)
     if answered_at.date() > last_day:
         return
-    mood = rng.choices((0, 1, 2), (14, 30, 56))[0]
     nps = rng.randrange(*((0, 7), (7, 9), (9, 11))[mood]) if survey.asks_nps else None
     csat = rng.randrange(*((1, 3), (3, 5), (4, 6))[mood]) if survey.asks_csat else None
     ces = rng.randrange(*((2, 4), (4, 6), (6, 8))[mood]) if survey.asks_ces else None

@@ -45,6 +45,7 @@ from pulsecheck.models import (
     HandbackReason,
     Holding,
     Insight,
+    ProductStudy,
     ProofPage,
     PulseCheck,
     Reference,
@@ -139,6 +140,8 @@ def _remove_products() -> None:
     sample = Product.objects.filter(is_sample=True)
     sample.filter(lines__isnull=True).delete()
     sample.update(is_sample=False)
+    if not OrderLine.objects.exists():
+        ProductStudy.objects.all().delete()
 
 
 def _remove_staff(asked_by: User | None) -> tuple[User, ...]:

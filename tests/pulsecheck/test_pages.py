@@ -316,6 +316,7 @@ def test_everything_that_can_be_said(cast, sign_in):
         grievance="Crates arrive broken",
         grievance_owner=cast.owner.pk,
         insight_shared="Hotels book earlier this year",
+        insight_reaction="useful",
         opportunity="Oat milk",
         next_step_owner=cast.owner.pk,
     )

@@ -156,7 +156,7 @@ def test_a_manager_sees_what_the_team_left_unanswered_and_what_nobody_has(client
 
 def test_who_signs_too_and_who_may_let_a_trigger_speak(client, cast):
     ClosedHandbackFactory(
-        account=account_of(cast.owner),
+        account=account_of(cast.owner, account_manager=cast.teammate),
         outcome="lost",
         churn_reason=churn_reason(),
         counter_signer=cast.owner,

@@ -23,7 +23,7 @@ FEW = 40  # the whole company is loaded once, below
 # Reference data of the migrations, answers and records of what happened: not part of the company.
 KEPT = {
     "ChurnReason", "PulseTheme", "CadencePolicy", "Term", "TriggerRule", "TierPolicy", "Definition", "Company", "AuditEntry", "User",
-    "ContactOccasion",
+    "ContactOccasion", "Department", "OnboardingItem",
 }  # fmt: skip
 
 
