@@ -27,10 +27,9 @@ help:
 run: install
 	@$(BIN)/python manage.py up
 
-# Tests in the order of their files: the longest would come last otherwise, and one process wait for the other.
 test: install-test
 	@$(MAKE) --no-print-directory check
-	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 install: .venv/installed node_modules/installed
 
