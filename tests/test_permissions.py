@@ -132,12 +132,12 @@ TABLE: dict[str, Row] = {
     "retention:accounts_export": page(SIGNED_IN, NOBODY, form="csv"),
     # one account
     "retention:account": page(SEE_IT, NOBODY, "account"),
-    "retention:log_interaction": page(NOBODY, CARE_FOR_IT, "account"),
-    "retention:make_promise": page(NOBODY, CARE_FOR_IT, "account"),
-    "retention:open_issue": page(NOBODY, CARE_FOR_IT, "account"),
+    "retention:log_interaction": page(CARE_FOR_IT, CARE_FOR_IT, "account"),
+    "retention:make_promise": page(CARE_FOR_IT, CARE_FOR_IT, "account"),
+    "retention:open_issue": page(CARE_FOR_IT, CARE_FOR_IT, "account"),
     "retention:put_off": page(NOBODY, CARE_FOR_IT, "account"),
     "retention:dismiss": page(NOBODY, CARE_FOR_IT, "account"),
-    "retention:log_enquiry": page(NOBODY, CARE_FOR_IT, "account"),
+    "retention:log_enquiry": page(CARE_FOR_IT, CARE_FOR_IT, "account"),
     "retention:contact_left": page(NOBODY, CARE_FOR_IT, "contact"),
     # handbacks and pulse checks
     "pulsecheck:handbacks": page(CARERS, NOBODY),

@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
-
-from accounts.models import Account
-from retention.datasets import day_number, load_history, load_signals
-from retention.models import FittedModel, Score
+from retention.datasets import Records, day_number
+from retention.models import Score
 from retention.models.scores import Stage
 from retention.scoring import models as engine
-from retention.scoring.errors import ScoringError
 from retention.scoring.whatif import Changes, Fitted, Futures, changes, futures
+from retention.selectors.fitted import fitted_model
 
 WEEK, MONTH = 7, 28
 
@@ -39,40 +36,30 @@ class Why:
     futures: Futures | None
 
 
-def why(account: Account, history: Sequence[Score], wanted: str, visit: dt.date | None) -> Why:
-    """Compare the newest score in `history` (newest first) with the one `wanted` asks for, and look ahead."""
+def why(records: Records, history: Sequence[Score], wanted: str, visit: dt.date | None) -> Why:
+    """Compare the newest score in `history` (newest first) with the one `wanted` asks for, and look ahead.
+
+    `records` are the account's own up to the day of the newest score."""
     now = history[0]
     choices = _choices(history, visit)
     others = [Since(s.as_of.isoformat(), "", s) for s in history[1:]]
     since = _chosen(choices, others, wanted)
     if now.stage == Stage.CONTRACT:
         return Why(since, choices, others, None, None)
-    fitted = _models(score.model_version for score in (now, since.score if since else now))
-    new = fitted.get(now.model_version)
+    new = fitted_model(now.model_version)
     if new is None:
         return Why(since, choices, others, None, None)
-    moment, ids = now.as_of, np.array([account.pk])
-    orders = load_history(moment, only=ids)
-    beyond = load_signals(moment, only=ids) if any(m.since is not None for m in fitted.values()) else None
+    old = fitted_model(since.score.model_version) if since else None
+    reads_signals = any(model.since is not None for model in (new, old) if model)
+    orders, beyond = records.history, records.signals if reads_signals else None
     found = None
-    if since is not None and (old := fitted.get(since.score.model_version)) is not None:
+    if since is not None and old is not None:
         found = changes(_as_scored(old, since.score), _as_scored(new, now), orders, beyond)
-    return Why(since, choices, others, found, futures(new, orders, day_number(moment), beyond))
+    return Why(since, choices, others, found, futures(new, orders, day_number(now.as_of), beyond))
 
 
 def _as_scored(model: engine.FittedModel, score: Score) -> Fitted:
     return Fitted(model, day_number(score.as_of), score.churn_probability)
-
-
-def _models(versions: Iterable[str]) -> dict[str, engine.FittedModel]:
-    """The stored models that this version of the engine can still apply."""
-    found = {}
-    for stored in FittedModel.objects.filter(version__in=set(versions)).only("version", "payload"):
-        try:
-            found[stored.version] = engine.model_from_bytes(bytes(stored.payload))
-        except ScoringError:
-            continue  # made by an older engine: its scores stay, but nothing can be scored with it again
-    return found
 
 
 def _choices(history: Sequence[Score], visit: dt.date | None) -> list[Since]:

@@ -8,18 +8,17 @@ from dataclasses import dataclass
 import numpy as np
 
 from accounts.models import Account
-from retention.datasets import Records, day_number, load_history, load_signals
+from retention.datasets import Records, day_number, load_records
 from retention.models import Disagreement, HealthWeights, ScoreRun
 from retention.scoring.contracts import contract_model_from_bytes
-from retention.scoring.errors import ScoringError
 from retention.scoring.health import FACTORS, Scorecard, scorecard, weight_array
 from retention.scoring.health_words import FactorLine, lines_of
 from retention.scoring.history import Floats, Ints, purchases_of
-from retention.scoring.models import FittedModel, model_from_bytes
 from retention.scoring.scores import facts_for
 from retention.scoring.signals import signal_facts
 from retention.scoring.stances import HEALTHY_FROM, LEAST_KNOWN, UNHEALTHY_BELOW
 from retention.selectors.book import factor_words
+from retention.selectors.fitted import model_of
 
 InForce = Mapping[str, HealthWeights]
 
@@ -60,32 +59,26 @@ def _by_segment(pairs: Iterable[tuple[str, int]]) -> dict[str, list[int]]:
 
 
 # ── scorecards as of a run ─────────────────────────────────────────────
-def cards_of(run: ScoreRun, account_ids: Ints, records: Records | None = None) -> Scorecard:
+def cards_of(run: ScoreRun, account_ids: Ints) -> Scorecard:
     """Scorecards of these accounts (ascending ids) as of the run, as `scores.score_accounts` makes them; accounts
-    without orders have them too. `records` may be given where more of them are in memory anyway."""
-    if records is None:
-        history, signals = (
-            load_history(run.as_of, only=account_ids),
-            load_signals(run.as_of, only=account_ids),
-        )
-    else:
-        history, signals = records.history.only(account_ids), records.signals.only(account_ids)
-    as_of, horizon = day_number(run.as_of), run.horizon_days
-    purchases, rows = purchases_of(history), np.arange(len(account_ids))
-    model = _model_of(run)
+    without orders have them too."""
+    return cards_from(run, load_records(run.as_of, only=account_ids))
+
+
+def cards_from(run: ScoreRun, records: Records) -> Scorecard:
+    """Scorecards as of the run of the accounts whose records up to that day are at hand."""
+    as_of, horizon, rows = (
+        day_number(run.as_of),
+        run.horizon_days,
+        np.arange(len(records.history.account_ids)),
+    )
+    purchases, model = purchases_of(records.history), model_of(run)
     if model is None:
-        facts = signal_facts(signals, purchases, as_of, rows, horizon, _since_by_contract(run))
+        since = _since_by_contract(run)
+        facts = signal_facts(records.signals, purchases, as_of, rows, horizon, since)
         return scorecard(purchases, as_of, rows, horizon, horizon / 3, facts)
-    known = facts_for(model, signals, purchases, as_of, rows)
+    known = facts_for(model, records.signals, purchases, as_of, rows)
     return scorecard(purchases, as_of, rows, horizon, model.basis.usual_gap, known)
-
-
-def _model_of(run: ScoreRun) -> FittedModel | None:
-    """The run's model; None when it has none, or one of another version of the engine, which cannot be read."""
-    try:
-        return model_from_bytes(bytes(run.model.payload)) if run.model and run.model.payload else None
-    except ScoringError:
-        return None
 
 
 def _since_by_contract(run: ScoreRun) -> dict[str, int] | None:
@@ -131,12 +124,11 @@ class AccountHealth:
         return self.known_percent < LEAST_KNOWN * 100
 
 
-def health_of_account(account: Account, run: ScoreRun | None) -> AccountHealth | None:
-    """The breakdown behind the account's health as of `run`, worked out with the weights in force."""
-    if run is None:
-        return None
+def health_of_account(account: Account, run: ScoreRun, records: Records) -> AccountHealth:
+    """The breakdown behind the account's health as of `run`, worked out with the weights in force; `records` are the
+    account's own up to that day."""
     in_force = weights_for(weights_in_force(), account.segment)
-    card = cards_of(run, np.array([account.pk], dtype=np.int64))
+    card = cards_from(run, records)
     weights = weight_array(in_force.by_factor)
     health = card.health(weights)[0]
     lines = [_line(line, in_force.by_factor) for line in lines_of(card, 0)]

@@ -19,7 +19,7 @@ from retention.scoring.health import Scorecard
 from retention.scoring.history import Floats, Ints
 from retention.scoring.scores import Scores
 from retention.scoring.told import TOLD
-from retention.selectors.health import cards_of, weights_in_force
+from retention.selectors.health import cards_from, weights_in_force
 from retention.services.contracts import ContractRows
 from retention.services.health import health_of
 
@@ -101,7 +101,8 @@ def write_scores(
             copy_from_array("score_staging", by_orders[~told])
         if contracts is not None:
             copy_from_array(
-                "score_staging", _rows_by_contract(contracts, cards_of(run, contracts.account_ids, known))
+                "score_staging",
+                _rows_by_contract(contracts, cards_from(run, known.only(contracts.account_ids))),
             )
             written = io.StringIO(_written_text(contracts))
             cursor.copy_expert("COPY score_written (account_id, base, version, reasons) FROM STDIN", written)

@@ -8,13 +8,15 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
+import numpy as np
 from django import forms
 from django.contrib import messages
 from django.http import HttpResponse
-from django.shortcuts import get_object_or_404, render
+from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.utils import timezone
-from django.views.decorators.http import require_GET, require_POST
+from django.views.decorators.http import require_GET, require_http_methods, require_POST
+from django.views.decorators.vary import vary_on_headers
 
 from accounts.models import Account, Contact, Order, User
 from accounts.permissions import CARERS, SignedIn, has_role, require_role
@@ -22,8 +24,9 @@ from accounts.selectors import company_today
 from accounts.services import care
 from accounts.views.back import go_back
 from pulsecheck.errors import CareError
-from pulsecheck.forms.records import RECORDS, Menus
+from pulsecheck.forms.records import RECORDS
 from pulsecheck.selectors.owners import attach_alarms
+from retention.datasets import load_records
 from retention.forms import DismissForm, PutOffForm
 from retention.selectors.account import KINDS, AccountFacts, account_facts, timeline
 from retention.selectors.frame import latest_run
@@ -31,6 +34,7 @@ from retention.selectors.health import health_of_account
 from retention.selectors.runs import sums_are_margin
 from retention.services import today as today_services
 from retention.templatetags.mainstay import rhythm_words
+from retention.views.composer import Writing, begin_writing, composer_of
 from retention.views.why import why_card
 
 EVENTS = 12
@@ -38,15 +42,18 @@ EVENTS = 12
 
 @require_GET
 def account(request: SignedIn, pk: int) -> HttpResponse:
-    """The 360 page."""
-    return _show(request, _visible_account(request.user, pk))
+    """The 360 page; `write` in its address opens the form for a record of that kind."""
+    shown = _visible_account(request.user, pk)
+    kind = request.GET.get("write", "")
+    return _show(request, shown, begin_writing(request, shown, kind) if kind in RECORDS else None)
 
 
 def _visible_account(user: User, pk: int) -> Account:
     return get_object_or_404(Account.objects.visible_to(user), pk=pk)
 
 
-def _show(request: SignedIn, shown: Account, bound: dict[str, forms.Form] | None = None) -> HttpResponse:
+def _show(request: SignedIn, shown: Account, writing: Writing | None = None) -> HttpResponse:
+    """The page; `writing` is the form that is open on it."""
     run, today = latest_run(), company_today()
     facts = account_facts(shown, run, today)
     attach_alarms([shown], timezone.now())
@@ -57,7 +64,6 @@ def _show(request: SignedIn, shown: Account, bound: dict[str, forms.Form] | None
     context = {
         "account": shown,
         "facts": facts,
-        "health": health_of_account(shown, run),
         "today": today,
         "as_of": run.as_of if run else today,
         "about": _about(shown),
@@ -71,61 +77,22 @@ def _show(request: SignedIn, shown: Account, bound: dict[str, forms.Form] | None
         "events": events if shows_all else events[:EVENTS],
         "has_more_events": not shows_all and len(events) > EVENTS,
         "quarters": by_quarter(facts.orders),
-        "composer": _composer(request, shown, bound or {}),
+        "composer": composer_of(shown, writing),
     }
-    context |= _score_words(facts) | {"card": why_card(request.user, facts, request.GET.get("since", ""))}
-    return render(request, "retention/account.html", context, status=422 if bound else 200)
+    context |= _score_words(facts) | _scored_again(request, facts)
+    refused = writing is not None and bool(writing.form.errors)
+    return render(request, "retention/account.html", context, status=422 if refused else 200)
 
 
-@dataclass(frozen=True)
-class ComposerForm:
-    """One kind of record that can be written on the page."""
-
-    form: forms.Form
-    page: str
-    icon: str
-    title: str
-    label: str
-    hint: str
-    is_open: bool
-
-
-# kind of record: address, icon, what it is called, its button, what happens with it then
-COMPOSER = {
-    "interaction": ("retention:log_interaction", "phone", "Log a call, mail or meeting", "Save", ""),
-    "promise": (
-        "retention:make_promise",
-        "heart-handshake",
-        "Make a promise",
-        "Promise it",
-        "It stands on Today until it is kept.",
-    ),
-    "issue": (
-        "retention:open_issue",
-        "alert-circle",
-        "Open an issue",
-        "Open the issue",
-        "Without a day it is due in a week.",
-    ),
-    "enquiry": (
-        "retention:log_enquiry",
-        "help-circle",
-        "Note a question",
-        "Start the clock",
-        "It counts in business hours.",
-    ),
-}
-
-
-def _composer(request: SignedIn, shown: Account, bound: dict[str, forms.Form]) -> list[ComposerForm]:
-    """The forms of the page; one is open when something is wrong with it or the address asks for it."""
-    made, menus = [], Menus(shown)
-    for kind, words in COMPOSER.items():
-        fresh = RECORDS[kind](account=shown, user=request.user, menus=menus, auto_id=f"{kind}_%s")
-        form = bound.get(kind) or fresh
-        asked = kind == "interaction" and "log" in request.GET
-        made.append(ComposerForm(form, *words, is_open=kind in bound or (asked and not bound)))
-    return made
+def _scored_again(request: SignedIn, facts: AccountFacts) -> dict[str, Any]:
+    """The cards for which the account is scored again, from its records read once."""
+    if facts.run is None:
+        return {"card": None, "health": None}
+    records = load_records(facts.run.as_of, only=np.array([facts.account.pk], dtype=np.int64))
+    return {
+        "card": why_card(request.user, facts, records, request.GET.get("since", "")),
+        "health": health_of_account(facts.account, facts.run, records),
+    }
 
 
 def _first_name(user: User | None) -> str:
@@ -180,17 +147,27 @@ def by_quarter(orders: Sequence[Order]) -> list[Quarter]:
 
 
 # ── writes ─────────────────────────────────────────────────────────────
-@require_POST
+@vary_on_headers("HX-Request")
+@require_http_methods(["GET", "POST"])
 @require_role(*CARERS)
 def write_record(request: SignedIn, pk: int, kind: str) -> HttpResponse:
-    """Write down one of RECORDS about an account the person sees."""
+    """The form for one of RECORDS about an account the person sees, and what it writes down."""
     shown = _visible_account(request.user, pk)
-    form = RECORDS[kind](request.POST, account=shown, user=request.user, auto_id=f"{kind}_%s")
-    if not form.is_valid():
-        return _show(request, shown, {kind: form})
-    form.write()
-    messages.success(request, form.said)
-    return _back(request, shown.pk, form.place)
+    if request.method == "POST":
+        return _write(request, shown, kind)
+    if not request.htmx:  # type: ignore[attr-defined]
+        return redirect(f"{reverse('retention:account', args=[pk])}?write={kind}#write")
+    context = {"account": shown, "composer": composer_of(shown, begin_writing(request, shown, kind))}
+    return render(request, "retention/parts/composer.html", context)
+
+
+def _write(request: SignedIn, shown: Account, kind: str) -> HttpResponse:
+    writing = begin_writing(request, shown, kind)
+    if not writing.form.is_valid():
+        return _show(request, shown, writing)
+    writing.form.write()
+    messages.success(request, writing.form.said)
+    return _back(request, shown.pk, writing.form.place)
 
 
 @require_POST

@@ -12,6 +12,7 @@ from django.utils import timezone
 
 from accounts.models import User
 from accounts.selectors import get_company
+from retention.datasets import Records
 from retention.models import Score, TierPolicy
 from retention.models.scores import Stage
 from retention.scoring.whatif import Changes, Futures, Step
@@ -86,12 +87,12 @@ class Card:
         return min([0.0, *(step.points for step in self.steps)])
 
 
-def why_card(user: User, facts: AccountFacts, wanted: str) -> Card | None:
-    """The card of a scored account; None where it has no score."""
+def why_card(user: User, facts: AccountFacts, records: Records, wanted: str) -> Card | None:
+    """The card of a scored account, `records` being its own up to that day; None where it has no score."""
     score = facts.score
     if score is None:
         return None
-    found = why(facts.account, facts.history, wanted, _last_visit(user, score))
+    found = why(records, facts.history, wanted, _last_visit(user, score))
     rows = _reasons(facts, score)
     sizes = [row.points for row in rows] + [0.0]
     steps, note = _steps(found, facts, score)

@@ -3,10 +3,12 @@
 import datetime as dt
 from decimal import Decimal
 
+import numpy as np
 import pytest
 from django.utils import timezone
 
 from accounts.models import AuditEntry
+from retention.datasets import load_records
 from retention.models import Disagreement, HealthWeights, Score, Tier
 from retention.scoring.health import FACTORS, SHIPPED
 from retention.selectors.disagreements import who_was_right
@@ -68,8 +70,8 @@ def test_a_run_writes_the_health_the_account_page_explains():
     assert all(points is None or 0 <= points <= 100 for points in stored.values())
     assert len({points for points in stored.values() if points is not None}) > 5
     for account in accounts[:4]:
-        explained = health_of_account(account, run)
-        assert explained is not None
+        records = load_records(run.as_of, only=np.array([account.pk]))
+        explained = health_of_account(account, run, records)
         assert explained.score == stored[account.pk]
         assert sum(line.weight for line in (*explained.known, *explained.unknown)) == pytest.approx(
             100, abs=3

@@ -528,8 +528,29 @@ def test_strangers_and_marketing_can_do_none_of_it(client, cast, name, make):
     for user in (cast.stranger, cast.marketing, cast.other_manager):
         client.force_login(user)
         assert send(client, name, pk).status_code == 404, user
-    client.force_login(cast.owner)
-    assert client.get(reverse(f"retention:{name}", args=[pk])).status_code == 405
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [
+        ("log_interaction", "interaction"),
+        ("make_promise", "promise"),
+        ("open_issue", "issue"),
+        ("log_enquiry", "enquiry"),
+    ],
+)
+def test_the_form_of_a_record_is_on_the_page_or_comes_when_asked_for(client, cast, page, name, kind):
+    address = reverse(f"retention:{name}", args=[cast.account.pk])
+    assert f'action="{address}"' not in page()
+    whole = client.get(address, follow=True)
+    assert whole.redirect_chain[0][0].endswith(f"?write={kind}#write")
+    part = client.get(address, headers={"HX-Request": "true"})
+    for answer in (whole, part):
+        assert answer.status_code == 200
+        assert f'action="{address}"' in answer.content.decode()
+    assert "<html" not in part.content.decode()
+    client.force_login(cast.stranger)
+    assert client.get(address).status_code == 404
 
 
 def test_marketing_reads_without_buttons(client, cast):
