@@ -16,7 +16,7 @@ def _actions(asker: Asker) -> list[Task]:
     return [
         Task(
             "action",
-            action.account,
+            action.account_id,
             f"Agreed: {action.text}",
             "Do the action",
             action.due_on,
@@ -25,7 +25,7 @@ def _actions(asker: Asker) -> list[Task]:
             title="Improvement of our own" if action.is_improvement else "Action of a meeting",
             page="retention:actions",
         )
-        for action in rows.select_related("account").order_by("due_on", "pk")[:MOST_OF_A_KIND]
+        for action in rows.order_by("due_on", "pk")[:MOST_OF_A_KIND]
     ]
 
 
@@ -54,7 +54,7 @@ def _meetings(asker: Asker) -> list[Task]:
     return [
         Task(
             "meeting",
-            meeting.account,
+            meeting.account_id,
             f"The retention meeting {'was' if meeting.held_on < asker.today else 'is'} due. The agenda is made.",
             "Hold the meeting",
             meeting.held_on,
@@ -65,7 +65,7 @@ def _meetings(asker: Asker) -> list[Task]:
             of=meeting.pk,
             due_word="on",
         )
-        for meeting in rows.select_related("account", "team").order_by("held_on", "pk")[:MOST_OF_A_KIND]
+        for meeting in rows.select_related("team").order_by("held_on", "pk")[:MOST_OF_A_KIND]
     ]
 
 

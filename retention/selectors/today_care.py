@@ -24,11 +24,11 @@ def _done(label: str, page: str, of: int) -> Act:
 def _promises(asker: Asker) -> list[Task]:
     rows = Promise.objects.filter(
         made_by=asker.user, status=PromiseStatus.OPEN, due_on__lte=asker.today + dt.timedelta(days=2)
-    ).select_related("account")
+    )
     return [
         Task(
             "promise",
-            p.account,
+            p.account_id,
             f"You promised: {p.text}",
             "Keep the promise",
             p.due_on,
@@ -42,7 +42,7 @@ def _promises(asker: Asker) -> list[Task]:
                     is_post=True,
                     fields=[Field("reason", "Why it will not be kept")],
                 ),
-                log_call(p.account),
+                log_call(p.account_id),
             ],
         )
         for p in rows.order_by("due_on")[:MOST_OF_A_KIND]
@@ -51,16 +51,16 @@ def _promises(asker: Asker) -> list[Task]:
 
 def _enquiries(asker: Asker) -> list[Task]:
     mine = Q(owner=asker.user) | Q(owner=None, account__account_manager=asker.user)
-    rows = Enquiry.objects.filter(mine, responded_at=None).select_related("account")
+    rows = Enquiry.objects.filter(mine, responded_at=None)
     return [
         Task(
             "enquiry",
-            e.account,
+            e.account_id,
             f"They ask: {e.subject or 'no subject'}",
             "Answer them",
             e.received_at.date(),
             e.pk,
-            [Act("Answer", "pulsecheck:enquiry", e.pk, "message"), log_call(e.account)],
+            [Act("Answer", "pulsecheck:enquiry", e.pk, "message"), log_call(e.account_id)],
             due_word="asked",
         )
         for e in rows.order_by("received_at")[:MOST_OF_A_KIND]
@@ -72,7 +72,7 @@ def _issues(asker: Asker) -> list[Task]:
     return [
         Task(
             "issue",
-            i.account,
+            i.account_id,
             str(i),
             "Solve the issue",
             i.due_on,
@@ -89,10 +89,10 @@ def _issues(asker: Asker) -> list[Task]:
                         Field("validity", "Was the complaint justified?", options=Validity.choices),
                     ],
                 ),
-                log_call(i.account),
+                log_call(i.account_id),
             ],
         )
-        for i in rows.select_related("account").order_by("due_on")[:MOST_OF_A_KIND]
+        for i in rows.order_by("due_on")[:MOST_OF_A_KIND]
     ]
 
 
@@ -101,16 +101,16 @@ def _steps(asker: Asker) -> list[Task]:
     oldest = asker.today - dt.timedelta(days=STEP_DAYS)
     rows = PulseCheck.objects.filter(
         next_step_owner=asker.user, next_step_done_at=None, next_step_due_on__range=(oldest, asker.today)
-    ).select_related("account")
+    )
     return [
         Task(
             "step",
-            p.account,
+            p.account_id,
             f"Agreed at the pulse check: {p.next_step}",
             "Do the next step",
             p.next_step_due_on,
             p.pk,
-            [_done("Done", "pulsecheck:finish_step", p.pk), log_call(p.account)],
+            [_done("Done", "pulsecheck:finish_step", p.pk), log_call(p.account_id)],
         )
         for p in rows.order_by("next_step_due_on")[:MOST_OF_A_KIND]
     ]
@@ -119,18 +119,18 @@ def _steps(asker: Asker) -> list[Task]:
 def _pulses(asker: Asker) -> list[Task]:
     rows = Touchpoint.objects.filter(
         assignee=asker.user, state=TouchpointState.PLANNED, due_on__lte=asker.today
-    ).select_related("account")
+    )
     return [
         Task(
             "pulse",
-            t.account,
+            t.account_id,
             t.reason,
             "Take the pulse",
             t.due_on,
             t.pk,
             [
                 Act("Log the pulse", "pulsecheck:log_pulse", t.account_id, "heartbeat"),
-                put_off(t.account),
+                put_off(t.account_id),
             ],
         )
         for t in rows.order_by("due_on")[:MOST_OF_A_KIND]
@@ -147,17 +147,16 @@ def _renewals(asker: Asker) -> list[Task]:
         Contract.objects.filter(of_mine(asker.user, "account__"))
         .filter(ends_on__range=(today, today + dt.timedelta(days=RENEWAL_DAYS)), cancelled_on=None)
         .filter(~Exists(spoken))
-        .select_related("account")
     )
     return [
         Task(
             "renewal",
-            c.account,
+            c.account_id,
             f"The contract ends in {(c.ends_on - today).days} days.",
             "Talk about renewing",
             c.ends_on,
             c.pk,
-            [log_call(c.account)],
+            [log_call(c.account_id)],
             due_word="ends",
         )
         for c in rows.order_by("ends_on")[:MOST_OF_A_KIND]

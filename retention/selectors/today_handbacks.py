@@ -34,7 +34,7 @@ def _to_answer(asker: Asker) -> list[Task]:
     return [
         Task(
             "handback",
-            h.account,
+            h.account_id,
             _sentence(h),
             "Answer the handback",
             h.due_on,
@@ -45,9 +45,7 @@ def _to_answer(asker: Asker) -> list[Task]:
                 Act("Decline", "pulsecheck:decline", h.pk, is_post=True, fields=[NOT_ME]),
             ],
         )
-        for h in rows.select_related("account")
-        .prefetch_related("reasons")
-        .order_by("due_at", "due_on")[:MOST_OF_A_KIND]
+        for h in rows.prefetch_related("reasons").order_by("due_at", "due_on")[:MOST_OF_A_KIND]
     ]
 
 
@@ -66,7 +64,6 @@ def _sentence(handback: Handback) -> str:
 def _to_try(asker: Asker) -> list[Task]:
     rows = (
         Handback.objects.filter(salesperson=asker.user, state=HandbackState.ACCEPTED)
-        .select_related("account")
         .annotate(tried_at=Max("attempts__happened_at"))
         .order_by("due_on")[:MOST_OF_A_KIND]
     )
@@ -81,7 +78,7 @@ def _try_again(handback: Handback, today: dt.date) -> Task | None:
         return None
     ago = f"Last try {(today - tried).days} days ago." if tried else "You accepted it and have not tried yet."
     act = Act("Log a try or close it", "pulsecheck:handback", handback.pk, "phone")
-    return Task("accepted", handback.account, ago, "Call them", None, handback.pk, [act])
+    return Task("accepted", handback.account_id, ago, "Call them", None, handback.pk, [act])
 
 
 def _risks(asker: Asker) -> list[Task]:
@@ -107,7 +104,6 @@ def _risks(asker: Asker) -> list[Task]:
             of_mine(asker.user, "account__"), as_of=asker.run.as_of, tier__in=[Tier.AT_RISK, Tier.QUIET]
         )
         .filter(~Exists(spoken), ~Exists(handled), ~Exists(later))
-        .select_related("account")
         .order_by("-revenue_at_risk_company", "account_id")[:MOST_OF_A_KIND]
     )
     return [_risk(score) for score in scores]
@@ -116,13 +112,13 @@ def _risks(asker: Asker) -> list[Task]:
 def _risk(score: Score) -> Task:
     asked = Field("reason", "What do you know that the numbers do not?", longest=500)
     acts = [
-        log_call(score.account),
-        put_off(score.account),
+        log_call(score.account_id),
+        put_off(score.account_id),
         Act("Not a risk", "retention:dismiss", score.account_id, is_post=True, fields=[asked]),
     ]
     return Task(
         "risk",
-        score.account,
+        score.account_id,
         why(score, 1),
         "Call them",
         None,

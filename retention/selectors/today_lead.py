@@ -27,7 +27,7 @@ def _unanswered(asker: Asker) -> list[Task]:
     return [
         Task(
             "unanswered",
-            h.account,
+            h.account_id,
             f"{h.salesperson} has not answered the handback.",
             "Ask, or give it on",
             h.due_on,
@@ -38,7 +38,7 @@ def _unanswered(asker: Asker) -> list[Task]:
             ],
         )
         for h in rows.exclude(salesperson=asker.user)
-        .select_related("account", "salesperson")
+        .select_related("salesperson")
         .order_by("due_on", "pk")[:MOST_OF_A_KIND]
     ]
 
@@ -49,14 +49,14 @@ def _nobodys(asker: Asker) -> list[Task]:
     return [
         Task(
             "nobodys",
-            h.account,
+            h.account_id,
             h.assigned_because,
             "Find somebody",
             h.due_on,
             h.pk,
             [Act("Give it to somebody", "pulsecheck:handback", h.pk, "user-share")],
         )
-        for h in rows.select_related("account").order_by("due_on", "pk")[:MOST_OF_A_KIND]
+        for h in rows.order_by("due_on", "pk")[:MOST_OF_A_KIND]
     ]
 
 
@@ -66,7 +66,7 @@ def _to_sign(asker: Asker) -> list[Task]:
     return [
         Task(
             "sign",
-            h.account,
+            h.account_id,
             f"{h.closed_by or 'Somebody'} says why they left: {h.churn_reason}, on both sides.",
             "Sign how it ended",
             None,
@@ -83,9 +83,7 @@ def _to_sign(asker: Asker) -> list[Task]:
                 Act("Look at it", "pulsecheck:handback", h.pk),
             ],
         )
-        for h in rows.select_related("account", "closed_by", "churn_reason").order_by("closed_at")[
-            :MOST_OF_A_KIND
-        ]
+        for h in rows.select_related("closed_by", "churn_reason").order_by("closed_at")[:MOST_OF_A_KIND]
     ]
 
 

@@ -12,7 +12,7 @@ def _drawn(asker: Asker) -> list[Task]:
     return [
         Task(
             "drawn",
-            pick.account,
+            pick.account_id,
             "Drawn by lot: all looks well there. Is it?",
             "Ask them",
             pick.due_on,
@@ -20,7 +20,7 @@ def _drawn(asker: Asker) -> list[Task]:
             [Act("Log a pulse", "pulsecheck:log_pulse", pick.account_id, "heartbeat")],
             due_word="ask by",
         )
-        for pick in mine.select_related("account").order_by("due_on", "pk")[:MOST_OF_A_KIND]
+        for pick in mine.order_by("due_on", "pk")[:MOST_OF_A_KIND]
     ]
 
 

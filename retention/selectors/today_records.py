@@ -23,7 +23,7 @@ def _untold(asker: Asker) -> list[Task]:
     return [
         Task(
             "untold",
-            i.account,
+            i.account_id,
             f"Solved, and they do not know yet: {i}",
             "Tell them what was done",
             i.resolved_at.date() if i.resolved_at else None,
@@ -37,11 +37,11 @@ def _untold(asker: Asker) -> list[Task]:
                     is_post=True,
                     fields=[Field("reaction", "What they said to it", is_required=False)],
                 ),
-                log_call(i.account),
+                log_call(i.account_id),
             ],
             due_word="solved",
         )
-        for i in rows.select_related("account").order_by("resolved_at")[:MOST_OF_A_KIND]
+        for i in rows.order_by("resolved_at")[:MOST_OF_A_KIND]
     ]
 
 
@@ -53,26 +53,27 @@ def _enquiry_steps(asker: Asker) -> list[Task]:
     return [
         Task(
             "enquiry_step",
-            e.account,
+            e.account_id,
             f"Agreed with the answer: {e.next_step}",
             "Do the next step",
             e.next_step_due_on,
             e.pk,
-            [Act("Done", "pulsecheck:finish_enquiry_step", e.pk, "check", is_post=True), log_call(e.account)],
+            [
+                Act("Done", "pulsecheck:finish_enquiry_step", e.pk, "check", is_post=True),
+                log_call(e.account_id),
+            ],
         )
-        for e in rows.select_related("account").order_by("next_step_due_on")[:MOST_OF_A_KIND]
+        for e in rows.order_by("next_step_due_on")[:MOST_OF_A_KIND]
     ]
 
 
 def _handoffs(asker: Asker) -> list[Task]:
     """Won deals that were handed over to one and not read yet."""
-    rows = Handoff.objects.filter(handed_to=asker.user, received_at=None).select_related(
-        "account", "handed_by"
-    )
+    rows = Handoff.objects.filter(handed_to=asker.user, received_at=None).select_related("handed_by")
     return [
         Task(
             "handoff",
-            h.account,
+            h.account_id,
             f"{h.handed_by} won them and handed them over to you.",
             "Read the handoff",
             h.won_on,
@@ -90,14 +91,14 @@ def _onboarding(asker: Asker) -> list[Task]:
     return [
         Task(
             "onboarding",
-            s.handoff.account,
+            s.handoff.account_id,
             f"New customer: {s.title}",
             "Do the onboarding step",
             s.due_on,
             s.pk,
             [Act("Done", "pulsecheck:finish_onboarding_step", s.pk, "check", is_post=True)],
         )
-        for s in rows.select_related("handoff__account").order_by("due_on")[:MOST_OF_A_KIND]
+        for s in rows.select_related("handoff").order_by("due_on")[:MOST_OF_A_KIND]
     ]
 
 
@@ -110,7 +111,7 @@ def _unexplained(asker: Asker) -> list[Task]:
     return [
         Task(
             "terms",
-            c.account,
+            c.account_id,
             "Nobody has told them what the fine print of the new contract says.",
             "Explain the fine print",
             c.starts_on,
@@ -118,7 +119,7 @@ def _unexplained(asker: Asker) -> list[Task]:
             [Act("Go through it", "pulsecheck:contract_terms", c.pk, "file-text")],
             due_word="begins",
         )
-        for c in rows.select_related("account").order_by("starts_on")[:MOST_OF_A_KIND]
+        for c in rows.order_by("starts_on")[:MOST_OF_A_KIND]
     ]
 
 
@@ -129,7 +130,7 @@ def _vacancies(asker: Asker) -> list[Task]:
     return [
         Task(
             "vacancy",
-            account,
+            account.pk,
             "They have no account manager: only one of the two owners is here.",
             "Name an account manager",
             None,

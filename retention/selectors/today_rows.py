@@ -60,12 +60,13 @@ class Act:
 @dataclass(frozen=True)
 class Task:
     """One row of Today. `row_id` is the id of the record that `kind` names; `also` are other duties at the account.
+    `account`, `score` and its money are filled in for the rows that are shown.
 
     A duty that belongs to no account (a meeting, a muted trigger) says its `title` and where it is done
     (`page`, `of`: name and number of an address) instead. `due_word` stands before the day."""
 
     kind: str
-    account: Account | None
+    account_id: int | None
     why: str
     next_step: str
     due_on: dt.date | None
@@ -75,6 +76,7 @@ class Task:
     page: str = ""
     of: int | None = None
     due_word: str = "due"
+    account: Account | None = None
     score: Score | None = None
     money: Decimal | None = None
     currency: str = ""
@@ -83,7 +85,7 @@ class Task:
     @property
     def key(self) -> tuple[str, int]:
         """Rows of the same account are one row."""
-        return ("account", self.account.pk) if self.account else (self.kind, self.row_id)
+        return (self.kind, self.row_id) if self.account_id is None else ("account", self.account_id)
 
 
 @dataclass(frozen=True)
@@ -114,7 +116,7 @@ def rows_of(asker: Asker, kinds: Iterable[Kind]) -> Today:
     scored = _with_scores(found, asker.run)
     tasks = merge_by_account(sorted(scored, key=lambda task: urgency(task, mine[task.kind], asker.today)))
     shown = tasks[: asker.user.calls_per_day]
-    return Today(shown, len(tasks) - len(shown), asker.user.calls_per_day)
+    return Today(_with_accounts(shown), len(tasks) - len(shown), asker.user.calls_per_day)
 
 
 def urgency(task: Task, kind: Kind, today: dt.date) -> tuple[int, int, Decimal]:
@@ -136,12 +138,18 @@ def merge_by_account(tasks: Iterable[Task]) -> list[Task]:
     return list(rows.values())
 
 
+def _with_accounts(tasks: Sequence[Task]) -> list[Task]:
+    """Read once for all kinds: two dozen joins of the widest table would be most of what the page costs."""
+    found = Account.objects.in_bulk({task.account_id for task in tasks if task.account_id is not None})
+    return [replace(task, account=found.get(task.account_id or 0)) for task in tasks]
+
+
 def _with_scores(tasks: Sequence[Task], run: ScoreRun | None) -> list[Task]:
-    ids = {task.account.pk for task in tasks if task.account and task.score is None}
+    ids = {task.account_id for task in tasks if task.account_id is not None and task.score is None}
     if run is None or not ids:
         return list(tasks)
     scores = {s.account_id: s for s in Score.objects.filter(as_of=run.as_of, account__in=ids)}
-    return [_with_score(task, scores.get(task.account.pk if task.account else 0)) for task in tasks]
+    return [_with_score(task, scores.get(task.account_id or 0)) for task in tasks]
 
 
 def _with_score(task: Task, score: Score | None) -> Task:
@@ -151,13 +159,13 @@ def _with_score(task: Task, score: Score | None) -> Task:
 
 
 # ── acts that several kinds share ──────────────────────────────────────
-def log_call(account: Account) -> Act:
+def log_call(account_id: int) -> Act:
     """A call that was made, in one sentence."""
     asked = Field("subject", "What came of it, in one sentence", longest=500)
     return Act(
         "Log a call",
         "retention:log_interaction",
-        account.pk,
+        account_id,
         "phone",
         is_post=True,
         fields=[asked],
@@ -165,7 +173,7 @@ def log_call(account: Account) -> Act:
     )
 
 
-def put_off(account: Account) -> Act:
+def put_off(account_id: int) -> Act:
     """Look at the account again on another day, with the reason."""
     until, reason = Field("until", "Until", "date"), Field("reason", "Why it can wait")
-    return Act("Put off", "retention:put_off", account.pk, is_post=True, fields=[until, reason])
+    return Act("Put off", "retention:put_off", account_id, is_post=True, fields=[until, reason])
