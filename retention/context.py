@@ -14,48 +14,66 @@ from accounts.selectors import get_company
 from retention.selectors.frame import frame_counts, freshness, has_sample, latest_run
 
 EVERYBODY = tuple(Role)
-# (group, ((label, name of the page, icon, name of its count, who sees it), ...))
+# (group, for whom it stands open, ((label, name of the page, icon, name of its count, who sees it), ...)).
+# Every day's pages first and without a heading; a group that is not open unfolds, and is open on its own pages.
 MENU = (
     (
         "",
+        EVERYBODY,
         (
             ("Today", "retention:today", "sun", "", EVERYBODY),
             ("At risk", "retention:at_risk", "alert-triangle", "risky", CARERS),
-            ("Accounts", "retention:accounts", "building-store", "", EVERYBODY),
-            ("Products", "pulsecheck:products", "packages", "", EVERYBODY),
-            ("Pulse checks", "pulsecheck:pulse_due", "heartbeat", "pulses", CARERS),
             ("Handbacks", "pulsecheck:handbacks", "arrow-back-up", "handbacks", CARERS),
-            ("Meetings", "retention:meetings", "users-group", "", CARERS),
-            ("References", "retention:references", "quote", "", EVERYBODY),
-            ("Insights", "pulsecheck:insights", "bulb", "", EVERYBODY),
+            ("Pulse checks", "pulsecheck:pulse_due", "heartbeat", "pulses", CARERS),
+            ("Accounts", "retention:accounts", "building-store", "", EVERYBODY),
         ),
     ),
     (
-        "Care",
+        "What we owe",
+        (Role.SALES_REP, Role.ACCOUNT_MANAGER, Role.MANAGER),
         (
             ("Promises", "pulsecheck:promises", "heart-handshake", "", CARERS),
             ("Issues", "pulsecheck:issues", "alert-circle", "", CARERS),
             ("Enquiries", "pulsecheck:enquiries", "help-circle", "", CARERS),
-            ("Fine print", "pulsecheck:fine_print", "file-text", "", CARERS),
-            ("Two owners", "pulsecheck:owners", "users", "", CARERS),
             ("Handoffs", "pulsecheck:handoffs", "transfer", "", CARERS),
+            ("Fine print", "pulsecheck:fine_print", "file-text", "", CARERS),
         ),
     ),
     (
-        "Know",
+        "To talk about",
+        (Role.MARKETING,),
+        (
+            ("Insights", "pulsecheck:insights", "bulb", "", EVERYBODY),
+            ("Products", "pulsecheck:products", "packages", "", EVERYBODY),
+            ("Surveys", "pulsecheck:surveys", "message-star", "", EVERYBODY),
+            ("References", "retention:references", "quote", "", EVERYBODY),
+        ),
+    ),
+    (
+        "Together",
+        (),
+        (
+            ("Meetings", "retention:meetings", "users-group", "", CARERS),
+            ("Actions", "retention:actions", "list-check", "", CARERS),
+            ("Two owners", "pulsecheck:owners", "users", "", CARERS),
+            ("Disagreements", "retention:disagreements", "scale", "", CARERS),
+            ("How we work", "pulsecheck:guide", "book", "", EVERYBODY),
+        ),
+    ),
+    (
+        "How we do",
+        (Role.MANAGER, Role.MARKETING, Role.ADMINISTRATOR),
         (
             ("KPIs", "retention:kpis", "chart-line", "", (*LEADERS, Role.MARKETING)),
-            ("Surveys", "pulsecheck:surveys", "message-star", "", EVERYBODY),
             ("Collective pulse", "pulsecheck:collective", "chart-dots", "", EVERYBODY),
-            ("Model", "retention:model", "target-arrow", "", EVERYBODY),
             ("Random audit", "pulsecheck:audit", "dice-5", "", EVERYBODY),
-            ("Disagreements", "retention:disagreements", "scale", "", CARERS),
+            ("Model", "retention:model", "target-arrow", "", EVERYBODY),
         ),
     ),
     (
         "Company",
+        (Role.ADMINISTRATOR,),
         (
-            ("How we work", "pulsecheck:guide", "book", "", EVERYBODY),
             ("Imports", "accounts:imports", "database-import", "", LEADERS),
             ("Settings", "retention:settings", "settings", "", ADMINISTRATORS),
             ("Status", "retention:status", "activity", "", ADMINISTRATORS),
@@ -89,13 +107,21 @@ def _menu(request: SignedIn, counts: dict[str, int]) -> list[dict[str, Any]]:
     groups: dict[str, list[dict[str, Any]]] = {}
     for entry in menu_entries(request):
         groups.setdefault(entry["group"], []).append(entry | {"count": counts.get(entry["count"], 0)})
-    return [{"label": label, "items": items} for label, items in groups.items()]
+    open_for = {label: roles for label, roles, _pages in MENU}
+    return [
+        {"label": label, "items": items, "is_open": has_role(request.user, *open_for[label]) or _is_here(items)}
+        for label, items in groups.items()
+    ]
+
+
+def _is_here(items: list[dict[str, Any]]) -> bool:
+    return any(item["is_current"] for item in items)
 
 
 def menu_entries(request: SignedIn) -> list[dict[str, Any]]:
     """The pages of the menu that the person may open."""
     entries = []
-    for group, pages in MENU:
+    for group, _open_for, pages in MENU:
         for label, name, icon, count, roles in pages:
             if has_role(request.user, *roles):
                 path = reverse(name)
