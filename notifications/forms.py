@@ -22,7 +22,10 @@ class PreferenceForm(forms.Form):
         for (topic, channel), wanted in get_preferences(user).items():
             label = f"{Topic(topic).label}: {Channel(channel).label}"
             self.fields[_name(topic, channel)] = forms.BooleanField(
-                required=False, initial=wanted, label=label
+                required=False,
+                initial=wanted,
+                label=label,
+                widget=forms.CheckboxInput(attrs={"class": "form-check-input"}),
             )
 
     @property

@@ -62,7 +62,7 @@ MENU = (
     ),
     (
         "How we do",
-        (Role.MANAGER, Role.MARKETING, Role.ADMINISTRATOR),
+        (Role.MANAGER, Role.MARKETING),
         (
             ("KPIs", "retention:kpis", "chart-line", "", (*LEADERS, Role.MARKETING)),
             ("Collective pulse", "pulsecheck:collective", "chart-dots", "", EVERYBODY),
@@ -97,6 +97,7 @@ def _shell(request: SignedIn) -> dict[str, Any]:
         "counts": counts,
         "nav": _menu(request, counts),
         "freshness": freshness(run),
+        "scored_at": run.published_at if run else None,
         "sample": has_sample(),
         "may_remove_sample": has_role(request.user, *ADMINISTRATORS),
         "inbox_url": reverse("notifications:inbox"),
@@ -109,7 +110,11 @@ def _menu(request: SignedIn, counts: dict[str, int]) -> list[dict[str, Any]]:
         groups.setdefault(entry["group"], []).append(entry | {"count": counts.get(entry["count"], 0)})
     open_for = {label: roles for label, roles, _pages in MENU}
     return [
-        {"label": label, "items": items, "is_open": has_role(request.user, *open_for[label]) or _is_here(items)}
+        {
+            "label": label,
+            "items": items,
+            "is_open": has_role(request.user, *open_for[label]) or _is_here(items),
+        }
         for label, items in groups.items()
     ]
 

@@ -200,6 +200,7 @@ class DepartmentForm(forms.ModelForm):
             "may_promise": "What it may promise",
             "speaker": "Whom to ask",
         }
+        help_texts = dict.fromkeys(("does", "call_when", "may_promise"), "")
         widgets = {name: forms.Textarea(attrs={"rows": 3}) for name in ("does", "call_when", "may_promise")}
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:

@@ -65,6 +65,17 @@ class Reference(Stamped):
         return f"{self.account} until {self.until}"
 
     @property
+    def agreed_parts(self) -> list[str]:
+        """What they agreed to, in words; their own words stand for themselves."""
+        parts = {
+            "name": self.shows_name,
+            "customer since": self.shows_since,
+            "deliveries on time": self.shows_on_time,
+            "calls": self.takes_calls,
+        }
+        return [words for words, agreed in parts.items() if agreed]
+
+    @property
     def is_public(self) -> bool:
         """Whether there is anything the customer lets us show."""
         return self.shows_name or self.shows_since or self.shows_on_time or bool(self.quote)

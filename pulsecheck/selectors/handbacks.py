@@ -229,6 +229,11 @@ class Briefing:
     thanks: list[HandbackThanks]
 
 
+def _is_told(reason: dict[str, Any], said: set[str]) -> bool:
+    """What a trigger has said already is not said again, and the rest of a score is nothing to talk about."""
+    return reason["sentence"] not in said and reason.get("factor") != "other"
+
+
 def briefing(handback: Handback, today: dt.date) -> Briefing:
     """Read the page of one handback; a constant number of queries."""
     account = handback.account
@@ -237,7 +242,7 @@ def briefing(handback: Handback, today: dt.date) -> Briefing:
     return Briefing(
         handback=handback,
         spoken=spoken,
-        reasons=[r for r in handback.risk.get("reasons") or [] if r["sentence"] not in said],
+        reasons=[r for r in handback.risk.get("reasons") or [] if _is_told(r, said)],
         purchases=_purchases(account),
         contacts=_contacts(account),
         contracts=list(

@@ -34,6 +34,7 @@ RENEWAL_DAYS = 90
 YEAR = 365
 MENU_SECONDS = 300
 TOTALS_SECONDS = 120
+LONGEST_WHY = 90  # characters of the reasons in a row of a list
 LARGEST = 10**15  # of a figure in a cursor
 
 FACTORS = {
@@ -140,7 +141,7 @@ class Row:
 
     @property
     def why(self) -> str:
-        return why(self.score) if self.score else "Not scored yet"
+        return why(self.score, longest=LONGEST_WHY) if self.score else "Not scored yet"
 
 
 @dataclass(frozen=True)
@@ -152,13 +153,19 @@ class Totals:
     revenue_at_risk: Decimal
 
 
-def why(score: Score, most: int = 2) -> str:
-    """The strongest reasons for leaving, as sentences; of a quiet account first how long it has been silent."""
-    strongest = sorted(score.reasons, key=lambda r: -r["points"])[:most]
+def why(score: Score, most: int = 2, longest: int = 0) -> str:
+    """The strongest reasons for leaving, as sentences; of a quiet account first how long it has been silent.
+
+    "Everything else together" is no reason anybody can talk about. Where `longest` (characters) is given, the second
+    reason is left out when both are longer: a row of a list has no room for a paragraph."""
+    named = [r for r in score.reasons if r["factor"] != "other"]
+    strongest = sorted(named, key=lambda r: -r["points"])[:most]
     speaking = [r["sentence"].rstrip(". ") for r in strongest if r["points"] >= 1]
     if score.tier == Tier.QUIET or not speaking:
         silence = _silence(score)
         speaking = [silence, *[s for s in speaking if s != silence]][:most] if silence else speaking
+    while longest and len(speaking) > 1 and sum(map(len, speaking)) > longest:
+        speaking.pop()
     return ". ".join(speaking) + "." if speaking else "No single reason stands out."
 
 

@@ -14,6 +14,9 @@ from pulsecheck.selectors.issues import UNTOLD, untold_since
 from retention.selectors.today_rows import MOST_OF_A_KIND, Act, Asker, Field, Kind, Task, log_call
 from retention.selectors.today_team import of_mine
 
+# More vacancies than these are one row with a way to the list.
+ONE_BY_ONE = 3
+
 NEW_CONTRACT_DAYS = 30
 
 
@@ -127,6 +130,9 @@ def _vacancies(asker: Asker) -> list[Task]:
     """Customers that a leader sees and nobody manages."""
     without = Q(account_manager=None) | Q(account_manager__is_active=False)
     rows = Account.objects.visible_to(asker.user).filter(lifecycle_stage=LifecycleStage.CUSTOMER)
+    found = list(rows.filter(without).order_by("pk")[:MOST_OF_A_KIND])
+    if len(found) > ONE_BY_ONE:
+        return [_many_vacancies(len(found))]
     return [
         Task(
             "vacancy",
@@ -137,8 +143,23 @@ def _vacancies(asker: Asker) -> list[Task]:
             account.pk,
             [Act("Choose", "pulsecheck:team", account.pk, "users")],
         )
-        for account in rows.filter(without).order_by("pk")[:MOST_OF_A_KIND]
+        for account in found
     ]
+
+
+def _many_vacancies(count: int) -> Task:
+    words = f"{count} or more" if count == MOST_OF_A_KIND else str(count)
+    return Task(
+        "vacancy",
+        None,
+        "Only one of the two owners is here, and a customer needs both.",
+        "Name account managers",
+        None,
+        0,
+        [Act("See them", "pulsecheck:owners", icon="users")],
+        title=f"{words} customers have no account manager",
+        page="pulsecheck:owners",
+    )
 
 
 KINDS = (

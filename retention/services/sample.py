@@ -91,7 +91,7 @@ class LoadedSample:
     def __str__(self) -> str:
         return (
             f"Loaded the sample company {self.name}: {self.accounts} accounts, {self.orders} orders, "
-            f"{self.staff} people, scored as of {self.runs} days."
+            f"{self.staff} people, scored {self.runs} times."
         )
 
 

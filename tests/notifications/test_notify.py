@@ -182,7 +182,7 @@ class TestPages:
         assert answer.status_code == 302
         expected = {choice: choice == (Topic.THANKS, Channel.EMAIL) for choice in CHOICES}
         assert get_preferences(user) == expected
-        assert 'name="thanks-email" id="id_thanks-email" checked' in " ".join(
+        assert 'name="thanks-email" class="form-check-input" id="id_thanks-email" checked' in " ".join(
             signed_in.get("/settings/notifications/").content.decode().split()
         )
 

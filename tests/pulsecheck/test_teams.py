@@ -191,6 +191,10 @@ def test_what_follows_a_record_stands_on_its_owners_today(cast: Cast) -> None:
     assert kinds(cast.owner) == {"untold", "enquiry_step", "onboarding"}
     Account.objects.filter(pk=cast.account.pk).update(account_manager=None)
     assert kinds(cast.manager) == {"vacancy"}
+    for _more in range(3):
+        AccountFactory(original_salesperson=cast.owner, account_manager=None)
+    (row,) = today_of(cast.manager, None, dt.date.today()).tasks
+    assert (row.account, row.title) == (None, "4 customers have no account manager")
 
 
 @pytest.mark.parametrize("name", ["owners", "handoffs"])
