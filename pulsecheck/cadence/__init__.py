@@ -16,13 +16,14 @@ from pulsecheck.cadence.occasions import (
     floor_day,
     next_want,
 )
-from pulsecheck.cadence.planner import Change, plan, standing
+from pulsecheck.cadence.planner import Booked, Change, plan, standing
 from pulsecheck.cadence.policies import TIER_WORDS, YEAR, Occasions, Policies, Policy
 
 __all__ = [
     "TIER_WORDS",
     "YEAR",
     "Away",
+    "Booked",
     "Calendar",
     "Change",
     "Customer",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-from bisect import bisect_left, bisect_right
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -92,81 +91,126 @@ class Workplace:
 IsClosed = Callable[[dt.date], bool]
 
 
-class Diary:
-    """The working days of one person from `today` on, without those of absences, and how full they are."""
+class OpenDays:
+    """The working days of a calendar from `today` on, without those of absences; people who have the same share them."""
 
-    def __init__(self, calendar: Calendar, worker: Worker | None, today: dt.date) -> None:
-        span = (today + n * DAY for n in range(HORIZON))
-        self.days = [d for d in span if calendar.is_business_day(d) and not (worker and worker.away_on(d))]
-        self.capacity = worker.calls_per_day if worker else None
+    def __init__(self, calendar: Calendar, absences: tuple[Away, ...], today: dt.date) -> None:
+        self.days: list[dt.date] = []
+        self._first = today.toordinal()
+        self._up_to: list[int] = []
+        for n in range(HORIZON):
+            day = today + n * DAY
+            if calendar.is_business_day(day) and not any(away.first <= day <= away.last for away in absences):
+                self.days.append(day)
+            self._up_to.append(len(self.days))
+
+    def up_to(self, day: dt.date) -> int:
+        """How many there are up to `day`, that day included."""
+        return self._count(day.toordinal() - self._first)
+
+    def before(self, day: dt.date) -> int:
+        """How many there are before `day`: the number of the first one from `day` on."""
+        return self._count(day.toordinal() - self._first - 1)
+
+    def _count(self, number: int) -> int:
+        if number < 0:
+            return 0
+        return self._up_to[number] if number < HORIZON else len(self.days)
+
+
+class Diary:
+    """The open days of one person and how full they are; `capacity` None takes as many as come."""
+
+    def __init__(self, open_days: OpenDays, capacity: int | None) -> None:
+        self.open_days = open_days
+        self.days = open_days.days
+        self.capacity = capacity
         self.used: Counter[int] = Counter()
         self.overflow = 0
         # A full day points to a neighbour that may have room (with path compression). `_before` is shifted by one, so
         # that 0 means "none before".
         size = len(self.days) + 2
-        is_never = self.capacity is not None and self.capacity < 1
+        is_never = capacity is not None and capacity < 1
         self._after = [len(self.days)] * size if is_never else list(range(size))
         self._before = [0] * size if is_never else list(range(size))
 
-    def take(self, day: dt.date) -> None:
+    def take(self, day: dt.date, count: int = 1) -> None:
         """Something stands on this day already."""
-        number = bisect_left(self.days, day)
+        number = self.open_days.before(day)
         if number < len(self.days) and self.days[number] == day:
-            self._fill(number)
+            for _ in range(count):
+                self._fill(number)
+
+    def leave(self, day: dt.date) -> None:
+        """One less on a day that has more than its person can make; it stays full."""
+        self.used[self.open_days.before(day)] -= 1
+
+    def overfull(self) -> list[dt.date]:
+        """Days with more than this person can make, the first one first."""
+        if self.capacity is None:
+            return []
+        return [self.days[n] for n in sorted(n for n, used in self.used.items() if used > self.capacity)]
+
+    def excess(self, day: dt.date) -> int:
+        """How many more there are on an open day than this person can make."""
+        return self.used[self.open_days.before(day)] - (self.capacity or 0)
 
     def opens_by(self, day: dt.date) -> bool:
         """Whether there is a working day at all up to `day`."""
         return bool(self.days) and self.days[0] <= day
 
-    def place(
-        self, target: dt.date, earliest: dt.date, latest: dt.date, is_closed: IsClosed
+    def between(self, earliest: dt.date, latest: dt.date) -> list[dt.date]:
+        """The open days from `earliest` to `latest`."""
+        return self.days[self.open_days.before(earliest) : self.open_days.up_to(latest)]
+
+    def find(
+        self, target: dt.date, earliest: dt.date, latest: dt.date, is_closed: IsClosed | None
     ) -> dt.date | None:
         """The open day nearest before `target` with room (not before `earliest`), else the next one after it up to
-        `latest`; takes it. None when all are full."""
-        first, last = bisect_left(self.days, earliest), bisect_right(self.days, latest) - 1
-        number = min(bisect_right(self.days, target) - 1, last)
+        `latest`. None when all are full."""
+        first, last = self.open_days.before(earliest), self.open_days.up_to(latest) - 1
+        number = min(self.open_days.up_to(target) - 1, last)
         found = self._find_before(number, first, is_closed)
         if found is None:
-            found = self._find_after(max(number, 0), last, is_closed)
-        if found is None:
-            return None
-        self._fill(found)
-        return self.days[found]
+            found = self._find_after(max(number, first), last, is_closed)
+        return None if found is None else self.days[found]
 
-    def spread(self, latest: dt.date, is_closed: IsClosed) -> dt.date | None:
+    def place(
+        self, target: dt.date, earliest: dt.date, latest: dt.date, is_closed: IsClosed | None
+    ) -> dt.date | None:
+        """The day that `find` finds; takes it."""
+        day = self.find(target, earliest, latest, is_closed)
+        if day is not None:
+            self._fill(self.open_days.before(day))
+        return day
+
+    def spread(self, latest: dt.date, is_closed: IsClosed | None) -> dt.date | None:
         """Everything is full up to `latest`: one more on each open day in turn."""
-        last = max(bisect_right(self.days, latest) - 1, 0)
-        for _ in range(min(last + 1, len(self.days))):
-            day = self.days[self.overflow % (last + 1)]
+        count = min(max(self.open_days.up_to(latest), 1), len(self.days))
+        for _ in range(count):
+            day = self.days[self.overflow % count]
             self.overflow += 1
-            if not is_closed(day):
+            if is_closed is None or not is_closed(day):
                 self.take(day)
                 return day
         return None
 
-    def first_open(self, day: dt.date, is_closed: IsClosed) -> dt.date | None:
-        """The first open day from `day` on, full or not; takes it."""
-        found = next((d for d in self.days[bisect_left(self.days, day) :] if not is_closed(d)), None)
-        if found is not None:
-            self.take(found)
-        return found
-
-    def _find_before(self, number: int, first: int, is_closed: IsClosed) -> int | None:
+    def _find_before(self, number: int, first: int, is_closed: IsClosed | None) -> int | None:
         while number >= first:
             number = self._follow(self._before, number + 1) - 1
             if number < first:
                 return None
-            if not is_closed(self.days[number]):
+            if is_closed is None or not is_closed(self.days[number]):
                 return number
             number -= 1
         return None
 
-    def _find_after(self, number: int, last: int, is_closed: IsClosed) -> int | None:
+    def _find_after(self, number: int, last: int, is_closed: IsClosed | None) -> int | None:
         while number <= last:
             number = self._follow(self._after, number)
             if number > last:
                 return None
-            if not is_closed(self.days[number]):
+            if is_closed is None or not is_closed(self.days[number]):
                 return number
             number += 1
         return None

@@ -6,6 +6,7 @@ import datetime as dt
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import NamedTuple
 
 from pulsecheck.cadence.policies import YEAR, Policies, Policy
 
@@ -22,11 +23,12 @@ PRECEDENCE = {RENEWAL: 0, ONBOARDING: 1, REGULAR: 2, YEARLY: 3}
 
 @dataclass(frozen=True)
 class Planned:
-    """A contact that stands in the calendar."""
+    """A contact that stands in the calendar; `is_fixed`: a person put it on its day."""
 
     due_on: dt.date
     assignee_id: int | None
     reason: str
+    is_fixed: bool = False
 
 
 @dataclass(frozen=True)
@@ -63,8 +65,7 @@ class Customer:
         return max(filter(None, (self.contacted_on, self.skipped_on)), default=None)
 
 
-@dataclass(frozen=True)
-class Want:
+class Want(NamedTuple):
     """A contact that should be: by which day, from which day on it counts, and why, in words."""
 
     kind: str

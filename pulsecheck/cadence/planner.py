@@ -3,24 +3,26 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import NamedTuple
 
-from pulsecheck.cadence.diary import Away, Diary, IsClosed, Workplace
+from pulsecheck.cadence.diary import Away, Calendar, Diary, IsClosed, OpenDays, Workplace
 from pulsecheck.cadence.occasions import Customer, Want, day_words, floor_day, next_want
 from pulsecheck.cadence.policies import Policies
+from pulsecheck.cadence.room import Item, Room, Span
 
 DAY = dt.timedelta(days=1)
-ROUNDS = 4  # a hopelessly full calendar is not looked at for ever
 NEAR_FLOOR = 120 * DAY  # from here on a full calendar could push a contact beyond its year
 # The more urgent tier gets the better day.
 URGENCY = {"at_risk": 0, "quiet": 1, "watch": 2, "new": 3, "steady": 4, "thriving": 5, "lost": 6}
+WATCH = URGENCY["watch"]
 
 
-@dataclass(frozen=True)
-class Change:
+class Change(NamedTuple):
     """Plan a contact (`is_new`), or move the one that is planned. `wanted_on` is the day by which it should be, `moved`
-    says in words why `due_on` is another one."""
+    says in words why `due_on` is another one. `is_beyond`: it is more than `assignee_id` can make that day, because every
+    day before the customer's year is over is full."""
 
     account_id: int
     is_new: bool
@@ -30,81 +32,43 @@ class Change:
     kind: str
     wanted_on: dt.date
     moved: str = ""
+    is_beyond: bool = False
 
 
-def plan(customers: Sequence[Customer], policies: Policies, place: Workplace, today: dt.date) -> list[Change]:
+# Contacts a person has on a day besides those of the customers that are planned: (person, day) -> how many.
+Booked = Mapping[tuple[int, dt.date], int]
+
+
+def plan(
+    customers: Sequence[Customer],
+    policies: Policies,
+    place: Workplace,
+    today: dt.date,
+    booked: Booked | None = None,
+) -> list[Change]:
     """What has to change so that everybody is looked in on in time.
 
-    Fills each day of a person no further than that person's calls, moving contacts forward before moving them back; only
-    where a whole window is full, the year wins over the capacity. While somebody is away, who stands in makes the
+    Fills each day of a person no further than that person's calls, moving contacts forward before moving them back.
+    Where a whole window is full, others that have time make room. Only when no arrangement of all contacts would do,
+    the year wins over the capacity, and the change says so (`is_beyond`). While somebody is away, who stands in makes the
     contacts of those days. Deterministic and idempotent.
     """
     planner = _Planner(place, today)
-    groups: dict[int | None, _Group] = {}
-    linked = _linked(place)
+    planner.book(booked or {})
+    standing: list[Item] = []
+    waiting: list[Item] = []
     for customer in customers:
-        home = customer.assignee_id
-        group = groups.setdefault(linked.get(home, home), _Group())
         want = next_want(customer, policies, today)
-        if planner.stands(customer, want):
-            group.stand.append(customer)
-        else:
-            group.open.append((customer, want))
-    # What stands for somebody of another group (a substitute of old) takes its room there.
-    standing_for: dict[int | None, list[Customer]] = {}
-    for group in groups.values():
-        for customer in group.stand:
-            holder = customer.planned.assignee_id if customer.planned else None
-            standing_for.setdefault(linked.get(holder, holder), []).append(customer)
-    changes: list[Change] = []
-    for key, group in groups.items():
-        group.open.sort(key=lambda item: _turn(item[0], item[1], today))
-        changes += _place_all(place, today, standing_for.get(key, []), group.open)
+        urgency = URGENCY.get(customer.tier, 9)
+        item = Item(customer, want, floor_day(customer, today), urgency)
+        (standing if planner.stands(customer, want) else waiting).append(item)
+    for item in standing:
+        planner.take(item)
+    waiting.sort(key=lambda item: _turn(item, today))
+    crowded = [item for item in waiting if not planner.find(item)]
+    moved = planner.make_room(crowded, standing, waiting)
+    changes = [planner.change(item) for item in waiting] + [planner.change(item) for item in moved]
     return sorted(changes, key=lambda change: change.account_id)
-
-
-@dataclass
-class _Group:
-    """Customers of people who can take over from each other, and from nobody else."""
-
-    stand: list[Customer] = field(default_factory=list)
-    open: list[tuple[Customer, Want]] = field(default_factory=list)
-
-
-def _linked(place: Workplace) -> dict[int | None, int | None]:
-    """By person one of the people who stand in for each other; who is always there is alone."""
-    root: dict[int | None, int | None] = {}
-
-    def find(person_id: int | None) -> int | None:
-        while root.get(person_id, person_id) != person_id:
-            person_id = root[person_id]
-        return person_id
-
-    for worker in place.people.values():
-        for other in ({away.substitute_id for away in worker.absences} | {worker.backup_id}) - {None}:
-            if worker.absences:
-                root[find(other)] = find(worker.id)
-    return {person_id: find(person_id) for person_id in root}
-
-
-def _place_all(
-    place: Workplace, today: dt.date, stand: Sequence[Customer], open_ones: Sequence[tuple[Customer, Want]]
-) -> list[Change]:
-    """Whoever would go beyond somebody's calls because the days before their year is over are taken, chooses first in
-    another round, and then as late as the year allows, so that the urgent keep the early days."""
-    tight: set[int] = set()
-    for _ in range(ROUNDS):
-        planner = _Planner(place, today, tight)
-        for customer in stand:
-            planner.take(customer)
-        first = [item for item in open_ones if item[0].id in tight]
-        first.sort(key=lambda item: (floor_day(item[0], today), item[0].id))
-        found = {item[0].id: planner.change(*item) for item in first}
-        found |= {item[0].id: planner.change(*item) for item in open_ones if item[0].id not in tight}
-        if planner.overfull <= tight:
-            break
-        tight |= planner.overfull
-    return [found[item[0].id] for item in open_ones]
 
 
 def standing(
@@ -115,12 +79,15 @@ def standing(
     return found | {change.account_id: (change.due_on, change.assignee_id) for change in changes}
 
 
-def _turn(customer: Customer, want: Want, today: dt.date) -> tuple[int, int, dt.date, int]:
+def _turn(item: Item, today: dt.date) -> tuple[int, int, dt.date, int]:
     """Who chooses a day first: the endangered and occasions, then those whose year is nearly over, then the others."""
-    urgency = URGENCY.get(customer.tier, 9)
-    is_first = urgency <= URGENCY["watch"] or want.is_occasion
-    is_near = floor_day(customer, today) - today <= NEAR_FLOOR
-    return (0 if is_first else 1 if is_near else 2, urgency, want.on, customer.id)
+    is_first = item.urgency <= WATCH or item.want.is_occasion
+    is_near = item.floor - today <= NEAR_FLOOR
+    return (0 if is_first else 1 if is_near else 2, item.urgency, item.want.on, item.customer.id)
+
+
+def _is_day_off(calendar: Calendar, day: dt.date) -> bool:
+    return not calendar.is_business_day(day)
 
 
 def _late_day(customer: Customer, today: dt.date) -> dt.date | None:
@@ -134,19 +101,30 @@ def _late_day(customer: Customer, today: dt.date) -> dt.date | None:
 class _Planner:
     """The diaries while they fill."""
 
-    def __init__(self, place: Workplace, today: dt.date, tight: Collection[int] = ()) -> None:
+    def __init__(self, place: Workplace, today: dt.date) -> None:
         self.place = place
         self.today = today
-        self.tight = tight
-        self.overfull: set[int] = set()
         self._diaries: dict[int | None, Diary] = {}
+        self._open_days: dict[tuple[int, tuple[Away, ...]], OpenDays] = {}
+        self._closed: dict[str, IsClosed | None] = {"": None}
+        self._absent = {pk for pk, worker in place.people.items() if worker.absences}
 
     def diary(self, person_id: int | None) -> Diary:
         found = self._diaries.get(person_id)
         if found is None:
             worker = self.place.people.get(person_id or 0)
-            found = self._diaries[person_id] = Diary(self.place.calendar_of(person_id), worker, self.today)
+            calendar, absences = self.place.calendar_of(person_id), worker.absences if worker else ()
+            key = (id(calendar), absences)
+            if key not in self._open_days:
+                self._open_days[key] = OpenDays(calendar, absences, self.today)
+            found = Diary(self._open_days[key], worker.calls_per_day if worker else None)
+            self._diaries[person_id] = found
         return found
+
+    def book(self, booked: Booked) -> None:
+        """What others than the planned customers take of people's days."""
+        for (person_id, day), count in booked.items():
+            self.diary(person_id).take(day, count)
 
     def stands(self, customer: Customer, want: Want) -> bool:
         """Whether what is planned stands. What is overdue stays where it is: it is late, not moved."""
@@ -161,32 +139,104 @@ class _Planner:
             planned.due_on, planned.assignee_id, customer.country
         ) and not self.place.away(planned.assignee_id, planned.due_on)
 
-    def take(self, customer: Customer) -> None:
-        """What stands takes its place in the diary."""
-        if customer.planned is not None and customer.planned.assignee_id is not None:
-            self.diary(customer.planned.assignee_id).take(customer.planned.due_on)
+    def take(self, item: Item) -> None:
+        """What stands takes its place in the diary; what is late takes none."""
+        planned = item.customer.planned
+        if planned is not None and planned.due_on >= self.today:
+            item.day, item.person_id = planned.due_on, planned.assignee_id
+            self.diary(item.person_id).take(item.day)
 
-    def change(self, customer: Customer, want: Want) -> Change:
-        """Where an open contact goes."""
-        late = _late_day(customer, self.today)
+    def find(self, item: Item) -> bool:
+        """Give an open contact a day with room; False when there is none before its year is over."""
+        late = _late_day(item.customer, self.today)
         if late is not None:
-            return self._changed(customer, want, late, self._holder(customer, late), "")
-        is_tight = customer.id in self.tight
-        target = floor_day(customer, self.today) if is_tight else max(want.on, self.today)
-        due_on, person_id = self._place(customer, want, target)
-        return self._changed(customer, want, due_on, person_id, self._why_moved(customer, want, due_on))
+            item.day, item.person_id = late, self._holder(item.customer, late)
+            return True
+        found = self._place(item)
+        if found is not None:
+            item.day, item.person_id = found
+        return found is not None
 
-    def _changed(
-        self, customer: Customer, want: Want, due_on: dt.date, person_id: int | None, moved: str
-    ) -> Change:
-        is_new = customer.planned is None
-        return Change(customer.id, is_new, due_on, person_id, want.reason, want.kind, want.on, moved)
+    def make_room(
+        self, crowded: Sequence[Item], standing: Sequence[Item], waiting: Sequence[Item]
+    ) -> list[Item]:
+        """Days for those that found none, and for what stands on days that have become too full; returns what stood and
+        has to move."""
+        full = [(pk, day) for pk, diary in self._diaries.items() for day in diary.overfull()]
+        if not crowded and not full:
+            return []
+        on_days = [item for item in (*standing, *waiting) if item.day is not None and item.day >= self.today]
+        room = Room(self.diary, self.spans, on_days)
+        without = [item for item in crowded if not room.admit(item)]
+        for item in without:
+            self._put_beyond(item)
+        for person_id, day in sorted(full, key=lambda slot: (slot[0] or 0, slot[1])):
+            room.relieve(person_id, day)
+        return [item for item in standing if item.has_moved]
+
+    def spans(self, item: Item) -> list[Span]:
+        """Where and when a contact may be: its own person's open days until its year is over, and those of who stands in
+        while that one is away."""
+        customer, earliest = item.customer, max(item.want.earliest, self.today)
+        first = earliest if item.day is not None and item.day >= earliest else self.today
+        is_closed, home = self._closed_where(customer.country), customer.assignee_id
+        spans = [Span(home, first, item.floor, is_closed)]
+        worker = self.place.people.get(home or 0)
+        for away in worker.absences if worker else ():
+            spans += self._spans_of_absence(item, away, first, is_closed)
+        return spans
+
+    def _spans_of_absence(
+        self, item: Item, away: Away, first: dt.date, is_closed: IsClosed | None
+    ) -> list[Span]:
+        """Of one absence: by who holds the contact on its days."""
+        begin, end = max(away.first, first), min(away.last, item.floor)
+        holders = {
+            day: self._holder(item.customer, day)
+            for day in (begin + n * DAY for n in range((end - begin).days + 1))
+        }
+
+        def span(person_id: int | None) -> Span:
+            def is_other(day: dt.date) -> bool:
+                return holders.get(day, -1) != person_id or (is_closed is not None and is_closed(day))
+
+            return Span(person_id, begin, end, is_other)
+
+        home = item.customer.assignee_id
+        return [span(pk) for pk in sorted(set(holders.values()) - {home}, key=lambda pk: pk or 0)]
+
+    def _put_beyond(self, item: Item) -> None:
+        """No arrangement of all contacts leaves room before the year is over: one more than somebody can make, or,
+        where nobody is there at all until then, the first day with room after it."""
+        for span in self.spans(item):
+            diary = self.diary(span.person_id)
+            day = diary.spread(span.last, span.is_closed) if diary.opens_by(span.last) else None
+            if day is not None:
+                item.day, item.person_id, item.is_beyond = day, span.person_id, True
+                return
+        home, country = item.customer.assignee_id, self._closed_where(item.customer.country)
+        diary = self.diary(home)
+        last = diary.days[-1] if diary.days else item.floor
+        day = diary.place(item.floor, item.floor, last, country)
+        item.day, item.person_id = day or self.place.calendar.on_or_after(item.floor), home
+
+    def change(self, item: Item) -> Change:
+        """What to write down."""
+        customer, want, day = item.customer, item.want, item.day
+        if day is None:
+            raise ValueError(f"Account {customer.id} was given no day.")
+        is_plain = not item.is_beyond and (day == want.on or day < self.today)
+        moved = "" if is_plain else self._why_moved(item, day)
+        return Change(
+            customer.id, customer.planned is None, day, item.person_id, want.reason, want.kind, want.on,
+            moved, item.is_beyond,
+        )  # fmt: skip
 
     def _holder(self, customer: Customer, due_on: dt.date) -> int | None:
         """Who makes a contact on that day: whoever looks after the customer, or who stands in; what is overdue, now."""
         home = customer.assignee_id
-        on = max(due_on, self.today)
-        if home is None or self.place.away(home, on) is None:
+        on = due_on if due_on > self.today else self.today
+        if home not in self._absent or self.place.away(home, on) is None:
             return home
         stand_in = self.place.stand_in(home, on)
         if stand_in is not None or due_on < self.today:
@@ -199,83 +249,73 @@ class _Planner:
         backup = self.place.people[home].backup_id
         return backup if backup is not None and self.place.away(backup, on) is None else None
 
-    def _place(self, customer: Customer, want: Want, target: dt.date) -> tuple[dt.date, int | None]:
-        home, floor = customer.assignee_id, floor_day(customer, self.today)
-        there = self.place.countries.get(customer.country)
-        is_closed: IsClosed = (
-            (lambda _: False) if there is None else (lambda day: not there.is_business_day(day))
-        )
-        away = self.place.away(home, target)
-        if home is not None and away is not None:
-            found = self._with_stand_in(customer, away, want, target, is_closed)
+    def _closed_where(self, country: str) -> IsClosed | None:
+        """Days off where the customer is; None where that says nothing."""
+        if country not in self._closed:
+            there = self.place.countries.get(country)
+            self._closed[country] = None if there is None else partial(_is_day_off, there)
+        return self._closed[country]
+
+    def _place(self, item: Item) -> tuple[dt.date, int | None] | None:
+        customer, want, home = item.customer, item.want, item.customer.assignee_id
+        target = want.on if want.on > self.today else self.today
+        is_closed = self._closed_where(customer.country)
+        away = self.place.away(home, target) if home in self._absent else None
+        if away is not None:
+            found = self._with_stand_in(item, away, target, is_closed)
             if found is not None:
                 return found
-        return self._own_day(customer, want, target, floor, is_closed)
+        diary = self.diary(home)
+        day = diary.place(target, want.earliest, item.floor, is_closed)
+        if day is None and want.is_occasion:
+            day = diary.place(target, self.today, item.floor, is_closed)
+        return (day, home) if day is not None else None
 
     def _with_stand_in(
-        self, customer: Customer, away: Away, want: Want, target: dt.date, is_closed: IsClosed
+        self, item: Item, away: Away, target: dt.date, is_closed: IsClosed | None
     ) -> tuple[dt.date, int | None] | None:
         """A day within the absence of whoever looks after the customer, with who stands in then."""
-        home, floor = customer.assignee_id or 0, floor_day(customer, self.today)
+        home = item.customer.assignee_id or 0
         stand_in = self.place.stand_in(home, target)
         if stand_in is None:
-            if self.diary(home).opens_by(floor):
+            if self.diary(home).opens_by(item.floor):
                 return None
-            return self._somebody(home, target, floor, is_closed)
+            return self._somebody(home, target, item.floor, is_closed)
 
         def is_other(day: dt.date) -> bool:
-            return is_closed(day) or self.place.stand_in(home, day) != stand_in
+            return self.place.stand_in(home, day) != stand_in or (is_closed is not None and is_closed(day))
 
-        last = min(away.last, max(floor, target))
-        diary = self.diary(stand_in)
-        day = diary.place(target, max(away.first, want.earliest), last, is_other)
-        if day is None and not self.diary(home).opens_by(floor):
-            self.overfull.add(customer.id)
-            day = diary.spread(last, is_other)
+        last = min(away.last, max(item.floor, target))
+        day = self.diary(stand_in).place(target, max(away.first, item.want.earliest), last, is_other)
         return (day, stand_in) if day is not None else None
 
     def _somebody(
-        self, home: int, target: dt.date, floor: dt.date, is_closed: IsClosed
+        self, home: int, target: dt.date, floor: dt.date, is_closed: IsClosed | None
     ) -> tuple[dt.date, int | None] | None:
         """Nobody stands in and the year would be over before anybody is back: the backup, else nobody in particular."""
 
         def is_other(day: dt.date) -> bool:
-            return is_closed(day) or self.place.away(home, day) is None
+            return self.place.away(home, day) is None or (is_closed is not None and is_closed(day))
 
         for person_id in (self._backup(home, target), None):
-            day = self.diary(person_id).place(target, self.today, floor, is_other)
-            if day is not None and self._holds(home, day, person_id):
+            day = self.diary(person_id).find(target, self.today, floor, is_other)
+            if day is not None and self._backup(home, day) == person_id:
+                self.diary(person_id).take(day)
                 return day, person_id
         return None
 
-    def _holds(self, home: int, day: dt.date, person_id: int | None) -> bool:
-        return self._backup(home, day) == person_id
-
-    def _own_day(
-        self, customer: Customer, want: Want, target: dt.date, floor: dt.date, is_closed: IsClosed
-    ) -> tuple[dt.date, int | None]:
-        home = customer.assignee_id
-        diary = self.diary(home)
-        day = diary.place(target, want.earliest, floor, is_closed)
-        if day is None and want.is_occasion:
-            day = diary.place(target, self.today, floor, is_closed)
-        if day is None:
-            # All is full, or there is not one open day before the floor: then the first one after it.
-            self.overfull.add(customer.id)
-            day = diary.spread(floor, is_closed) or diary.first_open(floor, is_closed)
-        return day or self.place.calendar.on_or_after(floor), home
-
-    def _why_moved(self, customer: Customer, want: Want, due_on: dt.date) -> str:
+    def _why_moved(self, item: Item, due_on: dt.date) -> str:
         """Why it is not on the very day it should be."""
-        home, on = customer.assignee_id, want.on
-        if due_on == on:
-            return ""
-        if customer.id in self.tight:
-            return "The days before are full, so it is the last day with room before a year is over."
+        customer, on = item.customer, item.want.on
+        if item.is_beyond:
+            return (
+                f"Every day up to {day_words(item.floor)} is full. Nobody goes without a contact for more than a year, "
+                f"so it is one more than {self._name(item.person_id)} can make that day."
+            )
         if on < self.today:
             return "That day is over, so it is the first day with room."
-        worker = self.place.people.get(home or 0)
-        name = worker.name if worker and worker.name else "Whoever looks after them"
+        home = customer.assignee_id
+        name = self._name(home)
         if not self.place.is_open(on, home, customer.country):
             told = f"{on:%a} {day_words(on)} is no working day"
         elif self.place.away(home, on):
@@ -284,3 +324,7 @@ class _Planner:
             told = f"{name}'s {on:%a} {day_words(on)} is full"
         near = "the nearest day with room before it" if due_on < on else "the next day with room after it"
         return f"{told}, so it is {near}."
+
+    def _name(self, person_id: int | None) -> str:
+        worker = self.place.people.get(person_id or 0)
+        return worker.name if worker and worker.name else "whoever looks after them"

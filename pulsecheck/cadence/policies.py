@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cached_property
 
 YEAR = 365
 TIER_WORDS = {
@@ -52,7 +53,7 @@ class Policy:
             self.billing_mode,
         )
 
-    @property
+    @cached_property
     def words(self) -> str:
         """At risk, Hotels, contract, worth 50,000 or more."""
         parts = [TIER_WORDS.get(self.tier, "Every customer"), self.segment]

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from zoneinfo import ZoneInfo
 
-from django.db.models import Max, QuerySet
+from django.db.models import Count, Max, QuerySet
 from django.db.models.functions import TruncDate
 
 from accounts.countries import country_code
@@ -68,7 +68,9 @@ class WholePlan:
 def whole_plan(policies: Policies, today: dt.date) -> WholePlan:
     """The plan of the whole book under `policies`, in force or not; nothing is written."""
     staff = get_staff()
-    customers = read_customers(latest_tiers(), staff, values=latest_values() if policies.ask_value else None)
+    customers = read_customers(
+        latest_tiers(), staff, values=latest_values() if policies.ask_value else None, today=today
+    )
     place = get_workplace(staff, today, {customer.country for customer in customers})
     return WholePlan(customers, place, plan(customers, policies, place, today))
 
@@ -122,16 +124,18 @@ def read_customers(
     staff: Staff,
     accounts: QuerySet[Account] | None = None,
     values: Mapping[int, float] | None = None,
+    *,
+    today: dt.date,
 ) -> list[Customer]:
-    """All customers (or those among `accounts`) with their last contact, what is planned, and contracts that run.
-    `values` are what twelve months are expected to bring."""
+    """All customers (or those among `accounts`) with their last contact, what is planned, and contracts that run on
+    `today`. `values` are what twelve months are expected to bring."""
     chosen = (Account.objects.all() if accounts is None else accounts).filter(
         lifecycle_stage=LifecycleStage.CUSTOMER
     )
     ids = None if accounts is None else list(chosen.values_list("pk", flat=True))
     contacted, skipped, planned = _last_pulses(ids), _last_skips(ids), _planned(ids)
-    terms = _terms(ids)
-    worth, swapped = values or {}, _swapped(ids)
+    terms = _terms(ids, today)
+    worth, swapped = values or {}, _swapped(ids, today)
     return [
         Customer(
             id=pk,
@@ -151,19 +155,17 @@ def read_customers(
     ]
 
 
-def _swapped(ids: list[int] | None) -> set[int]:
+def _swapped(ids: list[int] | None, today: dt.date) -> set[int]:
     """Accounts whose two owners have swapped roles today: the salesperson looks in."""
-    today = dt.datetime.now(get_company().zone).date()
     swaps = RoleSwap.objects.filter(begins_on__lte=today, ends_on__gte=today).order_by()
     if ids is not None:
         swaps = swaps.filter(account__in=ids)
     return set(swaps.values_list("account", flat=True))
 
 
-def _terms(ids: list[int] | None) -> dict[int, tuple[Term, ...]]:
+def _terms(ids: list[int] | None, today: dt.date) -> dict[int, tuple[Term, ...]]:
     """Contracts that are not cancelled and not over, by account."""
-    yesterday = dt.datetime.now(get_company().zone).date() - dt.timedelta(days=1)
-    running = Contract.objects.filter(cancelled_on=None, ends_on__gte=yesterday)
+    running = Contract.objects.filter(cancelled_on=None, ends_on__gte=today - dt.timedelta(days=1))
     if ids is not None:
         running = running.filter(account__in=ids)
     found: dict[int, list[Term]] = defaultdict(list)
@@ -195,5 +197,31 @@ def _planned(ids: list[int] | None) -> dict[int, Planned]:
     planned = Touchpoint.objects.filter(state=TouchpointState.PLANNED)
     if ids is not None:
         planned = planned.filter(account__in=ids)
-    rows = planned.order_by().values_list("account", "due_on", "assignee", "reason")
-    return {account: Planned(due_on, assignee, reason) for account, due_on, assignee, reason in rows}
+    rows = planned.order_by().values_list("account", "due_on", "assignee", "reason", "snoozed_from")
+    return {
+        account: Planned(due_on, assignee, reason, moved_from is not None)
+        for account, due_on, assignee, reason, moved_from in rows
+    }
+
+
+def count_booked(
+    customers: Iterable[Customer], place: Workplace, today: dt.date
+) -> dict[tuple[int, dt.date], int]:
+    """What everybody who may look in on `customers` has planned besides, by person and day."""
+    them: set[int] = set()
+    reached = [customer.assignee_id for customer in customers]
+    while reached:  # who stands in may be away as well
+        worker = place.people.get(reached.pop() or 0)
+        if worker is None or worker.id in them:
+            continue
+        them.add(worker.id)
+        if worker.absences:
+            reached += [away.substitute_id for away in worker.absences] + [worker.backup_id]
+    rows = (
+        Touchpoint.objects.filter(state=TouchpointState.PLANNED, assignee__in=them, due_on__gte=today)
+        .exclude(account__in=[customer.id for customer in customers])
+        .order_by()
+        .values("assignee", "due_on")
+        .annotate(count=Count("pk"))
+    )
+    return {(pk, day): count for pk, day, count in rows.values_list("assignee", "due_on", "count")}

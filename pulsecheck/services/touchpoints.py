@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from django.db import connection, transaction
 from django.db.models import Q, QuerySet
@@ -21,7 +21,13 @@ from pulsecheck.errors import CareError
 from pulsecheck.models import Touchpoint
 from pulsecheck.models.touchpoints import TouchpointState
 from pulsecheck.risk import latest_risks, latest_values
-from pulsecheck.selectors.plan import get_policies, get_workplace, read_customers, whole_plan
+from pulsecheck.selectors.plan import (
+    count_booked,
+    get_policies,
+    get_workplace,
+    read_customers,
+    whole_plan,
+)
 from pulsecheck.selectors.staff import get_staff
 
 PLANNING = 7_212_001  # number of the advisory lock: one planner at a time
@@ -68,17 +74,12 @@ def _changes(
     values: Mapping[int, float],
     today: dt.date,
     accounts: QuerySet[Account],
-    *,
-    is_levelled: bool = True,
 ) -> list[Change]:
-    """What the cadence in force changes about some accounts."""
+    """What the cadence in force changes about some accounts, beside what their people have planned for others."""
     staff = get_staff()
-    customers = read_customers(tiers, staff, accounts, values)
+    customers = read_customers(tiers, staff, accounts, values, today=today)
     place = get_workplace(staff, today, {customer.country for customer in customers})
-    if not is_levelled:
-        people = {pk: replace(worker, calls_per_day=None) for pk, worker in place.people.items()}
-        place = replace(place, people=people)
-    return plan(customers, get_policies(), place, today)
+    return plan(customers, get_policies(), place, today, count_booked(customers, place, today))
 
 
 # A whole book is a hundred thousand rows: as arrays they are written in one statement, as objects they take a minute.
@@ -145,12 +146,11 @@ def _cancel_former(today: dt.date) -> int:
 
 
 def plan_next(account: Account, today: dt.date) -> Touchpoint | None:
-    """Plan the next contact of one account by the cadence in force. One more in a day does not hurt; levelling is
-    for the whole book."""
+    """Plan the next contact of one account by the cadence in force, on a day on which its person has room; others make
+    room when the whole book is planned."""
     tiers = {pk: risk.tier for pk, risk in latest_risks([account.pk]).items()}
     accounts = Account.objects.filter(pk=account.pk)
-    changes = _changes(tiers, latest_values([account.pk]), today, accounts, is_levelled=False)
-    _apply(changes)
+    _apply(_changes(tiers, latest_values([account.pk]), today, accounts))
     return Touchpoint.objects.filter(account=account, state=TouchpointState.PLANNED).first()
 
 
@@ -193,7 +193,7 @@ def snooze_touchpoint(touchpoint: Touchpoint, user: User, until: dt.date, reason
 
 
 def _latest_day(touchpoint: Touchpoint, today: dt.date) -> dt.date:
-    customers = read_customers({}, get_staff(), Account.objects.filter(pk=touchpoint.account_id))
+    customers = read_customers({}, get_staff(), Account.objects.filter(pk=touchpoint.account_id), today=today)
     return floor_day(customers[0], today) if customers else today + dt.timedelta(days=YEAR)
 
 

@@ -203,6 +203,161 @@ def test_nobody_has_more_in_a_day_than_they_can_do(book, calls):
     assert all(count <= most[person] for (person, _), count in load.items() if person)
 
 
+# ── full calendars ─────────────────────────────────────────────────────
+@st.composite
+def crowded(draw):
+    """Customers whose year is nearly over, of two people who can take next to nothing, are away and stand in."""
+    near = st.integers(335, 372).map(lambda n: TODAY - dt.timedelta(days=n))
+    one = st.builds(
+        Customer, id=st.just(0), tier=st.sampled_from(["at_risk", "steady", "thriving"]), segment=st.just(""),
+        assignee_id=st.sampled_from([1, 1, 2]), contacted_on=near | st.just(TODAY), country=st.sampled_from(["", "GB"]),
+    )  # fmt: skip
+    book = [dataclasses.replace(c, id=n) for n, c in enumerate(draw(st.lists(one, min_size=6, max_size=24)))]
+    away = st.builds(
+        lambda begin, length, other: Away(begin, begin + dt.timedelta(days=length), other),
+        st.integers(-3, 20).map(lambda n: TODAY + dt.timedelta(days=n)),
+        st.integers(0, 25),
+        st.sampled_from([None, 2, 3]),
+    )
+    staff = {
+        n: Worker(n, f"Person {n}", draw(st.integers(0, 2)), None, tuple(draw(st.lists(away, max_size=1))), 3)
+        for n in (1, 2, 3)
+    }
+    return book, Workplace(GERMANY, staff, {"GB": BRITAIN})
+
+
+def slots_of(place, customer):
+    """(person, day) on which a contact may be before the year is over, worked out day by day."""
+    floor, home = floor_day(customer, TODAY), customer.assignee_id
+    days = [TODAY + dt.timedelta(days=n) for n in range((floor - TODAY).days + 1)]
+    returns = any(place.is_open(day, home, "") and not place.away(home, day) for day in days)
+    found = []
+    for day in days:
+        holder = home
+        if place.away(home, day):
+            holder = place.stand_in(home, day)
+            backup = place.people[home].backup_id
+            if holder is None and not returns and not place.away(backup, day):
+                holder = backup
+            elif holder is None and not returns:
+                found.append((None, day))
+        if holder is not None and place.is_open(day, holder, customer.country):
+            found.append((holder, day))
+    return found
+
+
+def most_in_time(place, book):
+    """How many contacts a perfect arrangement gets in before the year is over: maximum matching, by plain search."""
+    at = {}
+
+    def seat(customer, seen):
+        for person, day in slots_of(place, customer):
+            room = place.people[person].calls_per_day if person else len(book)
+            for place_there in ((person, day, n) for n in range(room)):
+                if place_there not in seen:
+                    seen.add(place_there)
+                    if place_there not in at or seat(at[place_there], seen):
+                        at[place_there] = customer
+                        return True
+        return False
+
+    return sum(seat(customer, set()) for customer in book if slots_of(place, customer))
+
+
+def beyond(place, changes):
+    """How many contacts are more than their person can make on their day."""
+    load = Counter((c.assignee_id, c.due_on) for c in changes if c.assignee_id)
+    return sum(max(count - place.people[person].calls_per_day, 0) for (person, _), count in load.items())
+
+
+@patient
+@given(crowded())
+def test_nobody_has_too_much_in_a_day_unless_no_arrangement_would_do(case):
+    """With absences, stand-ins and years that are nearly over: exactly as many are beyond somebody's calls as have to be,
+    all of them say so, and the year is held all the same."""
+    book, place = case
+    changes = plan(book, POLICIES, place, TODAY)
+
+    can_be_made = [customer for customer in book if slots_of(place, customer)]
+    needed = len(can_be_made) - most_in_time(place, book)
+    assert beyond(place, changes) == sum(change.is_beyond for change in changes) == needed
+    for change in changes:
+        if change.is_beyond:
+            assert "Nobody goes without a contact for more than a year" in change.moved
+        if slots_of(place, book[change.account_id]):
+            assert change.due_on <= floor_day(book[change.account_id], TODAY), change
+    once = applied(book, changes)
+    assert plan(once, POLICIES, place, TODAY) == []
+
+
+@settings(patient, max_examples=20)
+@given(crowded(), st.data())
+def test_who_joins_a_full_calendar_finds_room_where_others_have_time(case, data):
+    """Planned one after the other, in any order, it comes to as few beyond somebody's calls as planned at once."""
+    book, place = case
+    known = []
+    for customer in data.draw(st.permutations(book)):
+        known = applied([*known, customer], plan([*known, customer], POLICIES, place, TODAY))
+
+    needed = sum(bool(slots_of(place, customer)) for customer in book) - most_in_time(place, book)
+    assert beyond(place, [customer.planned for customer in known]) == needed
+
+
+def test_who_has_time_makes_room_for_whoever_has_none():
+    """One call a day. Two whose year is over on Tuesday take Friday and Monday or Tuesday, the one that stood there goes."""
+    monday = dt.date(2026, 11, 23)
+    easy = Customer(1, "steady", "", 7, contacted_on=TODAY - dt.timedelta(days=87))
+    place = staffed(p7=1)
+    [easy] = applied([easy], plan([easy], POLICIES, place, TODAY))
+    assert easy.planned.due_on == monday
+    tight = [
+        Customer(n, "thriving", "", 7, contacted_on=TODAY - dt.timedelta(days=YEAR - 4)) for n in (2, 3, 4)
+    ]
+
+    changes = plan([easy, *tight], POLICIES, place, TODAY)
+
+    due = {change.account_id: change.due_on for change in changes}
+    assert sorted(due[n] for n in (2, 3, 4)) == [TODAY, monday, dt.date(2026, 11, 24)]
+    assert due[1] == dt.date(2026, 11, 25)
+    assert not any(change.is_beyond for change in changes)
+
+
+def test_what_a_person_put_on_its_day_makes_no_room():
+    monday = dt.date(2026, 11, 23)
+    held = one(contacted_on=TODAY, planned=None)
+    reason = planned_for(held).reason
+    held = dataclasses.replace(held, planned=Planned(monday, 7, reason, is_fixed=True))
+    tight = [Customer(n, "thriving", "", 7, contacted_on=TODAY - dt.timedelta(days=YEAR - 3)) for n in (2, 3)]
+
+    changes = plan([held, *tight], POLICIES, staffed(p7=1), TODAY)
+
+    assert [change.account_id for change in changes] == [2, 3]
+    assert [change.is_beyond for change in changes] == [False, True]
+    assert changes[1].moved == (
+        "Every day up to 23 Nov 2026 is full. Nobody goes without a contact for more than a year, "
+        "so it is one more than whoever looks after them can make that day."
+    )
+
+
+def test_fewer_calls_a_day_spread_what_stands():
+    book = [one(id=n, contacted_on=TODAY) for n in range(1, 5)]
+    book = applied(book, plan(book, POLICIES, staffed(p7=4), TODAY))
+    assert len({customer.planned.due_on for customer in book}) == 1
+
+    book = applied(book, plan(book, POLICIES, staffed(p7=2), TODAY))
+
+    assert sorted(Counter(customer.planned.due_on for customer in book).values()) == [2, 2]
+    assert plan(book, POLICIES, staffed(p7=2), TODAY) == []
+
+
+def test_what_others_have_booked_counts():
+    first = planned_for(one()).due_on
+
+    [change] = plan([one()], POLICIES, staffed(p7=1), TODAY, {(7, first): 1})
+
+    assert change.due_on < first
+
+
 def one(**changes):
     return dataclasses.replace(Customer(1, "steady", "", 7, contacted_on=dt.date(2026, 11, 3)), **changes)
 
