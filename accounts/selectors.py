@@ -26,6 +26,7 @@ from accounts.models import (
 from accounts.models.account import visible_accounts
 
 COMPANY_KEY = "company"
+MENU_SECONDS = 300
 
 
 def get_company() -> Company:
@@ -110,3 +111,18 @@ def of_visible_accounts(rows: QuerySet[Any], user: User) -> QuerySet[Any]:
     if visible_accounts(user) is None:
         return rows
     return rows.filter(account__in=Account.objects.visible_to(user).order_by())
+
+
+def segment_choices() -> list[str]:
+    """The segments there are; kept for a few minutes because they hardly change."""
+    found = cache.get("segments")
+    if found is None:
+        named = (
+            Account.objects.exclude(segment="")
+            .order_by("segment")
+            .values_list("segment", flat=True)
+            .distinct()
+        )
+        found = list(named[:200])
+        cache.set("segments", found, MENU_SECONDS if found else 5)
+    return list(found)

@@ -6,6 +6,7 @@ from celery import shared_task
 
 from accounts.selectors import company_today
 from pulsecheck.services import look_after_waiting, plan_touchpoints
+from pulsecheck.services.messages import recount_messages
 from pulsecheck.services.products import study_products
 
 
@@ -25,3 +26,9 @@ def plan() -> None:
 def study() -> None:
     """Work out who bought what and what customers bought next."""
     study_products(company_today())
+
+
+@shared_task(name="pulsecheck.tasks.recount")
+def recount() -> None:
+    """Count what every customer heard from us in the last year."""
+    recount_messages()

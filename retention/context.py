@@ -46,6 +46,7 @@ MENU = (
             ("Insights", "pulsecheck:insights", "bulb", "", EVERYBODY),
             ("Products", "pulsecheck:products", "packages", "", EVERYBODY),
             ("Surveys", "pulsecheck:surveys", "message-star", "", EVERYBODY),
+            ("Message mix", "pulsecheck:message_mix", "messages", "", (*LEADERS, Role.MARKETING)),
             ("References", "retention:references", "quote", "", EVERYBODY),
         ),
     ),
@@ -65,6 +66,14 @@ MENU = (
         (Role.MANAGER, Role.MARKETING),
         (
             ("KPIs", "retention:kpis", "chart-line", "", (*LEADERS, Role.MARKETING)),
+            (
+                "My retention",
+                "retention:my_retention",
+                "user-heart",
+                "",
+                (Role.SALES_REP, Role.ACCOUNT_MANAGER),
+            ),
+            ("Team retention", "retention:team_retention", "user-heart", "", LEADERS),
             ("Collective pulse", "pulsecheck:collective", "chart-dots", "", EVERYBODY),
             ("Random audit", "pulsecheck:audit", "dice-5", "", EVERYBODY),
             ("Model", "retention:model", "target-arrow", "", EVERYBODY),

@@ -15,7 +15,7 @@ from django.utils import timezone
 
 from accounts.models import Account
 from accounts.selectors import company_today
-from pulsecheck.tasks import escalate, study
+from pulsecheck.tasks import escalate, recount, study
 from retention.models import ScoreRun
 from retention.sample.company import SEED
 from retention.services import digests, evidence, health, jobs, sample, scoring
@@ -78,6 +78,7 @@ def act(run_id: int) -> None:
     """Figures, handbacks and touchpoints of a published run; then ring for the look back on it."""
     act_on_run(ScoreRun.objects.get(pk=run_id))
     study.delay()
+    recount.delay()
     score_evidence.delay(run_id)
 
 

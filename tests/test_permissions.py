@@ -32,6 +32,7 @@ from accounts.models import (
 from accounts.models.api import digest_of
 from accounts.models.imports import ImportState
 from pulsecheck.models import CalendarFeed, ProofPage, TriggerRule
+from pulsecheck.services.messages import recount_messages
 from retention.services.kpis import record_kpis
 from tests.factories import (
     AbsenceFactory,
@@ -76,6 +77,8 @@ NOBODY: frozenset[str] = frozenset()
 CARERS = SIGNED_IN - {"marketing"}
 LEADERS = frozenset({"manager", "other_manager", "administrator"})
 ADMINISTRATORS = frozenset({"administrator"})
+# Sales reps and account managers: each sees their own figures and nobody else's.
+WITH_ACCOUNTS = frozenset({"owner", "teammate", "stranger"})
 KPI_READERS = LEADERS | {"marketing"}
 # Who sees the account of the cast, and who of them may act on it.
 SEE_IT = SIGNED_IN - {"stranger", "other_manager"}
@@ -179,6 +182,12 @@ TABLE: dict[str, Row] = {
     # how our own company does
     "pulsecheck:collective": page(SIGNED_IN, NOBODY),
     "pulsecheck:improve": page(NOBODY, LEADERS),
+    # what customers hear from us
+    "pulsecheck:message_mix": page(KPI_READERS, NOBODY),
+    "pulsecheck:message_accounts": page(SIGNED_IN, NOBODY),
+    "pulsecheck:messages": page(SIGNED_IN, NOBODY),
+    "pulsecheck:account_messages": page(SEE_IT, NOBODY, "account"),
+    "pulsecheck:say_class": page(NOBODY, CARE_FOR_IT, "interaction"),
     # products
     "pulsecheck:products": page(SIGNED_IN, NOBODY),
     "pulsecheck:account_products": page(SEE_IT, NOBODY, "account"),
@@ -262,6 +271,9 @@ TABLE: dict[str, Row] = {
     "retention:kpis_export": page(KPI_READERS, NOBODY, form="csv"),
     "retention:kpi": page(KPI_READERS, NOBODY, name="save_rate"),
     "retention:kpi_export": page(KPI_READERS, NOBODY, name="save_rate", form="csv"),
+    "retention:my_retention": page(WITH_ACCOUNTS, NOBODY),
+    "retention:my_records": page(WITH_ACCOUNTS, NOBODY, name="promises"),
+    "retention:team_retention": page(LEADERS, NOBODY),
     "retention:model": page(SIGNED_IN, NOBODY),
     "retention:model_version": page(SIGNED_IN, NOBODY, "model"),
     "retention:model_pin": page(NOBODY, ADMINISTRATORS, "model"),
@@ -414,6 +426,8 @@ def world(db: None) -> World:
         kind="orders", file_name="orders.csv", state=ImportState.DONE, started_at=now, finished_at=now
     )
     record_kpis(date_ago(1))
+    InteractionFactory(account=account, message_class="promotion")
+    recount_messages()
     PromisePage.objects.create(account=account, token="a-page-for-a-customer", made_by=owner)
     step = OnboardingStepFactory(handoff__account=account, handoff__handed_by=owner)
     CalendarFeed.objects.create(user=owner, digest=digest_of(FEED))
@@ -591,6 +605,8 @@ def test_a_stranger_cannot_tell_hidden_from_missing(world: World, kind: str) -> 
         "/audit/",
         "/owners/?state=all",
         "/handoffs/?state=all",
+        "/messages/accounts/?whose=all",
+        "/messages/sent/?whose=all",
         "/",
     ],
 )

@@ -28,7 +28,7 @@ class InteractionSerializer(serializers.ModelSerializer[Interaction]):
         model = Interaction
         fields = (
             "id", "record_source", "external_id", "account", "account_id", "happened_at", "kind", "direction",
-            "contact", "user", "subject", "note", "created_at", "updated_at",
+            "contact", "user", "subject", "note", "message_class", "created_at", "updated_at",
         )  # fmt: skip
 
 
@@ -39,7 +39,7 @@ class InteractionFilter(OfAccountFilter):
 
     class Meta:
         model = Interaction
-        fields = ("external_id", "record_source", "kind", "direction")
+        fields = ("external_id", "record_source", "kind", "direction", "message_class")
 
 
 class IssueSerializer(serializers.ModelSerializer[Issue]):

@@ -58,7 +58,10 @@ NEW_ROW = {
     "billing_mode": "'repeat'", "lifecycle_stage": "'customer'", "role": "'other'", "is_active": "true",
     "marketing_consent": "false", "status": "'placed'", "notice_days": "0", "auto_renews": "false",
     "direction": "'out'", "severity": "'medium'", "validity": "'unknown'",
+    "message_class": """CASE WHEN r."c_kind" = 'ticket' THEN 'service' ELSE '' END""",
 }  # fmt: skip
+# What a new row gets although the file has no such column (accounts.models.care.usual_class).
+ALWAYS = {"interactions": ("message_class",)}
 FIELDS = {"sku": "product_id", "order": "order_id"}
 SAME = -1
 EXAMPLES = 5
@@ -535,7 +538,7 @@ class Merge:
 
     def _new_row(self) -> dict[str, str]:
         """Field -> what a new row gets, as SQL over r."""
-        values: dict[str, str] = {}
+        values = {name: NEW_ROW[name] for name in ALWAYS.get(self.kind.name, ())}
         for column in self.columns:
             name = field_of(column)
             cell = f"r.{name}" if column.refers_to else f'r."c_{name}"'

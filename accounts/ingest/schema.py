@@ -289,6 +289,7 @@ INTERACTIONS = Kind(
         Column(
             "note", Type.LONG_TEXT, max_length=20_000, synonyms=("notes", "body", "description", "comment")
         ),
+        _choice("message_class", "information service promotion", "class", "message type", "purpose"),
     ),
     identity=("account", "happened_at", "kind"),
 )

@@ -47,8 +47,22 @@ class Direction(models.TextChoices):
     IN = "in", "They contacted us"
 
 
+class MessageClass(models.TextChoices):
+    """What a message to a customer was for."""
+
+    INFORMATION = "information", "Information"
+    SERVICE = "service", "Service"
+    PROMOTION = "promotion", "Promotion"
+
+
+def usual_class(kind: str) -> str:
+    """What a contact of this kind is for when nobody says: only a ticket says it by itself; "" = not said."""
+    return MessageClass.SERVICE.value if kind == InteractionKind.TICKET else ""
+
+
 class Interaction(Sourced):
-    """Any contact with a customer that happened."""
+    """Any contact with a customer that happened. `message_class` is what it was for, empty where nobody said so; it
+    counts only for what we sent or said."""
 
     account = models.ForeignKey(
         Account, on_delete=models.CASCADE, related_name="interactions", db_index=False
@@ -66,6 +80,9 @@ class Interaction(Sourced):
     )
     subject = models.CharField(max_length=500, blank=True, db_default="")
     note = models.TextField(blank=True, db_default="")
+    message_class = models.CharField(
+        max_length=12, choices=MessageClass.choices, blank=True, default="", db_default=""
+    )
 
     objects = AccountRelatedQuerySet.as_manager()
 
@@ -76,7 +93,14 @@ class Interaction(Sourced):
                 fields=["record_source", "external_id"], name="interaction_once_per_source"
             )
         ]
-        indexes = [models.Index(fields=["account", "-happened_at"], name="interaction_by_account")]
+        indexes = [
+            models.Index(fields=["account", "-happened_at"], name="interaction_by_account"),
+            models.Index(
+                fields=["message_class", "-happened_at", "-id"],
+                condition=Q(direction="out"),
+                name="interaction_by_class",
+            ),
+        ]
 
     def __str__(self) -> str:
         return f"{self.get_kind_display()} on {self.happened_at:%Y-%m-%d}"

@@ -9,9 +9,10 @@ from django.db import transaction
 from django.utils import timezone
 
 from accounts.models import Account, Contact, Interaction, User
-from accounts.models.care import Direction, InteractionKind
+from accounts.models.care import Direction, InteractionKind, usual_class
 from accounts.selectors import company_today
 from accounts.services.audit import write_audit
+from accounts.services.errors import RecordError
 from accounts.services.own import own_ids
 
 
@@ -26,8 +27,9 @@ def log_interaction(
     contact: Contact | None = None,
     direction: str = Direction.OUT,
     happened_at: dt.datetime | None = None,
+    message_class: str = "",
 ) -> Interaction:
-    """A call, mail or meeting that happened, now unless said otherwise."""
+    """A call, mail or meeting that happened, now unless said otherwise. Without a class only a ticket has one: service."""
     return Interaction.objects.create(
         **own_ids(),
         account=account,
@@ -38,8 +40,22 @@ def log_interaction(
         contact=contact,
         direction=direction,
         happened_at=happened_at or timezone.now(),
+        message_class=message_class or usual_class(kind),
         is_sample=account.is_sample,
     )
+
+
+@transaction.atomic
+def classify_message(interaction: Interaction, user: User, message_class: str) -> Interaction:
+    """Say what a message was for, or change what was said. Writing down what stands there already changes nothing."""
+    interaction = Interaction.objects.select_for_update(of=("self",)).get(pk=interaction.pk)
+    if interaction.direction != Direction.OUT:
+        raise RecordError("They contacted us: only what we sent or said is for something.")
+    if interaction.message_class != message_class:
+        before, interaction.message_class = interaction.message_class, message_class
+        interaction.save(update_fields=["message_class", "updated_at"])
+        write_audit(user, "classify_message", interaction, before=before, after=message_class)
+    return interaction
 
 
 @transaction.atomic

@@ -11,11 +11,12 @@ from django import forms
 from django.utils.functional import cached_property
 
 from accounts.models import Account, Contact, Contract, Enquiry, Issue, Term, User
-from accounts.models.care import InteractionKind, Severity, Validity
+from accounts.models.care import InteractionKind, MessageClass, Severity, Validity
 from accounts.selectors import carers, company_today, get_company
 from accounts.services import care, enquiries, issues, promises
 from accounts.services.enquiries import NextStep
 from pulsecheck.forms.fields import ReasonForm, date_input, in_a_week, not_over
+from pulsecheck.services.messages import recount_messages, said_of
 
 
 def past_day(day: dt.date | None) -> dt.date | None:
@@ -83,7 +84,7 @@ class Menus:
 class RecordForm(forms.Form):
     """Something about `account` that `user` writes down."""
 
-    said: ClassVar[str]
+    said: str
     place: ClassVar[str]  # where it stands on the account page afterwards
 
     def __init__(
@@ -104,6 +105,12 @@ class InteractionForm(RecordForm):
     said, place = "Written down. It counts as contact from now on.", "timeline"
     subject = _line("In one sentence", "Asked for …")
     kind = forms.ChoiceField(label="What", choices=InteractionKind.choices, initial=InteractionKind.CALL)
+    message_class = forms.ChoiceField(
+        label="What it was for",
+        required=False,
+        choices=[("", "Not said"), *MessageClass.choices],
+        help_text="Information helps them and sells nothing, promotion sells. A ticket is service unless you say otherwise.",
+    )
     contact = _contacts("With")
     happened_on = forms.DateField(
         label="When", required=False, widget=date_input(), help_text="Empty = today."
@@ -115,7 +122,9 @@ class InteractionForm(RecordForm):
     def write(self) -> None:
         data = dict(self.cleaned_data)
         moment = moment_of(data.pop("happened_on"))
-        care.log_interaction(self.account, self.user, happened_at=moment, **data)
+        logged = care.log_interaction(self.account, self.user, happened_at=moment, **data)
+        recount_messages([self.account.pk])
+        self.said = said_of(self.account, logged)
 
 
 class PromiseForm(RecordForm):
@@ -188,6 +197,14 @@ class DeedForm(forms.Form):
         super().__init__(*args, **kwargs)
         self.row, self.user = row, user
         Menus(row if isinstance(row, Account) else row.account).fill(self)
+
+
+class ClassForm(DeedForm):
+    """What a message was for."""
+
+    message_class = forms.ChoiceField(
+        choices=MessageClass.choices, error_messages={"required": "Say what it was for."}
+    )
 
 
 class WhyForm(DeedForm, ReasonForm):

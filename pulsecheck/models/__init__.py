@@ -11,6 +11,7 @@ from pulsecheck.models.handbacks import (
 )
 from pulsecheck.models.insights import Insight
 from pulsecheck.models.meetings import RetentionMeeting
+from pulsecheck.models.messages import MessageMix
 from pulsecheck.models.products import Holding, ProductStep, ProductStudy
 from pulsecheck.models.pulses import PulseCheck, PulseTheme
 from pulsecheck.models.references import ProofPage, Reference
@@ -35,6 +36,7 @@ __all__ = [
     "HandbackThanks",
     "Holding",
     "Insight",
+    "MessageMix",
     "ProductStep",
     "ProductStudy",
     "ProofPage",

@@ -9,7 +9,7 @@ from typing import Any
 
 from django.db.models import Q, QuerySet
 
-from accounts.models import User
+from accounts.models import Role, User
 from accounts.paging import Page, make_page
 from accounts.permissions import LEADERS, has_role
 
@@ -34,14 +34,14 @@ class ListFilters:
     def from_query(
         cls, query: Mapping[str, str], user: User, states: Mapping[str, str], menus: Menus | None = None
     ) -> ListFilters:
-        """Leaders look at everybody's unless they ask for their own."""
+        """Leaders and marketing look at everybody's unless they ask for their own."""
         keys = ("whose", "state", "q", "after", *(menus or {}))
         kept = {k: query[k].strip() for k in keys if query.get(k, "").strip() and "\0" not in query[k]}
         chosen = {
             name: kept[name] if kept.get(name) in dict(options) else ""
             for name, options in (menus or {}).items()
         }
-        standard = "all" if has_role(user, *LEADERS) else "mine"
+        standard = "all" if has_role(user, *LEADERS, Role.MARKETING) else "mine"
         return cls(
             whose=kept["whose"] if kept.get("whose") in WHOSE else standard,
             state=kept["state"] if kept.get("state") in states else "",
@@ -71,6 +71,7 @@ def keyset_page(
     *,
     newest_first: bool = False,
     parse: Callable[[str], Any] = _moment,
+    write: Callable[[Any], str] = lambda value: value.isoformat(),
 ) -> Page:
     """A page of `rows` in the order of the column `by`, behind the row that the url names; one query. A cursor that
     makes no sense starts from the top."""
@@ -85,7 +86,7 @@ def keyset_page(
         rows = rows.filter(**{f"{by}__{way}e": value}).filter(beyond)
     found = list(rows.order_by(f"{sign}{by}", f"{sign}pk")[: PAGE_SIZE + 1])
     shown = found[:PAGE_SIZE]
-    cursor = f"{getattr(shown[-1], by).isoformat()}~{shown[-1].pk}" if shown else ""
+    cursor = f"{write(getattr(shown[-1], by))}~{shown[-1].pk}" if shown else ""
     words = f"{len(shown)} shown" + (", more follow" if len(found) > PAGE_SIZE else "")
     return make_page(found, PAGE_SIZE, filters.query, cursor, words)
 

@@ -112,10 +112,15 @@ class PersonRecord:
         return self.kept / self.due if self.due else None
 
 
+def fell_due(rows: QuerySet[Promise], after: dt.date, today: dt.date) -> QuerySet[Promise]:
+    """Promises that were due after that day and whose fate is known by `today`: the day is over, or somebody said it."""
+    return rows.filter(due_on__gt=after).filter(Q(due_on__lt=today) | ~OPEN)
+
+
 def promise_records(user: User, today: dt.date) -> list[PersonRecord]:
     """Everybody who promised something to the accounts `user` sees, the least reliable first; one query."""
     year = today - dt.timedelta(days=RECORD_DAYS)
-    was_due = _whose(user, "all").filter(due_on__gt=year).filter(Q(due_on__lt=today) | ~OPEN)
+    was_due = fell_due(_whose(user, "all"), year, today)
     found = (
         was_due.order_by()
         .values("made_by__name", "made_by__role", "made_by")

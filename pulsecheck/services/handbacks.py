@@ -9,6 +9,7 @@ from django.db.models import Q
 from django.utils import timezone
 
 from accounts.models import User
+from accounts.models.care import MessageClass
 from accounts.services.audit import write_audit
 from accounts.services.care import log_interaction
 from pulsecheck.errors import CareError, HandbackConflict
@@ -98,5 +99,7 @@ def log_attempt(
     subject = note or (
         "Spoke about the handback" if has_reached else "Tried to reach them about the handback"
     )
-    log_interaction(handback.account, user, kind=kind, subject=subject[:500])
+    log_interaction(
+        handback.account, user, kind=kind, subject=subject[:500], message_class=MessageClass.SERVICE
+    )
     return write_line(handback, user, kind, note, has_reached=has_reached, submission=submission)

@@ -134,9 +134,16 @@ class Care:
         self.story.ledger.interactions.append(
             InteractionRecord(
                 self.story.ledger.next_key("T"), self.story.customer.key, office_hours(self.story.rng, day), kind, direction,
-                self.story.somebody(), user or self.story.in_charge(day), subject,
+                self.story.somebody(), user or self.story.in_charge(day), *self._said(kind, direction, subject),
             )
         )  # fmt: skip
+
+    def _said(self, kind: str, direction: str, subject: str) -> tuple[str, str]:
+        """What was said and what for: whoever was oversold goes on hearing offers; of some calls nobody said it."""
+        if direction == "out" and self.story.customer.is_oversold:
+            subject = texts.OFFERS_INSTEAD.get(subject, subject)
+        usual = "service" if kind == "ticket" or subject.startswith("Handback:") else ""
+        return subject, texts.CLASSES.get(subject, usual) if direction == "out" else usual
 
     def enquiry(self, week: dt.date) -> None:
         rng, today = self.story.rng, self.story.world.today

@@ -119,6 +119,7 @@ class InteractionRecord(NamedTuple):
     contact: str | None
     user: str | None
     subject: str
+    message_class: str
 
 
 class IssueRecord(NamedTuple):

@@ -57,6 +57,30 @@ SALES_TOUCHES = (
     ("meeting", "Visit with the account manager"),
     ("email", "Sent what other kitchens do about food waste"),
 )
+# To customers who were sold too much: what was said instead.
+OFFERS_INSTEAD = {
+    "Asked how the week went": "Offered the autumn special on coffee",
+    "Went through the standing order": "Offered more of the standing order at ten per cent off",
+    "Half-year review in their kitchen": "Showed the new range in their kitchen",
+    "Menu change, asked which products they need": "Offered the new catering range",
+    "Called to hear whether all runs as agreed": "Called about the offer of the month",
+    "Sent what other kitchens do about food waste": "Sent the offer of the month",
+    "Pulse check": "Offered the dessert special",
+}
+# What a message was for, where somebody said so.
+CLASSES = {
+    "Asked how the week went": "service",
+    "Went through the standing order": "service",
+    "Sent the seasonal price list": "promotion",
+    "Confirmed the change of delivery day": "service",
+    "Tasting of the new roast": "promotion",
+    "Half-year review in their kitchen": "service",
+    "Menu change, asked which products they need": "service",
+    "Called to hear whether all runs as agreed": "service",
+    "Sent what other kitchens do about food waste": "information",
+    "Pulse check": "service",
+    **dict.fromkeys(OFFERS_INSTEAD.values(), "promotion"),
+}
 ENQUIRIES = (
     "Can you deliver on Saturdays in December?",
     "Price for twice the quantity of coffee?",

@@ -355,21 +355,6 @@ def _add_up(scores: QuerySet[Score]) -> Totals:
     return Totals(found["accounts"], value, found["revenue_at_risk"] or Decimal(0))
 
 
-def segment_choices() -> list[str]:
-    """The segments there are; kept for a few minutes because they hardly change."""
-    found = cache.get("segments")
-    if found is None:
-        named = (
-            Account.objects.exclude(segment="")
-            .order_by("segment")
-            .values_list("segment", flat=True)
-            .distinct()
-        )
-        found = list(named[:200])
-        cache.set("segments", found, MENU_SECONDS if found else 5)
-    return list(found)
-
-
 def reason_choices(run: ScoreRun) -> list[tuple[str, str]]:
     """Main factors among the scores of `run`: (code, words); kept for a few minutes."""
     key = f"factors-{run.pk}"

@@ -16,6 +16,7 @@ from retention.selectors import (
     today_handbacks,
     today_lead,
     today_listening,
+    today_messages,
     today_records,
 )
 from retention.selectors.today_rows import Asker, Kind, Today, rows_of
@@ -27,6 +28,7 @@ KINDS: tuple[Kind, ...] = (
     *today_records.KINDS,
     *today_actions.KINDS,
     *today_listening.KINDS,
+    *today_messages.KINDS,
 )
 
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from decimal import Decimal
 
 from accounts.models import Account, User
+from accounts.models.care import MessageClass
 from accounts.permissions import CARERS, has_role
 from retention.models import Score, ScoreRun
 
@@ -162,13 +163,19 @@ def _with_score(task: Task, score: Score | None) -> Task:
 def log_call(account_id: int) -> Act:
     """A call that was made, in one sentence."""
     asked = Field("subject", "What came of it, in one sentence", longest=500)
+    was_for = Field(
+        "message_class",
+        "What it was for",
+        options=[("", "Not said"), *MessageClass.choices],
+        is_required=False,
+    )
     return Act(
         "Log a call",
         "retention:log_interaction",
         account_id,
         "phone",
         is_post=True,
-        fields=[asked],
+        fields=[asked, was_for],
         fixed=[("kind", "call")],
     )
 

@@ -101,12 +101,17 @@ class Member:
     pulses_late: int = 0
 
 
-def team_table(user: User, run: ScoreRun | None, today: dt.date) -> list[Member]:
-    """The people a leader sees (managing no team: everybody who cares for accounts), most money at risk first."""
+def led_people(user: User) -> QuerySet[User]:
+    """Sales reps and account managers of the teams `user` manages; of a leader without teams, all of them."""
     people = User.objects.filter(is_active=True, role__in=[Role.SALES_REP, Role.ACCOUNT_MANAGER])
     if user.role == Role.MANAGER and user.managed_team_ids:
         people = people.filter(team__in=user.managed_team_ids)
-    members = {person.pk: Member(person) for person in people.select_related("team")}
+    return people
+
+
+def team_table(user: User, run: ScoreRun | None, today: dt.date) -> list[Member]:
+    """The people a leader sees (managing no team: everybody who cares for accounts), most money at risk first."""
+    members = {person.pk: Member(person) for person in led_people(user).select_related("team")}
     _count_risks(members, run)
     _count_duties(members, today)
     return sorted(members.values(), key=lambda m: (-m.overdue, -m.money, m.user.name))

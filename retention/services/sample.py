@@ -38,6 +38,7 @@ from pulsecheck.models import Handback, HandbackAttempt, HandbackReason, PulseCh
 from pulsecheck.models.handbacks import HandbackState
 from pulsecheck.models.touchpoints import TouchpointState
 from pulsecheck.selectors.triggers import get_handback_policy, office_hours
+from pulsecheck.services.messages import recount_messages
 from pulsecheck.services.products import study_products
 from retention.models import ScoreRun
 from retention.sample.book import CUSTOMERS
@@ -108,6 +109,7 @@ def load_sample(today: dt.date, seed: int, *, beside_real: bool = False) -> Load
     miss_some_touchpoints(today)
     keep_in_touch(today)
     study_products(today)
+    recount_messages()
     act_together(today)
     return LoadedSample(
         company.name, len(company.accounts), len(company.orders), len(company.people), runs=len(runs)

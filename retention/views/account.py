@@ -25,6 +25,7 @@ from accounts.services import care
 from accounts.views.back import go_back
 from pulsecheck.errors import CareError
 from pulsecheck.forms.records import RECORDS
+from pulsecheck.selectors.messages import stored_mix
 from pulsecheck.selectors.owners import attach_alarms
 from retention.datasets import load_records
 from retention.forms import DismissForm, PutOffForm
@@ -49,7 +50,7 @@ def account(request: SignedIn, pk: int) -> HttpResponse:
 
 
 def _visible_account(user: User, pk: int) -> Account:
-    return get_object_or_404(Account.objects.visible_to(user), pk=pk)
+    return get_object_or_404(Account.objects.visible_to(user).select_related("message_mix"), pk=pk)
 
 
 def _show(request: SignedIn, shown: Account, writing: Writing | None = None) -> HttpResponse:
@@ -68,6 +69,7 @@ def _show(request: SignedIn, shown: Account, writing: Writing | None = None) -> 
         "as_of": run.as_of if run else today,
         "about": _about(shown),
         "alarms": shown.alarms,  # type: ignore[attr-defined]
+        "mix": stored_mix(shown),
         "can_act": has_role(request.user, *CARERS),
         "won_by": _first_name(shown.original_salesperson),
         "pulse_url": reverse("pulsecheck:log_pulse", args=[shown.pk]),

@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 
 from accounts.models import Role, User
 from accounts.paging import query_url
+from accounts.selectors import segment_choices
 from retention.models import ScoreRun, Tier
-from retention.selectors.book import SORTS, WHOSE, Filters, factor_words, reason_choices, segment_choices
+from retention.selectors.book import SORTS, WHOSE, Filters, factor_words, reason_choices
 
 
 @dataclass(frozen=True)

@@ -290,6 +290,23 @@ def test_every_kind_comes_in_and_comes_in_once(tmp_path: Path) -> None:
     assert Enquiry.objects.get().account.external_id == "A"
 
 
+def test_what_a_contact_was_for_is_never_guessed_and_never_wiped(tmp_path: Path) -> None:
+    load("accounts", tmp_path, "external_id,name\nA,Alpha\n")
+    head, rows = "account,happened_at,kind,external_id", ("call,1", "ticket,2", "call,3")
+    without = "".join(f"A,2024-02-01 10:00,{row}\n" for row in rows)
+    load("interactions", tmp_path, f"{head}\n{without}")
+    said = Interaction.objects.order_by("external_id").values_list("message_class", flat=True)
+    assert list(said) == ["", "service", ""]
+    classes = zip(rows, ("promotion", "", "nonsense"), strict=True)
+    run = load(
+        "interactions",
+        tmp_path,
+        f"{head},message_class\n" + "".join(f"A,2024-02-01 10:00,{row},{name}\n" for row, name in classes),
+    )
+    assert run.rows_rejected == 1
+    assert list(said.all()) == ["promotion", "service", ""]
+
+
 def test_references_are_checked_row_by_row(tmp_path: Path) -> None:
     load("accounts", tmp_path, "external_id,name\nA,Alpha\nB,Beta\n")
     load("contacts", tmp_path, "external_id,account,name\n1,A,Ann\n")

@@ -69,7 +69,7 @@ def test_what_passes_between_us_and_customers_comes_by_the_same_door(client: API
     client.post(ACCOUNTS, {"rows": ROWS})
     at, day, who = "2026-03-01T10:00:00Z", "2026-03-01", cast.owner.email
     for kind, row in (
-        ("interactions", {"happened_at": at, "kind": "call"}),
+        ("interactions", {"happened_at": at, "kind": "call", "message_class": "information"}),
         ("issues", {"opened_at": at, "severity": "high"}),
         ("promises", {"text": "A list", "made_by": who, "made_on": day, "due_on": "2026-03-09"}),
         ("enquiries", {"received_at": at, "subject": "On Saturdays?"}),
@@ -79,6 +79,9 @@ def test_what_passes_between_us_and_customers_comes_by_the_same_door(client: API
         assert answer["created"] == 1, answer
         read = client.get(f"/api/v1/{kind}/?account=A-1").json()["results"]
         assert [found["external_id"] for found in read] == ["X-1"]
+    informed = client.get("/api/v1/interactions/?message_class=information").json()["results"]
+    assert [found["message_class"] for found in informed] == ["information"]
+    assert client.get("/api/v1/interactions/?message_class=promotion").json()["results"] == []
 
 
 def test_an_unknown_account_is_refused_or_made(client: APIClient) -> None:

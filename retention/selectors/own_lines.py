@@ -1,0 +1,181 @@
+"""The records behind a person's own figures: each line is one thing that was theirs to do, and whether it was done in
+time. Read for several people at once, so that a team costs as many queries as one person."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from django.db.models import Exists, F, OuterRef, Q
+from django.utils import timezone
+
+from accounts.models import Enquiry, Promise
+from accounts.selectors import get_company
+from pulsecheck.business_hours import hours_words
+from pulsecheck.handback import SILENT
+from pulsecheck.models import Handback, HandbackAttempt, HandbackThanks, Touchpoint
+from pulsecheck.models.handbacks import AttemptKind, HandbackOutcome
+from pulsecheck.models.touchpoints import TouchpointState
+from pulsecheck.selectors.enquiries import clock_of
+from pulsecheck.selectors.promises import fell_due
+from pulsecheck.selectors.triggers import office_hours
+
+
+@dataclass(frozen=True)
+class Span:
+    """Days after `after` up to and with `until`."""
+
+    after: dt.date
+    until: dt.date
+
+    @property
+    def moments(self) -> tuple[dt.datetime, dt.datetime]:
+        """From the beginning of the first day up to (not with) the end of the last."""
+        zone, day = get_company().zone, dt.timedelta(days=1)
+        return (
+            dt.datetime.combine(self.after + day, dt.time(), zone),
+            dt.datetime.combine(self.until + day, dt.time(), zone),
+        )
+
+    @property
+    def before(self) -> Span:
+        """As many days before it."""
+        return Span(self.after - (self.until - self.after), self.after)
+
+
+@dataclass(frozen=True)
+class Line:
+    """One thing that was `person`'s: on which day, what it was, what became of it, and whether that was good."""
+
+    person: int
+    account: int
+    on: dt.date
+    what: str
+    outcome: str
+    is_good: bool
+    page: str = ""
+    of: int = 0
+    probability: float | None = None
+
+
+def promise_lines(people: Sequence[int], span: Span) -> Iterator[Line]:
+    """Promises by the day they were due."""
+    rows = fell_due(
+        Promise.objects.filter(made_by__in=people, due_on__lte=span.until), span.after, _today(span)
+    )
+    for row in rows:
+        good = row.kept_on is not None and row.kept_on <= row.due_on
+        outcome = "kept in time" if good else "kept late" if row.kept_on else "not kept"
+        yield Line(row.made_by_id, row.account_id, row.due_on, row.text, outcome, good)
+
+
+def _today(span: Span) -> dt.date:
+    """The last day, or the day after it where the span is over, so that what was due on it has had its day."""
+    today = get_company().local_date(timezone.now())
+    return min(today, span.until + dt.timedelta(days=1))
+
+
+def answer_lines(people: Sequence[int], span: Span) -> Iterator[Line]:
+    """Enquiries they own, answered or out of time, by the day they came."""
+    begin, end = span.moments
+    rows = Enquiry.objects.filter(owner__in=people, received_at__gte=begin, received_at__lt=end)
+    now, office, company = timezone.now(), office_hours(), get_company()
+    for row in rows:
+        clock = clock_of(row, now, office)
+        if clock.is_running and not clock.is_late:
+            continue
+        waits = f"waits for {hours_words(clock.waited)}"
+        outcome = waits if clock.is_running else clock.words
+        on = company.local_date(row.received_at)
+        yield Line(
+            row.owner_id or 0, row.account_id, on, str(row), outcome, not clock.is_late, "pulsecheck:enquiry", row.pk
+        )  # fmt: skip
+
+
+def handback_lines(people: Sequence[int], span: Span) -> Iterator[Line]:
+    """Handbacks that were theirs to answer: accepted, closed, declined, or let lie until they went to somebody else."""
+    begin, end = span.moments
+    now, company = timezone.now(), get_company()
+    rows = Handback.objects.filter(salesperson__in=people, opened_at__gte=begin, opened_at__lt=end)
+    for row in rows:
+        answered, due = row.accepted_at or row.closed_at, row.due_at or _end_of(row.due_on)
+        if answered is None and now <= due:
+            continue
+        good = answered is not None and answered <= due
+        outcome = "answered in time" if good else "answered late" if answered else "not answered yet"
+        yield Line(
+            row.salesperson_id or 0, row.account_id, company.local_date(row.opened_at), row.get_trigger_display(),
+            outcome, good, "pulsecheck:handback", row.pk,
+        )  # fmt: skip
+    yield from _given_on(people, begin, end)
+
+
+def _end_of(day: dt.date) -> dt.datetime:
+    return dt.datetime.combine(day + dt.timedelta(days=1), dt.time(), get_company().zone)
+
+
+def _given_on(people: Sequence[int], begin: dt.datetime, end: dt.datetime) -> Iterator[Line]:
+    """Handbacks they declined, or that went to somebody else because they had not answered; not those that did because
+    they were away or had left."""
+    earlier = HandbackAttempt.objects.filter(
+        handback=OuterRef("handback"), kind=AttemptKind.ESCALATE, happened_at__lt=OuterRef("happened_at")
+    )
+    given = Q(kind=AttemptKind.DECLINE) | Q(kind=AttemptKind.PASS_ON, note__contains=SILENT)
+    rows = HandbackAttempt.objects.filter(
+        given, user__in=people, happened_at__gte=begin, happened_at__lt=end
+    ).annotate(was_late=Exists(earlier))
+    for row in rows.select_related("handback"):
+        good = row.kind == AttemptKind.DECLINE and not row.was_late
+        outcome = "declined in time" if good else "declined late"
+        if row.kind == AttemptKind.PASS_ON:
+            outcome = "not answered, went to somebody else"
+        yield Line(
+            row.user_id or 0, row.handback.account_id, get_company().local_date(row.happened_at),
+            row.handback.get_trigger_display(), outcome, good, "pulsecheck:handback", row.handback_id,
+        )  # fmt: skip
+
+
+def save_lines(people: Sequence[int], span: Span) -> Iterator[Line]:
+    """Handbacks they had when these were closed as saved or lost, by that day."""
+    begin, end = span.moments
+    rows = Handback.objects.filter(
+        salesperson__in=people,
+        closed_at__gte=begin,
+        closed_at__lt=end,
+        outcome__in=[HandbackOutcome.SAVED, HandbackOutcome.LOST],
+    )
+    for row in rows:
+        assert row.closed_at is not None
+        yield Line(
+            row.salesperson_id or 0, row.account_id, get_company().local_date(row.closed_at),
+            row.get_trigger_display(), row.get_outcome_display().lower(), row.outcome == HandbackOutcome.SAVED,
+            "pulsecheck:handback", row.pk,
+        )  # fmt: skip
+
+
+def pulse_lines(people: Sequence[int], span: Span) -> Iterator[Line]:
+    """Pulse checks that were theirs, by the day they were due; those left out with a reason do not count."""
+    rows = Touchpoint.objects.filter(assignee__in=people, due_on__gt=span.after, due_on__lte=span.until)
+    done = Q(state=TouchpointState.DONE, finished_on__isnull=False)
+    missed = Q(state=TouchpointState.PLANNED, due_on__lt=_today(span))
+    for row in rows.filter(done | missed):
+        good = row.finished_on is not None and row.finished_on <= row.due_on
+        outcome = "asked in time" if good else "asked late" if row.finished_on else "not asked yet"
+        yield Line(
+            row.assignee_id or 0, row.account_id, row.due_on, row.reason, outcome, good, "pulsecheck:touchpoint", row.pk
+        )  # fmt: skip
+
+
+def thanks_lines(people: Sequence[int], span: Span) -> Iterator[Line]:
+    """Thanks of others for saves they had a part in."""
+    begin, end = span.moments
+    rows = HandbackThanks.objects.filter(
+        handback__credits__person__in=people, created_at__gte=begin, created_at__lt=end
+    ).exclude(by=F("handback__credits__person"))
+    found = rows.annotate(person=F("handback__credits__person")).select_related("by", "handback")
+    for row in found:
+        yield Line(
+            row.person, row.handback.account_id, get_company().local_date(row.created_at), row.words,
+            f"from {row.by}", True, "pulsecheck:handback", row.handback_id,
+        )  # fmt: skip
