@@ -29,6 +29,7 @@ class Measure:
 
     name: str
     title: str
+    short: str
     definition: str
     good: str
     of: str
@@ -47,7 +48,8 @@ MEASURES: tuple[Measure, ...] = (
     Measure(
         RETENTION,
         "Own accounts that stayed",
-        "Of the accounts that were yours on the day of a prediction, the share that bought again within its horizon, "
+        "Accounts",
+        "Of the accounts that were one's own on the day of a prediction, the share that bought again within its horizon, "
         "beside what the model expected of these same accounts on that day. Accounts a rep won, accounts an account "
         "manager looks after. Predictions whose horizons do not overlap; contracts are left out.",
         "stayed",
@@ -57,7 +59,8 @@ MEASURES: tuple[Measure, ...] = (
     Measure(
         "promises",
         "Promises kept in time",
-        "Promises you made that fell due, kept on their day or before. One that is overdue counts as not kept until it is.",
+        "Promises",
+        "Promises one made that fell due, kept on their day or before. One that is overdue counts as not kept until it is.",
         "kept in time",
         "promises due",
         _by_id(lines_of.promise_lines),
@@ -70,7 +73,8 @@ MEASURES: tuple[Measure, ...] = (
     Measure(
         "answers",
         "Questions answered in time",
-        "Questions you own, answered within the office hours the company allows, or waiting for longer than that.",
+        "Questions",
+        "Questions one owns, answered within the office hours the company allows, or waiting for longer than that.",
         "in time",
         "questions answered or late",
         _by_id(lines_of.answer_lines),
@@ -83,8 +87,9 @@ MEASURES: tuple[Measure, ...] = (
     Measure(
         "handbacks",
         "Handbacks answered in time",
-        "Handbacks that were yours, accepted or declined within their office hours. Those that went to somebody else "
-        "because you had not answered count as not answered, those given on while you were away do not count.",
+        "Handbacks",
+        "Handbacks that were one's own to answer, accepted or declined within their office hours. Those that went to somebody else "
+        "because they lay unanswered count as not answered, those given on during an absence do not count.",
         "answered in time",
         "handbacks to answer",
         _by_id(lines_of.handback_lines),
@@ -97,7 +102,8 @@ MEASURES: tuple[Measure, ...] = (
     Measure(
         "pulses",
         "Pulse checks made on time",
-        "Pulse checks that were yours and due, made on their day or before. Those left out with a reason do not count.",
+        "Pulse checks",
+        "Pulse checks that were one's own and due, made on their day or before. Those left out with a reason do not count.",
         "on time",
         "pulse checks due",
         _by_id(lines_of.pulse_lines),
@@ -110,7 +116,8 @@ MEASURES: tuple[Measure, ...] = (
     Measure(
         SAVES,
         "Saves",
-        "Handbacks you had that were closed as saved, of those closed as saved or lost, as you closed them. The KPI page "
+        "Saves",
+        "Handbacks one had that were closed as saved, of those closed as saved or lost, as they were closed. The KPI page "
         "counts a save only after the horizon, when the customer still buys.",
         "saved",
         "closed as saved or lost",
@@ -119,7 +126,8 @@ MEASURES: tuple[Measure, ...] = (
     Measure(
         THANKS,
         "Thanks received",
-        "Thanks of others for saves you had a part in.",
+        "Thanks",
+        "Thanks of others for saves one had a part in.",
         "thanks",
         "",
         _by_id(lines_of.thanks_lines),
