@@ -1,4 +1,4 @@
-"""My retention: a person's own figures, seen by themselves first, and when a manager sees them (decisions/0013)."""
+"""My retention: a person's own figures, seen by themselves first, and when a manager sees them (decisions/0011)."""
 
 from __future__ import annotations
 
