@@ -19,6 +19,7 @@ from retention.scoring.calibration import level_shift, observed_rate
 from retention.scoring.history import Ints, Purchases
 from retention.scoring.parts import Parts
 from retention.scoring.signals import FACTS, SIGNAL_FACTORS, Facts, Signals, signal_facts
+from retention.scoring.threads import one_thread
 
 Floats = NDArray[np.float64]
 Flags = NDArray[np.bool_]
@@ -142,6 +143,7 @@ class PastMoment(Protocol):
     def churned(self) -> Flags: ...
 
 
+@one_thread()
 def fit_adjustment(
     signals: Signals, purchases: Purchases, moments: Sequence[PastMoment], horizon: int
 ) -> tuple[Adjustment | None, dict[str, Any]]:
@@ -149,16 +151,6 @@ def fit_adjustment(
 
     `moments` are elapsed past days, newest first, with log odds that knew nothing of what followed.
     """
-    # Threads that spin beside other busy processes make these small sums many times slower, never much faster.
-    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
-
-    with threadpool_limits(limits=1):
-        return _fit_adjustment(signals, purchases, moments, horizon)
-
-
-def _fit_adjustment(
-    signals: Signals, purchases: Purchases, moments: Sequence[PastMoment], horizon: int
-) -> tuple[Adjustment | None, dict[str, Any]]:
     days = [_day(signals, purchases, moment, horizon) for moment in moments]
     tried = [f for f in SIGNAL_FACTORS if any(day.has(_columns_of(f)) for day in days)]
     trials = _trials(days, horizon)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from retention.scoring.parts import Parts, Standing
 from retention.scoring.sentences import TELLINGS
 from retention.scoring.telling import Telling, Whole
-from retention.scoring.told import NO_SIGNAL, NOTHING, SHOWN, TOLD, Wording
+from retention.scoring.told import NO_SIGNAL, NOTHING, REASON, SHOWN, TOLD, Wording
 
 Floats = NDArray[np.float64]
 
@@ -82,20 +82,35 @@ def tell(
     distance from a customer in good standing.
     """
     told = np.zeros(len(parts), dtype=TOLD)
-    told["reasons"]["column"] = NOTHING
+    reasons = np.zeros(
+        len(parts) * SHOWN, dtype=REASON
+    )  # of one account after the other: filled faster than in `told`
+    reasons["column"] = NOTHING
     if not model.has_signal:
-        told["reasons"]["column"][:, 0] = NO_SIGNAL
         everyone = np.arange(len(parts))
-        _fill(told, 1, "waiting", wording, parts, everyone, np.zeros(len(parts), dtype=np.int64))
+        reasons["column"][everyone * SHOWN] = NO_SIGNAL
+        neither = np.zeros(len(parts), dtype=np.int64)
+        reasons[everyone * SHOWN + 1] = _told_of("waiting", wording, parts, everyone, neither)
+        _put(reasons, told)
         return told
     compared = moved(parts, model)
     names = factors_of(parts)
     points = points_of(compared.by_factor(names), logit, probability, model)
     chosen = _choose(points, 100.0 * (probability - model.base_probability))
-    _fill_chosen(told, wording, compared, names, points, chosen)
-    told["reasons"]["points"] = np.rint(100 * chosen.size)
+    _fill(reasons, wording, compared, names, points, chosen)
+    reasons["points"] = np.rint(100 * chosen.size).ravel()
+    _put(reasons, told)
     told["rest"] = np.rint(100 * chosen.left)
     return told
+
+
+# The same arrays for numpy to copy as they are, which is quicker than field by field.
+_WHOLE_REASON = np.dtype((np.void, REASON.itemsize))
+_WHOLE_ACCOUNT = np.dtype([("reasons", np.void, SHOWN * REASON.itemsize), ("rest", "<i4")])
+
+
+def _put(reasons: NDArray[np.void], told: NDArray[np.void]) -> None:
+    told.view(_WHOLE_ACCOUNT)["reasons"] = reasons.view(_WHOLE_ACCOUNT["reasons"])
 
 
 @dataclass(frozen=True)
@@ -121,17 +136,23 @@ def _choose(points: Floats, totals: Floats) -> _Chosen:
     return _Chosen(np.take_along_axis(strongest, order, axis=1), shown, size, left)
 
 
-def _fill_chosen(
-    told: NDArray[np.void],
+def _fill(
+    reasons: NDArray[np.void],
     wording: Wording,
     parts: Parts,
     names: tuple[str, ...],
     points: Floats,
     chosen: _Chosen,
 ) -> None:
-    columns = list(parts.factors)
-    for number, factor in enumerate(names):
-        rows, ranks = np.nonzero((chosen.factor == number) & chosen.shown)
+    columns, whole = list(parts.factors), reasons.view(_WHOLE_REASON)
+    shown = np.flatnonzero(chosen.shown)
+    factors = chosen.factor.ravel()[shown].astype(np.uint8)
+    by_factor, ends = (
+        np.argsort(factors, kind="stable"),
+        np.cumsum(np.bincount(factors, minlength=len(names))),
+    )
+    for number, (factor, places) in enumerate(zip(names, np.split(shown[by_factor], ends[:-1]), strict=True)):
+        rows = places // SHOWN
         way = np.sign(np.round(points[rows, number] / LEAST_POINTS)).astype(np.int64)
         own = [
             at
@@ -139,28 +160,21 @@ def _fill_chosen(
             if parts.factors[name] == factor and name in wording.tellings
         ]
         # Told is the number that moved the factor most, in the direction the factor went.
-        main = np.argmax(
-            np.column_stack([parts.added[rows, at] for at in own]) * np.where(way < 0, -1, 1)[:, None], axis=1
-        )
+        sign = np.where(way < 0, -1.0, 1.0)
+        main = np.argmax(np.stack([parts.added[:, at][rows] * sign for at in own], axis=1), axis=1)
         for position, at in enumerate(own):
             here = np.flatnonzero(main == position)
-            _fill(told, ranks[here], columns[at], wording, parts, rows[here], way[here])
+            whole[places[here]] = _told_of(columns[at], wording, parts, rows[here], way[here]).view(
+                whole.dtype
+            )
 
 
-def _fill(
-    told: NDArray[np.void],
-    rank: Whole | int,
-    column: str,
-    wording: Wording,
-    parts: Parts,
-    rows: Whole,
-    way: Whole,
-) -> None:
-    """Write down what the sentence of a column is made from, for these accounts at these places."""
-    reasons = told["reasons"]
+def _told_of(column: str, wording: Wording, parts: Parts, rows: Whole, way: Whole) -> NDArray[np.void]:
+    """(rows,) what the sentence of a column is made from, for these accounts; the points are filled in later."""
+    told = np.zeros(len(rows), dtype=REASON)
     side, *facts = wording.teller.facts(column, parts, rows, way)
-    reasons["column"][rows, rank] = wording.columns.index(column)
-    reasons["way"][rows, rank], reasons["side"][rows, rank] = way, side
-    reasons["count"][rows, rank] = len(facts)
+    told["column"], told["way"], told["side"] = wording.columns.index(column), way, side
+    told["count"] = len(facts)
     for place, fact in enumerate(facts):
-        reasons["facts"][rows, rank, place] = fact
+        told["facts"][:, place] = fact
+    return told

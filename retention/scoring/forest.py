@@ -15,6 +15,8 @@ from math import factorial
 import numpy as np
 from numpy.typing import NDArray
 
+from retention.scoring.threads import one_thread
+
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
 Ints = NDArray[np.int32]
@@ -207,7 +209,6 @@ def grow(matrix: Floats, outcome: Bools, growth: Growth, seed: int = 0) -> Fores
     """Fit to labelled rows; both outcomes must occur, and no column may be unknown throughout."""
     # Loading scikit-learn takes a second; whoever only applies a fitted model does not need it.
     from sklearn.ensemble import HistGradientBoostingClassifier
-    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
     trees = HistGradientBoostingClassifier(
         learning_rate=growth.rate,
@@ -220,7 +221,7 @@ def grow(matrix: Floats, outcome: Bools, growth: Growth, seed: int = 0) -> Fores
         early_stopping=False,
         random_state=seed,
     )
-    with threadpool_limits(limits=1):
+    with one_thread():
         trees.fit(matrix, outcome)
         forest = _as_arrays([round_[0].nodes for round_ in trees._predictors])
         first = matrix[:1]

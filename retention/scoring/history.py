@@ -267,7 +267,7 @@ class Purchases:
 
     def positions(self, days: Sequence[float], rows: Ints) -> list[Ints]:
         """`position` for each of several days; `rows` ascending. One pass over the purchases counts them all."""
-        return _positions(self.offsets, self.day, days, rows)
+        return _positions(self.offsets, self.day, self._row, days, rows)
 
     def kept(self, as_of: float, rows: Ints) -> Floats:
         """Money of the purchases up to the end of day `as_of` less what was returned by then, at least 0."""
@@ -284,6 +284,11 @@ class Purchases:
     @cached_property
     def _last_day(self) -> int:
         return int(self.day.max()) if len(self.day) else EARLIEST_DAY
+
+    @cached_property
+    def _row(self) -> NDArray[np.intp]:
+        """The account of each purchase."""
+        return np.repeat(np.arange(self.accounts), np.diff(self.offsets))
 
     @cached_property
     def _keys(self) -> Ints:
@@ -319,17 +324,22 @@ def _position(keys: Ints, as_of: float, rows: Ints) -> Ints:
     return np.searchsorted(keys, rows * np.int64(DAY_RANGE) + day, side="right")
 
 
-def _positions(offsets: Ints, day: Days, days: Sequence[float], rows: Ints) -> list[Ints]:
+def _positions(
+    offsets: Ints, day: Days, row: NDArray[np.intp], days: Sequence[float], rows: Ints
+) -> list[Ints]:
     if not len(rows) or not len(day):
         return [offsets[rows] for _ in days]
     first, last = rows[0], rows[-1]
-    part = day[offsets[first] : offsets[last + 1]]
+    chosen = slice(offsets[first], offsets[last + 1])
     wanted, place = np.unique(np.array([math.floor(one) for one in days]), return_inverse=True)
-    earliest = int(part.min(initial=LATEST_DAY))
-    later_than = np.searchsorted(wanted, np.arange(earliest, int(part.max(initial=earliest)) + 1))
+    earliest = int(day[chosen].min(initial=LATEST_DAY))
+    latest = int(day[chosen].max(initial=earliest))
     accounts = int(last - first) + 1
-    row = np.repeat(np.arange(accounts), np.diff(offsets[first : last + 2]))
-    counts = np.bincount(later_than[part - earliest] * accounts + row, minlength=accounts * (len(wanted) + 1))
+    # One number for how many of the days a purchase is later than, and its account: counted, all days are counted at once.
+    later_than = np.searchsorted(wanted, np.arange(earliest, latest + 1)) * accounts - first
+    counts = np.bincount(
+        later_than[day[chosen] - earliest] + row[chosen], minlength=accounts * (len(wanted) + 1)
+    )
     until = counts.reshape(-1, accounts).cumsum(axis=0)
     return [offsets[rows] + until[at][rows - first] for at in place]
 

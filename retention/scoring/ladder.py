@@ -27,6 +27,7 @@ from retention.scoring.horizon import check_horizon
 from retention.scoring.labels import MOST_CUTOFFS, churned, training_cutoffs
 from retention.scoring.models import FittedModel
 from retention.scoring.money import fit_gamma_gamma
+from retention.scoring.threads import one_thread
 from retention.scoring.trees import AdditiveTrees, fit_trees
 
 Floats = NDArray[np.float64]
@@ -166,6 +167,7 @@ def _book(history: History, as_of: int, horizon: int, seed: int) -> "_Book":
     return _Book(purchases, horizon, seed)
 
 
+@one_thread()
 def _fit(book: "_Book", as_of: int) -> FittedModel:
     now = book.at(as_of)
     if len(now.rows) < RULES_CUSTOMERS or int((now.state.x > 0).sum()) < RULES_REPEAT_BUYERS:
