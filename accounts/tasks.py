@@ -1,4 +1,4 @@
-"""Imports in the background. The rows of ImportRun say what there is to do; a task is only the bell."""
+"""Imports and syncs in the background. Rows (ImportRun, SyncStep) say what there is to do; a task is only the bell."""
 
 from __future__ import annotations
 
@@ -7,10 +7,12 @@ import logging
 from celery import shared_task
 from kombu.exceptions import OperationalError
 
+from accounts.crm import engine, runs
 from accounts.services import imports
 
 # Seconds.
 LONGEST_IMPORT = 4 * 3600
+SYNC_SLICE = 300
 
 log = logging.getLogger(__name__)
 
@@ -36,3 +38,18 @@ def ring_import(run_id: int) -> None:
         run_import.delay_on_commit(run_id)
     except OperationalError as problem:
         log.warning("The broker does not answer (%s); import %s waits for the next look.", problem, run_id)
+
+
+@shared_task
+def sync_due() -> None:
+    """Begin the syncs whose time has come, and take up those nobody works on."""
+    runs.start_due_syncs()
+    for run_id in runs.find_open_runs():
+        work_on_sync.delay(run_id)
+
+
+@shared_task
+def work_on_sync(run_id: int) -> None:
+    """Work on a sync for some minutes; what is left is taken up by the next task."""
+    if engine.work_on_run(run_id, SYNC_SLICE):
+        work_on_sync.delay(run_id)

@@ -201,6 +201,11 @@ FILE_UPLOAD_PERMISSIONS = 0o600
 DATA_UPLOAD_MAX_MEMORY_SIZE = 10 * 1024 * 1024
 MAX_IMPORT_BYTES = env.int("MAINSTAY_MAX_IMPORT_BYTES", default=2 * 1024**3)
 
+# Keys under which passwords and tokens of connected systems are encrypted, the newest first; older ones only read.
+CREDENTIAL_KEYS = env.list("MAINSTAY_CREDENTIAL_KEYS", default=[])
+# Hosts and networks of one's own that connections may reach although they are not on the public internet.
+CRM_PRIVATE_HOSTS = env.list("MAINSTAY_CRM_PRIVATE_HOSTS", default=[])
+
 CRISPY_ALLOWED_TEMPLATE_PACKS = CRISPY_TEMPLATE_PACK = "bootstrap5"
 
 REST_FRAMEWORK = {

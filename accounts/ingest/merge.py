@@ -137,6 +137,7 @@ class Merge:
         self.problems = list(self._problems())
         self.staged = 0
         self.has_gaps = False
+        self.has_aliases = False
 
     # Staging ------------------------------------------------------------------------------------------------
 
@@ -144,6 +145,10 @@ class Merge:
         """Make the temporary tables of this run."""
         self.cursor.execute("SET LOCAL work_mem = '96MB'")
         self.cursor.execute("SET LOCAL client_min_messages = 'warning'")
+        self.cursor.execute(
+            "SELECT EXISTS (SELECT FROM accounts_recordalias WHERE record_source = %s)", [self.source]
+        )
+        self.has_aliases = bool(self.cursor.fetchone()[0])
         for table in ("import_rows", "import_resolved", "import_repeats", "import_changed", "import_refused"):
             self.cursor.execute(f"DROP TABLE IF EXISTS pg_temp.{table}")
         cells = "".join(f', "c_{c.name}" {SQL_TYPES.get(c.type, "text")}' for c in self.columns)
@@ -188,8 +193,12 @@ class Merge:
         return (
             "CREATE TEMP TABLE import_resolved ON COMMIT DROP AS"
             f" SELECT q.*, NULL::bigint AS other, t.id AS target_id FROM ({inner}) q"
-            f" LEFT JOIN {self.table} t ON {self._target_match()}"
+            f" LEFT JOIN {self._targets()} t ON {self._target_match()}"
         )
+
+    def _targets(self) -> str:
+        """Where known rows are looked up: accounts also by ids of this source that stand for others."""
+        return ALIASED if self.has_aliases and self.kind.name == "accounts" else self.table
 
     def _references(self) -> tuple[list[str], list[str]]:
         """What to pick from which joined tables, for every column that points at another record."""
@@ -214,6 +223,8 @@ class Merge:
         if column.refers_to == "churn_reasons":
             return f"LEFT JOIN accounts_churnreason {alias} ON {alias}.code = lower({cell})"
         table = MODELS[column.refers_to]._meta.db_table
+        if column.refers_to == "accounts" and self.has_aliases:
+            table = ALIASED
         key = "sku" if column.refers_to == "products" else "external_id"
         return f"LEFT JOIN {table} {alias} ON {alias}.record_source = %(source)s AND {alias}.{key} = {cell}"
 
@@ -455,6 +466,8 @@ class Merge:
         self._insert_new(parameters, tick)
         if "parent" in self.names:
             self.cursor.execute(PARENTS_SQL, parameters)
+            if self.has_aliases:
+                self.cursor.execute(PARENTS_SQL.replace(OWN_ROW, "t.id = r.target_id"), parameters)
 
     def _insert_new(self, parameters: dict[str, str | int], tick: Callable[[], None]) -> None:
         """The new rows, a part at a time with their references checked at once: left to the commit, the checks of
@@ -583,11 +596,18 @@ CHECKS: dict[str, tuple[tuple[str, str, str], ...]] = {
         ("s.c_responded_at < s.c_received_at", "responded_at", "is before the enquiry was received"),
     ),
 }
+# Accounts under the ids of one source: its own, and those of others that an alias of the source stands for.
+ALIASED = (
+    "(SELECT id, record_source, external_id, currency FROM accounts_account WHERE record_source = %(source)s"
+    " UNION ALL SELECT a.id, l.record_source, l.external_id, a.currency FROM accounts_recordalias l"
+    " JOIN accounts_account a ON a.id = l.account_id WHERE l.record_source = %(source)s)"
+)
+OWN_ROW = "t.record_source = %(source)s AND t.external_id = r.key"
 PARENTS_SQL = (
     "UPDATE accounts_account t SET parent_id = p.id FROM import_resolved r JOIN accounts_account p"
     " ON p.record_source = %(source)s AND p.external_id = r.c_parent"
     " WHERE r.problem IS NULL AND r.c_parent IS NOT NULL AND r.parent_id IS NULL"
-    " AND t.record_source = %(source)s AND t.external_id = r.key"
+    f" AND {OWN_ROW}"
 )
 
 

@@ -14,6 +14,19 @@ from accounts.models.care import (
     PromisePage,
 )
 from accounts.models.commerce import Contract, Order, OrderLine, Product
+from accounts.models.crm import (
+    Connection,
+    FieldMap,
+    Quarantine,
+    RawRecord,
+    ReadHint,
+    RecordAlias,
+    StreamCursor,
+    SyncLog,
+    SyncRun,
+    SyncStep,
+    WriteBack,
+)
 from accounts.models.imports import ImportChange, ImportRun, RejectedRow
 from accounts.models.staff import Company, ExchangeRate, Role, Team, User
 from accounts.models.team import (
@@ -34,6 +47,7 @@ __all__ = [
     "AuditEntry",
     "ChurnReason",
     "Company",
+    "Connection",
     "Contact",
     "Contract",
     "CustomerEvent",
@@ -41,6 +55,7 @@ __all__ = [
     "Disclosure",
     "Enquiry",
     "ExchangeRate",
+    "FieldMap",
     "Handoff",
     "IdempotentCall",
     "ImportChange",
@@ -56,10 +71,19 @@ __all__ = [
     "Product",
     "Promise",
     "PromisePage",
+    "Quarantine",
+    "RawRecord",
+    "ReadHint",
+    "RecordAlias",
     "RejectedRow",
     "Role",
     "RoleSwap",
+    "StreamCursor",
+    "SyncLog",
+    "SyncRun",
+    "SyncStep",
     "Team",
     "Term",
     "User",
+    "WriteBack",
 ]

@@ -1,0 +1,395 @@
+"""HubSpot: companies, contacts and deals, with owners; scores written back as custom properties of companies.
+
+The first load lists; later passes search by time of change. A search gives no more than 10,000 results, so it is cut
+into windows: when one is nearly full, the next begins at the time of the last record; when more records than that
+share one millisecond (an import over there), they are walked through by id.
+"""
+
+from __future__ import annotations
+
+import base64
+import datetime as dt
+import hashlib
+import hmac
+import json
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from accounts.crm.errors import CrmError, WebhookRefused
+from accounts.crm.link import Reply
+from accounts.crm.mapping import fields_of
+from accounts.crm.outbox import FIELDS
+from accounts.crm.protocol import (
+    Change,
+    Hint,
+    IdPage,
+    Page,
+    Position,
+    Pushed,
+    Record,
+    Renewed,
+    Stream,
+    WebhookCall,
+)
+from accounts.crm.protocol import Connector as Base
+from accounts.models import FieldMap
+
+ADDRESS = "https://api.hubapi.com"
+PAGE = 100
+SEARCH_STOP = 10_000
+OLDEST_WEBHOOK = dt.timedelta(minutes=5)
+OWNERS = "owners"
+CHANGED = {"companies": "hs_lastmodifieddate", "contacts": "lastmodifieddate", "deals": "hs_lastmodifieddate"}
+OBJECT_TYPES = {"0-1": "contacts", "0-2": "companies", "0-3": "deals"}
+SUBSCRIPTIONS = {"contact": "contacts", "company": "companies", "deal": "deals"}
+OWNER = {"field": "properties.hubspot_owner_id", "lookup": OWNERS, "take": "email"}
+WON = {"properties.hs_is_closed_won": ["true"]}
+STREAMS = (
+    Stream(OWNERS),
+    Stream(
+        "companies",
+        "accounts",
+        {
+            "name": "properties.name",
+            "industry": "properties.industry",
+            "country": "properties.country",
+            "region": "properties.state",
+            "account_manager": OWNER,
+            "source": "properties.hs_analytics_source",
+        },
+    ),
+    Stream(
+        "contacts",
+        "contacts",
+        {
+            "account": "properties.associatedcompanyid",
+            "name": {"join": ["properties.firstname", "properties.lastname"]},
+            "email": "properties.email",
+            "phone": "properties.phone",
+            "job_title": "properties.jobtitle",
+        },
+    ),
+    Stream(
+        "deals",
+        "orders",
+        {
+            "account": "company",
+            "ordered_at": "properties.closedate",
+            "amount": "properties.amount",
+            "currency": "properties.deal_currency_code",
+            "salesperson": OWNER,
+        },
+        WON,
+    ),
+)
+# What HubSpot leaves encoded or not when it signs an address (its documentation of signature v3).
+DECODED = {
+    "%3A": ":", "%2F": "/", "%3F": "?", "%40": "@", "%21": "!", "%24": "$", "%27": "'", "%28": "(", "%29": ")",
+    "%2A": "*", "%2C": ",", "%3B": ";",
+}  # fmt: skip
+PRIMARY = 5  # association type: a deal's primary company
+PROPERTY_TYPES = {"number": ("number", "number"), "text": ("string", "textarea"), "date": ("date", "date")}
+
+
+class Connector(Base):
+    """Credentials: access_token of a private app; or, with OAuth, refresh_token, client_id and client_secret (the
+    access token is then fetched). client_secret is also what webhooks are signed with."""
+
+    label = "HubSpot"
+    credential_names = ("access_token", "refresh_token", "client_id", "client_secret")
+    # Private apps have 190 calls in 10 s, but the search of an account has 5 a second in all.
+    calls_per_second = 4.0
+    burst = 4
+    overlap = dt.timedelta(minutes=10)
+    can_push = True
+    has_webhooks = True
+
+    _wanted: dict[str, list[str]] | None = None
+
+    @property
+    def address(self) -> str:
+        return str(self.link.options.get("address", ADDRESS)).rstrip("/")
+
+    def auth_headers(self) -> Mapping[str, str]:
+        return {"Authorization": f"Bearer {self.link.secrets.get('access_token', '')}"}
+
+    def _call(self, method: str, path: str, **given: Any) -> Reply:
+        return self.link.call(method, self.address + path, **given)
+
+    def check(self) -> str:
+        found = self._call("GET", "/crm/v3/objects/companies", params={"limit": 1}).data
+        return "Companies can be read." if found.get("results") else "Signed in; there are no companies yet."
+
+    def streams(self) -> Sequence[Stream]:
+        return STREAMS
+
+    # Reading ----------------------------------------------------------------------------------------------------
+
+    def pull(self, stream: str, since: dt.datetime | None, position: Position | None) -> Page:
+        if stream == OWNERS:
+            return self._owners(position)
+        if (position or {}).get("how", "list" if since is None else "search") == "list":
+            return self._list(stream, position)
+        return self._search(stream, since, position)
+
+    def _owners(self, position: Position | None) -> Page:
+        reply = self._call("GET", "/crm/v3/owners", params={"limit": PAGE, **_after(position)})
+        records = [
+            Record(str(one["id"]), one, _time(one.get("updatedAt")), volatile=frozenset({"updatedAt"}))
+            for one in reply.data["results"]
+        ]
+        return Page(records, _next(reply.data), reply.date)
+
+    def _list(self, stream: str, position: Position | None) -> Page:
+        params = {"limit": PAGE, "properties": ",".join(self._properties(stream)), **_after(position)}
+        reply = self._call("GET", f"/crm/v3/objects/{stream}", params=params)
+        after = _next(reply.data)
+        return Page(
+            self._records(stream, reply.data["results"]), after and {"how": "list", **after}, reply.date
+        )
+
+    def _search(self, stream: str, since: dt.datetime | None, position: Position | None) -> Page:
+        at = position or {"how": "search", "from": _milliseconds(since), "after": None, "id": None}
+        reply = self._call("POST", f"/crm/v3/objects/{stream}/search", body=self._question(stream, at))
+        records = self._records(stream, reply.data["results"])
+        return Page(records, self._next_window(at, records, reply.data), reply.date)
+
+    def _question(self, stream: str, at: Position) -> dict[str, Any]:
+        """By time from `from` on; with `id`, only those of that very millisecond, by id."""
+        changed = CHANGED[stream]
+        filters = [{"propertyName": changed, "operator": "GTE", "value": str(at["from"])}]
+        order = changed
+        if at["id"] is not None:
+            filters = [
+                {"propertyName": changed, "operator": "EQ", "value": str(at["from"])},
+                {"propertyName": "hs_object_id", "operator": "GT", "value": str(at["id"])},
+            ]
+            order = "hs_object_id"
+        question = {
+            "filterGroups": [{"filters": filters}],
+            "sorts": [{"propertyName": order, "direction": "ASCENDING"}],
+            "properties": self._properties(stream),
+            "limit": PAGE,
+        }
+        return question | ({"after": at["after"]} if at["after"] else {})
+
+    def _next_window(
+        self, at: Position, records: Sequence[Record], data: Mapping[str, Any]
+    ) -> Position | None:
+        after = _next(data)
+        if at["id"] is not None:
+            if records and after:
+                return at | {"id": max(int(record.source_id) for record in records)}
+            return {"how": "search", "from": at["from"] + 1, "after": None, "id": None}
+        if after is None:
+            return None
+        if int(after["after"]) + PAGE <= SEARCH_STOP:
+            return at | {"after": after["after"]}
+        last = _milliseconds(records[-1].changed_at)
+        if last > at["from"]:
+            return {"how": "search", "from": last, "after": None, "id": None}
+        return {"how": "search", "from": last, "after": None, "id": 0}
+
+    def _records(self, stream: str, results: Sequence[dict[str, Any]]) -> list[Record]:
+        companies = self._companies_of(results) if stream == "deals" else {}
+        return [self._record(stream, one, companies) for one in results]
+
+    def _record(self, stream: str, one: Mapping[str, Any], companies: Mapping[str, str]) -> Record:
+        """A record without its times of change: they also move when we write our own properties."""
+        properties = {name: one["properties"].get(name) for name in self._properties(stream)}
+        changed = properties.pop(CHANGED[stream], None)
+        payload: dict[str, Any] = {"id": str(one["id"]), "properties": properties}
+        if stream == "deals":
+            payload["company"] = companies.get(str(one["id"]))
+        return Record(
+            str(one["id"]), payload, _time(changed or one.get("updatedAt")), bool(one.get("archived"))
+        )
+
+    def _companies_of(self, deals: Sequence[Mapping[str, Any]]) -> dict[str, str]:
+        """Deal -> its primary company (the first one where none is marked): searches do not tell."""
+        if not deals:
+            return {}
+        reply = self._call(
+            "POST",
+            "/crm/v4/associations/deals/companies/batch/read",
+            body={"inputs": [{"id": str(deal["id"])} for deal in deals]},
+            accept=(207,),
+        )
+        found = {}
+        for one in reply.data["results"]:
+            ranked = sorted(one["to"], key=lambda to: (not _is_primary(to), int(to["toObjectId"])))
+            if ranked:
+                found[str(one["from"]["id"])] = str(ranked[0]["toObjectId"])
+        return found
+
+    def _properties(self, stream: str) -> list[str]:
+        """The properties to ask for: those the map reads, and the time of change. Our own are not among them."""
+        if self._wanted is None:
+            self._wanted = {}
+        if stream not in self._wanted:
+            saved = FieldMap.objects.filter(connection_id=self.link.connection_id, stream=stream).first()
+            shipped = next(one for one in STREAMS if one.name == stream)
+            columns = saved.columns if saved else shipped.columns
+            only_if = saved.only_if if saved else shipped.only_if
+            names = {
+                name.removeprefix("properties.")
+                for name in fields_of(columns, only_if)
+                if name.startswith("properties.")
+            }
+            self._wanted[stream] = sorted(names | {CHANGED[stream]})
+        return self._wanted[stream]
+
+    def ids(self, stream: str, position: Position | None) -> IdPage:
+        path = "/crm/v3/owners" if stream == OWNERS else f"/crm/v3/objects/{stream}"
+        data = self._call("GET", path, params={"limit": PAGE, **_after(position)}).data
+        return IdPage([str(one["id"]) for one in data["results"]], _next(data))
+
+    def read(self, stream: str, ids: Sequence[str]) -> Sequence[Record]:
+        reply = self._call(
+            "POST",
+            f"/crm/v3/objects/{stream}/batch/read",
+            body={"properties": self._properties(stream), "inputs": [{"id": one} for one in ids]},
+            accept=(207,),
+        )
+        return self._records(stream, reply.data["results"])
+
+    # Writing back -----------------------------------------------------------------------------------------------
+
+    def push(self, changes: Sequence[Change]) -> Sequence[Pushed]:
+        """Batch update; companies that HubSpot does not take are named in its answer (207), the others are saved."""
+        self._make_properties()
+        body = {"inputs": [{"id": one.source_id, "properties": _properties_of(one)} for one in changes]}
+        reply = self._call(
+            "POST", "/crm/v3/objects/companies/batch/update", body=body, accept=(207, 400, 404)
+        )
+        saved = {str(one["id"]) for one in reply.data.get("results", [])}
+        errors = _errors_by_id(reply.data)
+        if reply.status >= 400 and len(changes) > 1:
+            # One bad row may fail the whole batch: each by itself says which.
+            return [result for one in changes for result in self.push([one])]
+        why = str(reply.data.get("message", "")) or "HubSpot does not know this company."
+        return [
+            Pushed(one.source_id)
+            if one.source_id in saved
+            else Pushed(one.source_id, errors.get(one.source_id, why))
+            for one in changes
+        ]
+
+    def _make_properties(self) -> None:
+        """Our properties, made once per connection; one that is there already (409) is fine."""
+        if self.link.options.get("has_properties"):
+            return
+        group = {"name": "mainstay", "label": "Mainstay"}
+        self._call("POST", "/crm/v3/properties/companies/groups", body=group, accept=(409,))
+        for name, (label, kind) in FIELDS.items():
+            type_, field_type = PROPERTY_TYPES[kind]
+            body = {
+                "name": f"mainstay_{name}",
+                "label": label,
+                "groupName": "mainstay",
+                "type": type_,
+                "fieldType": field_type,
+            }
+            self._call("POST", "/crm/v3/properties/companies", body=body, accept=(409,))
+        self.link.remember({"has_properties": True})
+
+    # Signing ----------------------------------------------------------------------------------------------------
+
+    def refresh(self, credentials: Mapping[str, str]) -> Renewed | None:
+        if not credentials.get("refresh_token"):
+            return None
+        form = {
+            "grant_type": "refresh_token",
+            "refresh_token": credentials["refresh_token"],
+            "client_id": credentials["client_id"],
+            "client_secret": credentials["client_secret"],
+        }
+        reply = self._call("POST", "/oauth/v1/token", form=form, signs_in=False)
+        told = {name: reply.data[name] for name in ("access_token", "refresh_token") if reply.data.get(name)}
+        if "access_token" not in told:
+            raise CrmError("HubSpot gave no access token.")
+        began = reply.date or dt.datetime.now(dt.UTC)
+        return Renewed(told, began + dt.timedelta(seconds=int(reply.data.get("expires_in", 1800))))
+
+    def verify_webhook(self, call: WebhookCall, now: dt.datetime) -> Sequence[Hint]:
+        """Signature v3: base64 of HMAC-SHA256 over method, address, body and time, not older than five minutes."""
+        stamp = call.headers.get("x-hubspot-request-timestamp", "")
+        if (
+            not stamp.isdigit()
+            or abs(now.timestamp() * 1000 - int(stamp)) > OLDEST_WEBHOOK.total_seconds() * 1000
+        ):
+            raise WebhookRefused("The call is too old, or says no time.")
+        secret = self.link.secrets.get("client_secret", "")
+        expected = sign_v3(secret, call.method, call.url, call.body, stamp)
+        if not secret or not hmac.compare_digest(
+            expected.encode(), call.headers.get("x-hubspot-signature-v3", "").encode()
+        ):
+            raise WebhookRefused("The signature does not fit.")
+        return _hints(call.body)
+
+
+def sign_v3(secret: str, method: str, url: str, body: bytes, stamp: str) -> str:
+    """HubSpot's signature v3 of a call."""
+    address = re.sub(
+        "|".join(DECODED), lambda found: DECODED[found.group().upper()], url, flags=re.IGNORECASE
+    )
+    text = method.upper().encode() + address.encode() + body + stamp.encode()
+    return base64.b64encode(hmac.new(secret.encode(), text, hashlib.sha256).digest()).decode()
+
+
+def _hints(body: bytes) -> list[Hint]:
+    try:
+        events = json.loads(body)
+    except ValueError:
+        raise WebhookRefused("The call is no JSON.") from None
+    hints = []
+    for event in events if isinstance(events, list) else [events]:
+        thing = str(event.get("subscriptionType", "")).split(".")[0]
+        stream = SUBSCRIPTIONS.get(thing) or OBJECT_TYPES.get(str(event.get("objectTypeId", "")))
+        if stream and str(event.get("objectId", "")).isdigit():
+            hints.append(Hint(stream, str(event["objectId"])))
+    return hints
+
+
+def _after(position: Position | None) -> dict[str, str]:
+    after = (position or {}).get("after")
+    return {"after": after} if after else {}
+
+
+def _next(data: Mapping[str, Any]) -> Position | None:
+    after = ((data.get("paging") or {}).get("next") or {}).get("after")
+    return {"after": str(after)} if after else None
+
+
+def _is_primary(to: Mapping[str, Any]) -> bool:
+    return any(one.get("typeId") == PRIMARY for one in to.get("associationTypes", ()))
+
+
+def _time(text: Any) -> dt.datetime | None:
+    """A time as HubSpot writes it: ISO 8601, or milliseconds since 1970."""
+    if not text:
+        return None
+    if str(text).isdigit():
+        return dt.datetime.fromtimestamp(int(text) / 1000, dt.UTC)
+    return dt.datetime.fromisoformat(str(text))
+
+
+def _milliseconds(moment: dt.datetime | None) -> int:
+    """Whole milliseconds since 1970, rounded down: HubSpot keeps no more."""
+    if moment is None:
+        return 0
+    return (moment - dt.datetime(1970, 1, 1, tzinfo=dt.UTC)) // dt.timedelta(milliseconds=1)
+
+
+def _properties_of(change: Change) -> dict[str, Any]:
+    """Custom properties and their values; nothing becomes an empty text, which clears a property."""
+    return {f"mainstay_{name}": "" if value is None else value for name, value in change.fields.items()}
+
+
+def _errors_by_id(data: Mapping[str, Any]) -> dict[str, str]:
+    errors = {}
+    for error in data.get("errors", ()):
+        for one in (error.get("context") or {}).get("ids", ()):
+            errors[str(one)] = str(error.get("message", "refused"))[:300]
+    return errors

@@ -1,0 +1,159 @@
+"""What a connector has to offer. It knows its system's words and nothing of our tables."""
+
+from __future__ import annotations
+
+import datetime as dt
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from accounts.crm.errors import CrmError, WebhookRefused
+
+if TYPE_CHECKING:
+    from accounts.crm.link import Link
+
+Position = dict[str, Any]  # where a pass stands, in the connector's own words; JSON
+
+
+@dataclass(frozen=True, slots=True)
+class Stream:
+    """One kind of record of a system. `kind` is the import door's; empty for records that others only refer to
+    (owners). `columns` and `only_if` are the mapping to begin with (accounts.crm.mapping)."""
+
+    name: str
+    kind: str = ""
+    columns: Mapping[str, Any] = field(default_factory=dict)
+    only_if: Mapping[str, Sequence[str]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One record as the system gave it. `volatile` names top-level fields of the payload that say nothing new."""
+
+    source_id: str
+    payload: Mapping[str, Any]
+    changed_at: dt.datetime | None = None
+    is_deleted: bool = False
+    volatile: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Some records, and where to go on; `position` None ends the pass. `asked_at` is the other side's clock."""
+
+    records: Sequence[Record]
+    position: Position | None
+    asked_at: dt.datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class IdPage:
+    """Ids that exist, and where to go on; None ends the list."""
+
+    ids: Sequence[str]
+    position: Position | None
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What one record of the system shall be told: field (accounts.crm.outbox.FIELDS) -> value."""
+
+    source_id: str
+    fields: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Pushed:
+    """What became of one change. `is_final` failures are not tried again."""
+
+    source_id: str
+    error: str = ""
+    is_final: bool = True
+
+    @property
+    def is_ok(self) -> bool:
+        return not self.error
+
+
+@dataclass(frozen=True, slots=True)
+class WebhookCall:
+    """A call as it came in. Header names are in lower case; `url` is the full address that was called."""
+
+    method: str
+    url: str
+    headers: Mapping[str, str]
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Hint:
+    """A record that should be read again."""
+
+    stream: str
+    source_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Renewed:
+    """Fresh credentials (those that changed) and when they expire."""
+
+    credentials: Mapping[str, str]
+    expire_at: dt.datetime | None
+
+
+class Connector(ABC):
+    """One connected system. Every call stands alone: what it needs to go on is in `position`, so a process that is
+    killed between two calls is replaced by any other."""
+
+    label: ClassVar[str]
+    credential_names: ClassVar[tuple[str, ...]]
+    calls_per_second: ClassVar[float] = 5.0
+    burst: ClassVar[int] = 5
+    # How far back a new pass begins before the end of the last one: clocks differ, and indexes lag.
+    overlap: ClassVar[dt.timedelta] = dt.timedelta(minutes=5)
+    push_size: ClassVar[int] = 100
+    can_push: ClassVar[bool] = False
+    has_webhooks: ClassVar[bool] = False
+
+    def __init__(self, link: Link) -> None:
+        self.link = link
+
+    @abstractmethod
+    def check(self) -> str:
+        """Try the credentials; one sentence on what was found. CrmError says what is wrong."""
+
+    @abstractmethod
+    def streams(self) -> Sequence[Stream]:
+        """What can be read, in the order in which it has to be taken in."""
+
+    @abstractmethod
+    def pull(self, stream: str, since: dt.datetime | None, position: Position | None) -> Page:
+        """Records changed at or after `since` (None: all), from `position` (None: the beginning) on."""
+
+    @abstractmethod
+    def ids(self, stream: str, position: Position | None) -> IdPage:
+        """The ids that exist now."""
+
+    @abstractmethod
+    def read(self, stream: str, ids: Sequence[str]) -> Sequence[Record]:
+        """These records as they are now; those that are gone are missing from the answer."""
+
+    def push(self, changes: Sequence[Change]) -> Sequence[Pushed]:
+        """Tell the system; one result per change."""
+        raise CrmError(f"{self.label} is only read.")
+
+    def verify_webhook(self, call: WebhookCall, now: dt.datetime) -> Sequence[Hint]:
+        """What a genuine call hints at; WebhookRefused when it is not genuine."""
+        raise WebhookRefused(f"{self.label} has no webhooks.")
+
+    def refresh(self, credentials: Mapping[str, str]) -> Renewed | None:
+        """Fresh credentials; None where they do not expire."""
+        return None
+
+    def auth_headers(self) -> Mapping[str, str]:
+        """The headers that sign in a call, from `link.secrets`."""
+        return {}
+
+    def close(self) -> None:  # noqa: B027 - most have nothing open
+        """Let go of what is open."""

@@ -1,0 +1,143 @@
+"""Connections as people handle them: made, given credentials, mapped, told by webhooks."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from django.db import connection as database
+from django.db import transaction
+from django.utils import timezone
+
+from accounts.crm.engine import open_connector
+from accounts.crm.errors import CrmError
+from accounts.crm.protocol import WebhookCall
+from accounts.crm.systems import connector_class
+from accounts.crm.vault import seal, unseal
+from accounts.ingest.errors import IngestError
+from accounts.ingest.schema import find_kind
+from accounts.models import Connection, FieldMap, RawRecord, StreamCursor, User
+from accounts.services.audit import write_audit
+
+HINT = """
+INSERT INTO accounts_readhint AS h (connection_id, stream, source_id, asked_at)
+SELECT %s, stream, source_id, clock_timestamp() FROM unnest(%s::text[], %s::text[]) AS c(stream, source_id)
+ON CONFLICT (connection_id, stream, source_id) DO UPDATE SET asked_at = excluded.asked_at
+"""
+
+
+def create_connection(
+    name: str,
+    system: str,
+    *,
+    options: Mapping[str, Any],
+    credentials: Mapping[str, str],
+    record_source: str = "",
+    user: User | None = None,
+) -> Connection:
+    """A new connection with the streams and maps its connector proposes. CrmError says why it cannot be.
+
+    What is asked of the other side to propose a map (columns of a table) is asked here.
+    """
+    connector_class(system)
+    _check_credentials(system, credentials)
+    with transaction.atomic():
+        connection = Connection.objects.create(
+            name=name,
+            system=system,
+            record_source=record_source or f"{system}-{name}"[:60],
+            options=dict(options),
+            sealed_credentials=seal(credentials),
+            created_by=user,
+        )
+        _propose(connection)
+        write_audit(user, "create_connection", connection, system=system, name=name)
+    return connection
+
+
+def _check_credentials(system: str, credentials: Mapping[str, str]) -> None:
+    unknown = set(credentials) - set(connector_class(system).credential_names)
+    if unknown:
+        raise CrmError(f"{system} takes no credential called {', '.join(sorted(unknown))}.")
+
+
+def _propose(connection: Connection) -> None:
+    connector = open_connector(connection)
+    try:
+        for number, stream in enumerate(connector.streams()):
+            StreamCursor.objects.create(connection=connection, stream=stream.name, number=number)
+            if stream.kind:
+                columns, only_if = dict(stream.columns), dict(stream.only_if)
+                FieldMap.objects.create(
+                    connection=connection,
+                    stream=stream.name,
+                    kind=stream.kind,
+                    columns=columns,
+                    only_if=only_if,
+                )
+    finally:
+        connector.link.close()
+
+
+@transaction.atomic
+def save_credentials(
+    connection: Connection, credentials: Mapping[str, str], user: User | None = None
+) -> None:
+    """Put new credentials in the place of the old ones; a name that is not given keeps its value."""
+    _check_credentials(connection.system, credentials)
+    row = Connection.objects.select_for_update().get(pk=connection.pk)
+    row.sealed_credentials = seal({**unseal(row.sealed_credentials), **credentials})
+    row.credentials_expire_at, row.message = None, ""
+    row.save(update_fields=["sealed_credentials", "credentials_expire_at", "message", "updated_at"])
+    write_audit(user, "save_credentials", row, names=sorted(credentials))
+
+
+def check_connection(connection: Connection) -> str:
+    """Try a connection; one sentence on what was found. CrmError says what is wrong."""
+    connector = open_connector(connection)
+    try:
+        return connector.check()
+    finally:
+        connector.link.close()
+
+
+@transaction.atomic
+def save_map(
+    connection: Connection,
+    stream: str,
+    columns: Mapping[str, Any],
+    only_if: Mapping[str, Any] | None = None,
+    user: User | None = None,
+) -> FieldMap:
+    """Keep how a stream fills our columns, and have its landed records taken in anew. A field that was not asked for
+    before comes with the next full sync."""
+    saved = FieldMap.objects.select_for_update().get(connection=connection, stream=stream)
+    try:
+        kind = find_kind(saved.kind)
+    except IngestError as problem:
+        raise CrmError(str(problem)) from problem
+    missing = [name for name in kind.required if name not in columns and name not in {kind.key, *kind.one_of}]
+    if missing:
+        raise CrmError(f"{kind.label} need {', '.join(missing)}; say where they come from.")
+    saved.columns, saved.only_if = dict(columns), dict(only_if or {})
+    saved.save()
+    RawRecord.objects.filter(connection=connection, stream=stream).update(is_pending=True)
+    write_audit(user, "save_map", connection, stream=stream)
+    return saved
+
+
+def take_webhook(connection: Connection, call: WebhookCall) -> int:
+    """Note what a genuine webhook call names, to be read again; how many records. WebhookRefused when it is not
+    genuine. A call is only a hint: what it says about a record is not believed, so a repeated, late or shuffled one
+    does no harm."""
+    connector = open_connector(connection)
+    try:
+        hints = connector.verify_webhook(call, timezone.now())
+    finally:
+        connector.link.close()
+    wanted = set(connection.streams.filter(is_wanted=True).values_list("stream", flat=True))
+    pairs = sorted({(hint.stream, hint.source_id) for hint in hints if hint.stream in wanted})
+    if pairs:
+        with database.cursor() as cursor:
+            cursor.execute(HINT, [connection.pk, [pair[0] for pair in pairs], [pair[1] for pair in pairs]])
+    return len(pairs)

@@ -1,0 +1,139 @@
+"""Tables of a real PostgreSQL: the test server itself, in a schema of its own, read by a role that may only read."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterator
+from typing import Any
+
+import psycopg2
+import pytest
+from django.conf import settings
+from django.db import connection as database
+
+from accounts.crm.engine import open_connector
+from accounts.crm.errors import CrmError, SignInRefused
+from accounts.crm.postgres import connector as postgres
+from accounts.models import Account, Connection, FieldMap, Order
+from accounts.services.crm import check_connection, create_connection
+from tests.crm.syncing import end_state, sync
+
+SCHEMA = 'odd "schema"'
+
+
+@pytest.fixture
+def shop() -> Iterator[Any]:
+    """A second session on the server, that commits: the shop whose tables are read."""
+    target = settings.DATABASES["default"]
+    session = psycopg2.connect(
+        host=target["HOST"], port=target["PORT"] or None, user=target["USER"], password=target["PASSWORD"],
+        dbname=database.settings_dict["NAME"],
+    )  # fmt: skip
+    session.autocommit = True
+    with session.cursor() as cursor:
+        clear(cursor)
+        cursor.execute("CREATE ROLE shop_reader LOGIN PASSWORD 'reader-password-1'")
+        cursor.execute('CREATE SCHEMA "odd ""schema"""')
+        cursor.execute(
+            'CREATE TABLE "odd ""schema"""."Cust;omers" ("Customer ID" int PRIMARY KEY, name text,'
+            ' "Since" date, changed timestamptz)'
+        )
+        cursor.execute(
+            'CREATE TABLE "odd ""schema""".sales (id text PRIMARY KEY, customer int, booked timestamptz, total numeric)'
+        )
+        cursor.execute('GRANT USAGE ON SCHEMA "odd ""schema""" TO shop_reader')
+        cursor.execute('GRANT ALL ON ALL TABLES IN SCHEMA "odd ""schema""" TO shop_reader')
+        cursor.execute(
+            'INSERT INTO "odd ""schema"""."Cust;omers" SELECT n, \'Shop \' || n, \'2024-01-01\','
+            " '2026-01-01'::timestamptz + n * interval '1 second' FROM generate_series(1, 25) n"
+        )
+        cursor.execute(
+            'INSERT INTO "odd ""schema""".sales SELECT \'S\' || n, 1 + n % 25,'
+            " '2026-02-01'::timestamptz, n + 0.10 FROM generate_series(1, 60) n"
+        )
+        yield cursor
+        clear(cursor)
+    session.close()
+
+
+def clear(cursor: Any) -> None:
+    cursor.execute('DROP SCHEMA IF EXISTS "odd ""schema""" CASCADE')
+    cursor.execute("DROP ROLE IF EXISTS shop_reader")
+
+
+@pytest.fixture
+def connection(db: None, shop: Any, monkeypatch: pytest.MonkeyPatch) -> Connection:
+    monkeypatch.setattr(postgres, "PAGE", 10)
+    monkeypatch.setattr(postgres, "IDS_AT_ONCE", 10)
+    monkeypatch.setattr(postgres.Connector, "calls_per_second", 1e6)
+    return create_connection("shop", "postgres", options=options(), credentials=credentials())
+
+
+def options() -> dict[str, Any]:
+    return {
+        "host": "127.0.0.1",
+        "port": int(settings.DATABASES["default"]["PORT"]),
+        "database": database.settings_dict["NAME"],
+        "sslmode": "prefer",
+        "tables": [
+            {"name": "customers", "kind": "accounts", "schema": SCHEMA, "table": "Cust;omers", "id": "Customer ID",
+             "cursor": "changed"},
+            {"name": "sales", "kind": "orders", "schema": SCHEMA, "table": "sales", "id": "id",
+             "columns": {"account": "customer", "ordered_at": "booked", "amount": "total"}},
+        ],
+    }  # fmt: skip
+
+
+def credentials(password: str = "reader-password-1") -> dict[str, str]:
+    return {"user": "shop_reader", "password": password}
+
+
+def test_tables_are_read_followed_and_swept(connection: Connection, shop: Any) -> None:
+    assert FieldMap.objects.get(stream="customers").columns == {"name": "name", "became_customer_on": "Since"}
+    assert check_connection(connection) == "2 tables can be read."
+    assert sync(connection).state == "done"
+    assert (Account.objects.count(), Order.objects.count()) == (25, 60)
+    assert str(Order.objects.get(external_id="S7").amount) == "7.10"
+    assert Account.objects.get(external_id="4").became_customer_on == dt.date(2024, 1, 1)
+    before = end_state(connection)
+
+    assert sum(sync(connection).steps.values_list("rows_changed", flat=True)) == 0
+    assert end_state(connection) == before
+
+    table = '"odd ""schema"""."Cust;omers"'
+    shop.execute(f"UPDATE {table} SET name = 'Renamed', changed = now() WHERE \"Customer ID\" IN (3, 4)")  # noqa: S608
+    shop.execute(f"INSERT INTO {table} VALUES (26, 'No time', NULL, NULL), (27, 'Late', NULL, now())")  # noqa: S608
+    shop.execute('DELETE FROM "odd ""schema""".sales WHERE id = \'S9\'')
+    run = sync(connection)
+    assert run.steps.get(action="pull", stream="customers").rows_read < 25  # what changed, and the overlap
+    assert Account.objects.filter(name="Renamed").count() == 2
+    assert not Account.objects.filter(external_id="26").exists()  # without a time of change: with a full sync
+
+    assert sync(connection, is_full=True).state == "done"
+    assert Account.objects.filter(external_id="26").exists()
+    assert Order.objects.get(external_id="S9").status == "cancelled"
+
+
+def test_it_cannot_write_and_names_cannot_break_out(connection: Connection) -> None:
+    connector = open_connector(connection)
+    with pytest.raises(CrmError, match="read-only"):
+        connector._rows(postgres.sql.SQL('DELETE FROM "odd ""schema""".sales RETURNING id'))  # type: ignore[attr-defined]
+    with pytest.raises(CrmError, match="only read"):
+        connector.push([])
+    connector.close()
+    connection.options["tables"][1]["table"] = 'sales"; DROP TABLE "odd ""schema""".sales; --'
+    connection.save()
+    run = sync(connection)
+    assert run.state == "failed"
+    assert "does not exist" in run.message
+
+
+def test_wrong_credentials_and_private_addresses_are_told(connection: Connection, settings: Any) -> None:
+    connection.sealed_credentials = ""
+    with pytest.raises(SignInRefused) as refused:
+        create_connection("other", "postgres", options={**options(), "tables": [{**options()["tables"][0]}]},
+                          credentials=credentials("wrong-password-77"))  # fmt: skip
+    assert "wrong-password-77" not in str(refused.value)
+    settings.CRM_PRIVATE_HOSTS = []
+    with pytest.raises(CrmError, match="private network"):
+        check_connection(Connection.objects.get(name="shop"))
