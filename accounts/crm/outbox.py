@@ -29,7 +29,6 @@ FIELDS: dict[str, tuple[str, str]] = {
     "revenue_at_risk": ("Mainstay revenue at risk a year", "number"),
     "revenue_currency": ("Mainstay currency", "text"),
     "next_touchpoint_on": ("Mainstay next touchpoint", "date"),
-    "scored_on": ("Mainstay scored on", "date"),
 }
 BACK_OFF_MINUTES = (1, 5, 15, 60, 240)
 QUEUE = """

@@ -21,6 +21,7 @@ from retention.selectors.risks import snapshot_of
 from retention.services.disagreements import note_disagreements
 from retention.services.kpis import record_kpis
 from retention.services.scoring import default_as_of
+from retention.services.write_back import queue_scores
 
 CURRENT = dt.timedelta(
     days=7
@@ -47,6 +48,7 @@ def act_on_run(run: ScoreRun) -> bool:
             hand_back_risky(locked)
             plan_touchpoints()
             draw_audit(locked)
+            queue_scores(locked)
         locked.acted_at = timezone.now()
         locked.save(update_fields=["acted_at", "updated_at"])
     return is_current

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import psycopg2
@@ -16,6 +17,7 @@ from accounts.crm.errors import CrmError, SignInRefused
 from accounts.crm.postgres import connector as postgres
 from accounts.models import Account, Connection, FieldMap, Order
 from accounts.services.crm import check_connection, create_connection
+from tests.crm.servers.relay import relay_to
 from tests.crm.syncing import end_state, sync
 
 SCHEMA = 'odd "schema"'
@@ -62,17 +64,23 @@ def clear(cursor: Any) -> None:
 
 
 @pytest.fixture
-def connection(db: None, shop: Any, monkeypatch: pytest.MonkeyPatch) -> Connection:
+def port() -> Iterator[int]:
+    with relay_to(Path(settings.DATABASES["default"]["HOST"]) / ".s.PGSQL.5432") as found:
+        yield found
+
+
+@pytest.fixture
+def connection(db: None, shop: Any, port: int, monkeypatch: pytest.MonkeyPatch) -> Connection:
     monkeypatch.setattr(postgres, "PAGE", 10)
     monkeypatch.setattr(postgres, "IDS_AT_ONCE", 10)
     monkeypatch.setattr(postgres.Connector, "calls_per_second", 1e6)
-    return create_connection("shop", "postgres", options=options(), credentials=credentials())
+    return create_connection("shop", "postgres", options=options(port), credentials=credentials())
 
 
-def options() -> dict[str, Any]:
+def options(port: int) -> dict[str, Any]:
     return {
         "host": "127.0.0.1",
-        "port": int(settings.DATABASES["default"]["PORT"]),
+        "port": port,
         "database": database.settings_dict["NAME"],
         "sslmode": "prefer",
         "tables": [
@@ -84,7 +92,10 @@ def options() -> dict[str, Any]:
     }  # fmt: skip
 
 
-def credentials(password: str = "reader-password-1") -> dict[str, str]:
+PASSWORD = "reader-password-1"
+
+
+def credentials(password: str = PASSWORD) -> dict[str, str]:
     return {"user": "shop_reader", "password": password}
 
 
@@ -128,10 +139,12 @@ def test_it_cannot_write_and_names_cannot_break_out(connection: Connection) -> N
     assert "does not exist" in run.message
 
 
-def test_wrong_credentials_and_private_addresses_are_told(connection: Connection, settings: Any) -> None:
+def test_wrong_credentials_and_private_addresses_are_told(
+    connection: Connection, port: int, settings: Any
+) -> None:
     connection.sealed_credentials = ""
     with pytest.raises(SignInRefused) as refused:
-        create_connection("other", "postgres", options={**options(), "tables": [{**options()["tables"][0]}]},
+        create_connection("other", "postgres", options=options(port),
                           credentials=credentials("wrong-password-77"))  # fmt: skip
     assert "wrong-password-77" not in str(refused.value)
     settings.CRM_PRIVATE_HOSTS = []
