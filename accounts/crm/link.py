@@ -13,7 +13,7 @@ import json
 import random
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import httpx
@@ -62,8 +62,8 @@ class Reply:
     """An answer that could be read."""
 
     status: int
-    data: Any
-    headers: Mapping[str, str]
+    data: Any = field(repr=False)
+    headers: Mapping[str, str] = field(repr=False)
 
     @property
     def date(self) -> dt.datetime | None:
@@ -171,6 +171,8 @@ class Link:
             raise Transient(f"answered {answer.status_code}", retry_after(answer.headers))
         if 300 <= answer.status_code < 400:
             raise CrmError("The system answered with a redirect, which is not followed; check the address.")
+        if answer.status_code >= 400:
+            content = self.secrets.scrub(content.decode("utf-8", "replace")).encode()
         return Reply(answer.status_code, _read_json(answer, content), answer.headers)
 
     def _content(self, answer: httpx.Response, began: float) -> bytes:
@@ -199,7 +201,7 @@ class Link:
     def _judged(self, reply: Reply, accept: tuple[int, ...]) -> Reply:
         if reply.status < 400 or reply.status in accept:
             return reply
-        said = self.secrets.scrub(_said(reply.data))
+        said = _said(reply.data)
         if reply.status == 401:
             raise SignInRefused(f"The system does not accept the credentials any more ({said}).")
         if reply.status == 403:

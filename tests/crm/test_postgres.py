@@ -9,7 +9,6 @@ from typing import Any
 
 import psycopg2
 import pytest
-from django.conf import settings
 from django.db import connection as database
 
 from accounts.crm.engine import open_connector
@@ -23,14 +22,16 @@ from tests.crm.syncing import end_state, sync
 SCHEMA = 'odd "schema"'
 
 
+def server() -> dict[str, str]:
+    """How the test database itself is reached."""
+    given = database.get_connection_params()
+    return {name: given[name] for name in ("host", "user", "password", "dbname")}
+
+
 @pytest.fixture
-def shop() -> Iterator[Any]:
+def shop(db: None) -> Iterator[Any]:
     """A second session on the server, that commits: the shop whose tables are read."""
-    target = settings.DATABASES["default"]
-    session = psycopg2.connect(
-        host=target["HOST"], port=target["PORT"] or None, user=target["USER"], password=target["PASSWORD"],
-        dbname=database.settings_dict["NAME"],
-    )  # fmt: skip
+    session = psycopg2.connect(**server())
     session.autocommit = True
     with session.cursor() as cursor:
         clear(cursor)
@@ -64,8 +65,8 @@ def clear(cursor: Any) -> None:
 
 
 @pytest.fixture
-def port() -> Iterator[int]:
-    with relay_to(Path(settings.DATABASES["default"]["HOST"]) / ".s.PGSQL.5432") as found:
+def port(db: None) -> Iterator[int]:
+    with relay_to(Path(server()["host"]) / ".s.PGSQL.5432") as found:
         yield found
 
 
