@@ -12,7 +12,7 @@ import time
 
 from django.db import connection as database
 
-from accounts.crm.errors import TryLater
+from accounts.crm.errors import CrmError, TryLater
 from accounts.models import Connection
 
 LONGEST_WAIT = 20.0  # seconds that a worker waits by itself; for longer it puts the step down
@@ -59,7 +59,9 @@ class Pace:
         with database.cursor() as cursor:
             cursor.execute(BLOCKED, [self.pk])
             row = cursor.fetchone()
-        return float(row[0] or 0) if row else 0.0
+        if row is None:
+            raise CrmError("The connection is not there any more.")
+        return float(row[0] or 0)
 
     def block(self, seconds: float) -> None:
         """The other side asked for a pause: nobody calls before it is over."""

@@ -159,7 +159,7 @@ class Link:
         self.pace.wait()
 
     def _once(self, method: str, url: str, request: Mapping[str, Any], signs_in: bool) -> Reply:
-        headers = dict(self._sign_in()) if signs_in else {}
+        headers = Secrets(self._sign_in() if signs_in else {})
         given = {name: value for name, value in request.items() if value is not None}
         began = time.monotonic()
         try:

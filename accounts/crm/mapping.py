@@ -75,7 +75,7 @@ class Mapper:
         """The row of a record. Users whom nobody here knows are left empty: the record matters more."""
         values = {name: self._value(name, spec, payload) for name, spec in self.columns.items()}
         aside = {name: as_text(values.pop(name, "")) for name in self.aside}
-        if self.kind.key in self.kind.names:
+        if self.kind.key == "external_id" or (self.kind.key and self.kind.key not in self.columns):
             values[self.kind.key] = source_id
         if is_gone:
             values |= GONE.get(self.kind.name, {})

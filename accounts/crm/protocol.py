@@ -98,7 +98,7 @@ class Hint:
 class Renewed:
     """Fresh credentials (those that changed) and when they expire."""
 
-    credentials: Mapping[str, str]
+    credentials: Mapping[str, str] = field(repr=False)
     expire_at: dt.datetime | None
 
 

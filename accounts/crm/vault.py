@@ -86,11 +86,11 @@ def unseal(sealed: str) -> Secrets:
 
 @transaction.atomic
 def rotate_all() -> int:
-    """Encrypt all stored credentials anew under the first key; how many."""
-    keys = _keys()
+    """Encrypt all stored credentials anew under the first key; how many. CrmError, and nothing changed, when one cannot
+    be opened."""
     count = 0
     for connection in Connection.objects.select_for_update().exclude(sealed_credentials=""):
-        connection.sealed_credentials = keys.rotate(connection.sealed_credentials.encode()).decode()
+        connection.sealed_credentials = seal(unseal(connection.sealed_credentials))
         connection.save(update_fields=["sealed_credentials", "updated_at"])
         count += 1
     return count

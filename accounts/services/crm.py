@@ -13,7 +13,7 @@ from accounts.crm.engine import open_connector
 from accounts.crm.errors import CrmError
 from accounts.crm.protocol import WebhookCall
 from accounts.crm.systems import connector_class
-from accounts.crm.vault import seal, unseal
+from accounts.crm.vault import Secrets, seal, unseal
 from accounts.ingest.errors import IngestError
 from accounts.ingest.schema import find_kind
 from accounts.models import Connection, FieldMap, RawRecord, StreamCursor, User
@@ -39,7 +39,7 @@ def create_connection(
 
     What is asked of the other side to propose a map (columns of a table) is asked here.
     """
-    connector_class(system)
+    credentials = Secrets(credentials)  # an error page shows what local variables hold
     _check_credentials(system, credentials)
     with transaction.atomic():
         connection = Connection.objects.create(
@@ -84,6 +84,7 @@ def save_credentials(
     connection: Connection, credentials: Mapping[str, str], user: User | None = None
 ) -> None:
     """Put new credentials in the place of the old ones; a name that is not given keeps its value."""
+    credentials = Secrets(credentials)
     _check_credentials(connection.system, credentials)
     row = Connection.objects.select_for_update().get(pk=connection.pk)
     row.sealed_credentials = seal({**unseal(row.sealed_credentials), **credentials})

@@ -18,9 +18,7 @@ def test_scores_are_queued_for_the_accounts_of_a_connection_and_only_when_they_c
     own, linked = AccountFactory(record_source="crm"), AccountFactory(record_source="file")
     RecordAlias.objects.create(record_source="crm", external_id="77", account=linked)
     for account in (own, linked, AccountFactory(record_source="file")):
-        ScoreFactory(
-            account=account, run=run, reasons_written=[reason("Quiet.")], revenue_at_risk=Decimal("6200")
-        )
+        ScoreFactory(account=account, run=run, reasons=[reason("Quiet.")], revenue_at_risk=Decimal("6200"))
     planned = TouchpointFactory(account=own)
 
     assert queue_scores(run) == 2

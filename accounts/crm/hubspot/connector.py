@@ -33,6 +33,7 @@ from accounts.crm.protocol import (
     WebhookCall,
 )
 from accounts.crm.protocol import Connector as Base
+from accounts.crm.vault import Secrets
 from accounts.models import FieldMap
 
 ADDRESS = "https://api.hubapi.com"
@@ -299,18 +300,17 @@ class Connector(Base):
     def refresh(self, credentials: Mapping[str, str]) -> Renewed | None:
         if not credentials.get("refresh_token"):
             return None
-        form = {
-            "grant_type": "refresh_token",
-            "refresh_token": credentials["refresh_token"],
-            "client_id": credentials["client_id"],
-            "client_secret": credentials["client_secret"],
-        }
+        names = ("refresh_token", "client_id", "client_secret")
+        # As Secrets, because an error page shows what local variables hold.
+        form = Secrets({"grant_type": "refresh_token", **{name: credentials.get(name, "") for name in names}})
         reply = self._call("POST", "/oauth/v1/token", form=form, signs_in=False)
-        told = {name: reply.data[name] for name in ("access_token", "refresh_token") if reply.data.get(name)}
-        if "access_token" not in told:
+        fresh = Secrets(
+            {name: reply.data[name] for name in ("access_token", "refresh_token") if reply.data.get(name)}
+        )
+        if "access_token" not in fresh:
             raise CrmError("HubSpot gave no access token.")
         began = reply.date or dt.datetime.now(dt.UTC)
-        return Renewed(told, began + dt.timedelta(seconds=int(reply.data.get("expires_in", 1800))))
+        return Renewed(fresh, began + dt.timedelta(seconds=int(reply.data.get("expires_in", 1800))))
 
     def verify_webhook(self, call: WebhookCall, now: dt.datetime) -> Sequence[Hint]:
         """Signature v3: base64 of HMAC-SHA256 over method, address, body and time, not older than five minutes."""
