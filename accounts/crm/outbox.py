@@ -71,9 +71,9 @@ def queue_write_backs(connection: Connection, rows: Mapping[int, Mapping[str, An
         raise ValueError(f"no fields of the outbox: {sorted(unknown)}")
     if not rows:
         return 0
-    values = {"accounts": list(rows), "fields": [as_json(fields) for fields in rows.values()]}
+    told = [as_json(fields) for fields in rows.values()]
     with database.cursor() as cursor:
-        cursor.execute(QUEUE, values | {"connection": connection.pk})
+        cursor.execute(QUEUE, {"connection": connection.pk, "accounts": list(rows), "fields": told})
         return int(cursor.rowcount)
 
 

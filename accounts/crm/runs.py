@@ -92,8 +92,10 @@ def claim_step(run_id: int) -> SyncStep | None:
             .filter(pk=run_id, state__in=[SyncState.WAITING, SyncState.RUNNING])
             .first()
         )
-        step = run and run.steps.select_for_update().exclude(state=StepState.DONE).first()
-        if run is None or step is None or not _is_free(step, now):
+        if run is None:
+            return None
+        step = run.steps.select_for_update().exclude(state=StepState.DONE).first()
+        if step is None or not _is_free(step, now):
             return None
         if run.state == SyncState.WAITING:
             run.state, run.started_at = SyncState.RUNNING, now
