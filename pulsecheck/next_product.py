@@ -12,6 +12,7 @@ import math
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import zip_longest
 
 FOLLOW_DAYS = 180
@@ -47,6 +48,7 @@ class Step:
         return wilson_lower(self.followers, self.buyers)
 
 
+@lru_cache(maxsize=20_000)  # a page ranks the same few thousand steps for every row
 def wilson_lower(cases: int, size: int) -> float:
     """Lower end of the 95 % interval of cases/size; 0 without cases."""
     if size == 0:

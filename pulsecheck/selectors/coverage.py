@@ -5,9 +5,10 @@ from __future__ import annotations
 import datetime as dt
 from dataclasses import dataclass
 
-from django.db.models import Count, Exists, OuterRef, Q
+from django.db.models import Count, Q
 
 from accounts.models import Absence, User
+from accounts.selectors import keep_if_large
 from pulsecheck.models import PulseCheck, Touchpoint
 from pulsecheck.models.touchpoints import TouchpointState
 
@@ -44,7 +45,25 @@ class PersonCoverage:
 
 def coverage_by_person(user: User, today: dt.date, now: dt.datetime) -> list[PersonCoverage]:
     """Everybody whose contacts `user` sees, the most overdue first; three queries."""
-    asked = PulseCheck.objects.filter(account=OuterRef("account"), taken_at__gte=now - dt.timedelta(days=365))
+    found = keep_if_large(
+        "coverage-by-person",
+        user,
+        "all",
+        (today,),
+        lambda: _counted(user, today, now),
+        lambda rows: sum(customers for customers, *_ in rows.values()),
+    )
+    people = User.objects.in_bulk([pk for pk in found if pk])
+    absences: dict[int, Absence] = {}
+    for absence in Absence.objects.filter(person__in=people, ends_on__gte=today).select_related("substitute"):
+        absences.setdefault(absence.person_id, absence)
+    listed = [PersonCoverage(people.get(pk or 0), *row, absences.get(pk or 0)) for pk, row in found.items()]
+    return sorted(listed, key=lambda row: (-row.overdue, row.person.name if row.person else ""))
+
+
+def _counted(user: User, today: dt.date, now: dt.datetime) -> dict[int | None, tuple[int, int, int, int]]:
+    """By person: customers, asked within a year, overdue, due within a week."""
+    asked = PulseCheck.objects.filter(taken_at__gte=now - dt.timedelta(days=365)).order_by()
     week = today + dt.timedelta(days=7)
     rows = (
         Touchpoint.objects.visible_to(user)
@@ -53,20 +72,14 @@ def coverage_by_person(user: User, today: dt.date, now: dt.datetime) -> list[Per
         .values("assignee")
         .annotate(
             customers=Count("pk"),
-            covered=Count("pk", filter=Q(Exists(asked))),
+            covered=Count("pk", filter=Q(account__in=asked.values("account"))),
             overdue=Count("pk", filter=Q(due_on__lt=today)),
             due=Count("pk", filter=Q(due_on__gte=today, due_on__lte=week)),
         )
     )
-    found: dict[int | None, tuple[int, int, int, int]] = {
+    return {
         pk: (customers, covered, overdue, due)
         for pk, customers, covered, overdue, due in rows.values_list(
             "assignee", "customers", "covered", "overdue", "due"
         )
     }
-    people = User.objects.in_bulk([pk for pk in found if pk])
-    absences: dict[int, Absence] = {}
-    for absence in Absence.objects.filter(person__in=people, ends_on__gte=today).select_related("substitute"):
-        absences.setdefault(absence.person_id, absence)
-    listed = [PersonCoverage(people.get(pk or 0), *row, absences.get(pk or 0)) for pk, row in found.items()]
-    return sorted(listed, key=lambda row: (-row.overdue, row.person.name if row.person else ""))

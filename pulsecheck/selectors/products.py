@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from django.db.models import Count, Q
+from django.db.models import Count, Exists, OuterRef, Q
 from django.utils import timezone
 
 from accounts.models import Account, Issue, Product, Promise, User
@@ -117,7 +117,7 @@ class Filters:
 
 def catalogue() -> dict[int, Product]:
     """Every product that somebody bought; by id."""
-    sold = Product.objects.filter(pk__in=Holding.objects.order_by().values("product").distinct())
+    sold = Product.objects.filter(Exists(Holding.objects.filter(product=OuterRef("pk"))))
     return {product.pk: product for product in sold}
 
 

@@ -6,12 +6,13 @@ import datetime as dt
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from django.db.models import Count, Exists, OuterRef, Q, QuerySet
+from django.db.models import Count, Q, QuerySet
 
 from accounts.models import Account, User
 from accounts.models.account import LifecycleStage
 from accounts.paging import Page, make_page
 from accounts.permissions import LEADERS, has_role
+from accounts.selectors import keep_if_large
 from pulsecheck.models import PulseCheck, Touchpoint
 from pulsecheck.models.touchpoints import TouchpointState
 
@@ -115,13 +116,19 @@ def _attach_last_pulses(touchpoints: list[Touchpoint]) -> None:
 
 def coverage(user: User, whose: str, today: dt.date, now: dt.datetime) -> Coverage:
     """How many customers were asked within a year; two queries."""
+    return keep_if_large(
+        "coverage", user, whose, (today,), lambda: _coverage(user, whose, today, now), lambda c: c.customers
+    )
+
+
+def _coverage(user: User, whose: str, today: dt.date, now: dt.datetime) -> Coverage:
     planned = Touchpoint.objects.visible_to(user).filter(state=TouchpointState.PLANNED).order_by()
     customers = Account.objects.visible_to(user).filter(lifecycle_stage=LifecycleStage.CUSTOMER)
     if whose != "all":
         customers = customers.filter(pk__in=_whose(planned, whose, user).values("account"))
-    asked = PulseCheck.objects.filter(account=OuterRef("pk"), taken_at__gte=now - dt.timedelta(days=365))
+    asked = PulseCheck.objects.filter(taken_at__gte=now - dt.timedelta(days=365)).order_by()
     counted = customers.order_by().aggregate(
-        customers=Count("pk"), covered=Count("pk", filter=Q(Exists(asked)))
+        customers=Count("pk"), covered=Count("pk", filter=Q(pk__in=asked.values("account")))
     )
     soon = today + dt.timedelta(days=7)
     due = _whose(planned, whose, user).aggregate(

@@ -10,6 +10,7 @@ from django.db.models import Avg, Count, Exists, OuterRef, Q, QuerySet
 
 from accounts.models import Account, User
 from accounts.paging import Page, make_page
+from accounts.selectors import keep_if_large
 from pulsecheck.intervals import Interval, net_promoter_interval, share_interval
 from pulsecheck.models import Survey, SurveyAnswer
 from pulsecheck.models.surveys import LEAST_EASY, LEAST_RECOMMENDING, LEAST_SATISFIED, MOST_AGAINST
@@ -93,6 +94,13 @@ class Results:
 
 def survey_results(user: User, filters: Filters, now: dt.datetime) -> Results:
     """The figures over the accounts `user` sees; three queries."""
+    asked = (filters.span, filters.segment)
+    return keep_if_large(
+        "surveys", user, "all", asked, lambda: _results(user, filters, now), lambda results: results.sent
+    )
+
+
+def _results(user: User, filters: Filters, now: dt.datetime) -> Results:
     surveys = _sent(user, filters, now).filter(cancelled_at=None)
     answered = Exists(SurveyAnswer.objects.filter(survey=OuterRef("pk")))
     counted = surveys.order_by().aggregate(
@@ -220,6 +228,11 @@ def surveys_of(account: Account, most: int = 10) -> list[Survey]:
 
 
 def segments_of(user: User) -> list[str]:
-    """Segments whose customers were asked."""
-    found = Survey.objects.visible_to(user).exclude(account__segment="").order_by()
-    return sorted(found.values_list("account__segment", flat=True).distinct())
+    """Segments whose customers were asked; kept for some minutes where many were."""
+
+    def find() -> tuple[list[str], int]:
+        rows = Survey.objects.visible_to(user).exclude(account__segment="").order_by()
+        counted = dict(rows.values_list("account__segment").annotate(n=Count("pk")))
+        return sorted(counted), sum(counted.values())
+
+    return keep_if_large("survey-segments", user, "all", (), find, lambda found: found[1])[0]

@@ -26,7 +26,9 @@ from django.test.utils import CaptureQueriesContext, override_settings
 
 from accounts.models import Role, User
 from accounts.selectors import get_company
+from pulsecheck.models import RetentionMeeting
 from retention.benchmarks.book import LAST_DAY, RECORD_SOURCE, load_book, scratch_database
+from retention.benchmarks.care import care_for_the_book
 from retention.models import Score
 from retention.services import scoring
 from retention.supervisor import end_with_parent
@@ -35,6 +37,42 @@ HOST = "127.0.0.1"
 FLOOR = "floor"
 TEAMS, REPS = 5, 50
 START_SECONDS = 60
+# Pages of the care loop, as one who sees everything; as one salesperson as well where a name ends in _of_one.
+PAGES = {
+    "pulse": "/pulse/",
+    "calendar": "/pulse/calendar/",
+    "calendar_week": "/pulse/calendar/?view=week",
+    "coverage": "/pulse/coverage/",
+    "absences": "/absences/",
+    "handbacks": "/handbacks/",
+    "handbacks_closed": "/handbacks/?state=closed",
+    "triggers": "/handbacks/triggers/",
+    "owners": "/owners/",
+    "owners_silent": "/owners/?state=silent",
+    "handoffs": "/handoffs/",
+    "promises": "/promises/",
+    "promise_records": "/promises/people/",
+    "issues": "/issues/",
+    "enquiries": "/enquiries/",
+    "fine_print": "/fine-print/",
+    "insights": "/insights/",
+    "surveys": "/surveys/",
+    "audit": "/audit/",
+    "meetings": "/meetings/",
+    "actions": "/actions/",
+    "collective": "/collective/",
+    "products": "/products/",
+    "references": "/references/",
+}
+PAGES_OF_ONE = {
+    "pulse_of_one": "/pulse/",
+    "calendar_of_one": "/pulse/calendar/",
+    "handbacks_of_one": "/handbacks/",
+    "owners_silent_of_one": "/owners/?state=silent",
+    "promises_of_one": "/promises/",
+    "issues_of_one": "/issues/",
+    "products_of_one": "/products/",
+}
 WARM_UP = 5
 
 
@@ -78,6 +116,7 @@ def _measure(accounts: int, orders: int, requests: int) -> dict[str, dict[str, f
         get_company()
         load_book(accounts, orders)
         _staff_the_book()
+        care_for_the_book()
         scoring.score_book(LAST_DAY, 90, takes_action=False)
         with connection.cursor() as cursor:
             cursor.execute("VACUUM ANALYZE")
@@ -119,7 +158,7 @@ def _staff_the_book() -> None:
 
 
 def _questions() -> list[Question]:
-    """The floor, and the pages people live in, as one who sees everything and as one salesperson."""
+    """The floor, the pages people live in, and those of the care loop, as one who sees everything and as one salesperson."""
     riskiest = Score.objects.filter(as_of=LAST_DAY).order_by("-revenue_at_risk_company", "account_id")
     paths = tuple(f"/accounts/{pk}/" for pk in riskiest.values_list("account_id", flat=True)[:50])
     everything = _cookie("manager@example.com")
@@ -131,7 +170,17 @@ def _questions() -> list[Question]:
         Question("accounts", ("/accounts/",), everything),
         Question("account", paths, everything),
         Question("today_of_one", ("/",), own),
+        *(Question(name, (path,), everything) for name, path in PAGES.items()),
+        Question("meeting", _meetings(), everything),
+        *(Question(name, (path,), own) for name, path in PAGES_OF_ONE.items()),
     ]
+
+
+def _meetings() -> tuple[str, ...]:
+    """Agendas of teams, which look at all their accounts, and of accounts."""
+    meetings = RetentionMeeting.objects.planned().order_by("account", "pk")
+    chosen = [*meetings.filter(account=None)[:5], *meetings.exclude(account=None)[:5]]
+    return tuple(f"/meetings/{meeting.pk}/" for meeting in chosen)
 
 
 def _cookie(email: str) -> str:

@@ -56,7 +56,9 @@ def action_page(user: User, filters: ActionFilters, today: dt.date) -> Page:
         rows = rows.filter(due_on__lt=today)
     rows = _after(rows, filters.after, newest_first=is_done)
     related = ("owner", "account", "meeting__account", "meeting__team", "done_by", "asked_by")
-    found = list(rows.select_related(*related)[: PAGE_SIZE + 1])
+    # The agenda that a held meeting keeps is long, and not shown here.
+    rows = rows.select_related(*related).defer("meeting__agenda", "meeting__minutes")
+    found = list(rows[: PAGE_SIZE + 1])
     shown = found[:PAGE_SIZE]
     cursor = f"{shown[-1].due_on.isoformat()}~{shown[-1].pk}" if shown else ""
     words = f"{len(shown)} shown" + (", more follow" if len(found) > PAGE_SIZE else "")
@@ -99,7 +101,8 @@ def held_meetings(user: User, most: int = 30) -> list[RetentionMeeting]:
         agreed=Count("actions"),
         undone=Count("actions", filter=Q(actions__done_at=None, actions__isnull=False)),
     )
-    return list(counted.select_related("account", "team", "chair").order_by("-held_on", "-pk")[:most])
+    related = counted.select_related("account", "team", "chair").defer("agenda", "minutes")
+    return list(related.order_by("-held_on", "-pk")[:most])
 
 
 def meetable_teams(user: User) -> list[Team]:

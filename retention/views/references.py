@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import datetime as dt
+
 from csp.decorators import csp_replace
 from django.contrib import messages
 from django.contrib.auth.decorators import login_not_required
@@ -15,6 +17,7 @@ from accounts.selectors import company_today, get_company
 from pulsecheck.errors import CareError
 from pulsecheck.forms.references import ConsentForm, ProofPageForm, RevokeForm
 from pulsecheck.models import ProofPage, Reference
+from pulsecheck.selectors.lists import ListFilters, keyset_page
 from pulsecheck.selectors.products import held_back
 from pulsecheck.services import references as services
 from retention.selectors.proof import NAMES, company_facts, facts_of, vouchers
@@ -27,15 +30,17 @@ MOST = 200
 def references(request: SignedIn) -> HttpResponse:
     """Who vouches for us, to what extent, until when; and the public pages."""
     today = company_today()
-    rows = list(
-        Reference.objects.visible_to(request.user)
-        .filter(revoked_at=None)
-        .select_related("account", "noted_by")[:MOST]
+    standing = Reference.objects.visible_to(request.user).filter(revoked_at=None)
+    filters = ListFilters.from_query(request.GET.dict(), request.user, {})
+    page = keyset_page(
+        standing.select_related("account", "noted_by"), filters, "until", parse=dt.date.fromisoformat
     )
+    rows = page.rows
     unwell = held_back([row.account_id for row in rows], today)
     is_publisher = has_role(request.user, *PUBLISHERS)
     context = {
         "rows": [(row, unwell.get(row.account_id, [])) for row in rows],
+        "page": page,
         "pages": list(ProofPage.objects.select_related("created_by")[:MOST]) if is_publisher else [],
         "is_publisher": is_publisher,
         "may_note": has_role(request.user, *CARERS),
