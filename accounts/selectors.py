@@ -52,6 +52,11 @@ def company_today() -> dt.date:
     return get_company().local_date(timezone.now())
 
 
+def day_begins(day: dt.date) -> dt.datetime:
+    """The moment at which `day` begins for the company."""
+    return dt.datetime.combine(day, dt.time(), get_company().zone)
+
+
 def keep_if_large(
     name: str,
     user: User,

@@ -112,7 +112,7 @@ def _why_not(staff: Staff, original_id: int | None, out: Mapping[int, str]) -> s
         return "Nobody is on record as having won this account."
     if not original.is_here:
         reason = "has left"
-    elif original.away_until is not None and original.id not in out:
+    elif original.away_until is not None and out.get(original.id) != DECLINED:
         day = original.away_until
         reason = f"is away until {day.day} {day:%B}"
     else:

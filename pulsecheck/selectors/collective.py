@@ -17,9 +17,8 @@ from accounts.paging import query_url
 from accounts.selectors import get_company
 from pulsecheck.control_chart import Chart, Group, Point, Verdict, against, needed, p_chart
 from pulsecheck.models import Action, Holding, PulseCheck, PulseTheme
-from pulsecheck.models.pulses import PulseScore
+from pulsecheck.models.pulses import LOW
 
-LOW = PulseScore.DOUBTFUL
 MONTHS = 12
 RECENT_MONTHS = 3
 MOST_PULSES = 30

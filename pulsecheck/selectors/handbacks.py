@@ -160,7 +160,6 @@ def is_late(handback: Handback, now: dt.datetime) -> bool:
 # ── briefing ───────────────────────────────────────────────────────────
 LIKE_ACCOUNTS_DAYS = 730
 FEWEST_TO_TELL = 5
-MIDDLE = 3  # of six points: above it they are content
 
 
 @dataclass(frozen=True)
@@ -274,7 +273,7 @@ def _said(account: Account) -> list[Said]:
     found += [
         Said(
             p.taken_at,
-            "good" if p.score > MIDDLE else "bad",
+            "bad" if p.is_low else "good",
             f"Pulse {p.score} of 6: {p.get_score_display().lower()}",
             p.note,
         )

@@ -12,7 +12,7 @@ from accounts.models import Account, Interaction, RoleSwap, User
 from accounts.models.account import LifecycleStage, MemberRole
 from accounts.paging import Page, make_page
 from accounts.permissions import LEADERS, has_role
-from accounts.selectors import keep_if_large
+from accounts.selectors import get_company, keep_if_large
 from pulsecheck.models import PulseCheck
 from pulsecheck.selectors.lists import PAGE_SIZE, ListFilters
 
@@ -55,7 +55,8 @@ def _spoke(role: str, now: dt.datetime) -> Q:
 
 def silent(role: str, now: dt.datetime, gone: list[int]) -> Q:
     """There is an owner, the customer has been one for long enough, and the owner has not spoken with them."""
-    old_enough = Q(became_customer_on__lte=(now - dt.timedelta(days=SILENT_DAYS[role])).date())
+    since = get_company().local_date(now) - dt.timedelta(days=SILENT_DAYS[role])
+    old_enough = Q(became_customer_on__lte=since)
     is_recorded = Q(Exists(Interaction.objects.filter(account=OuterRef("pk"))))
     is_there = Q(**{f"{FIELDS[role]}__isnull": False}) & ~Q(**{f"{FIELDS[role]}__in": gone})
     return old_enough & is_recorded & is_there & ~_spoke(role, now)
@@ -196,7 +197,7 @@ def _silence(account: Account, role: str, last: dt.datetime | None, now: dt.date
     if last is not None:
         days = (now - last).days
         return Alarm(role, f"{person} has not spoken with them for {days} days.") if days > most else None
-    is_new = since is None or (now.date() - since).days < most
+    is_new = since is None or (get_company().local_date(now) - since).days < most
     return None if is_new else Alarm(role, f"{person} has never spoken with them, as far as is on record.")
 
 

@@ -12,6 +12,7 @@ from accounts.models import Account
 from accounts.paging import Page, make_page
 from accounts.selectors import get_company
 from pulsecheck.models import PulseCheck, PulseTheme
+from pulsecheck.models.pulses import LOW
 from pulsecheck.risk import latest_risks, latest_values
 from pulsecheck.selectors.plan import get_policies
 
@@ -75,6 +76,6 @@ def theme_counts(account: Account) -> list[PulseTheme]:
     mine = Q(pulse_checks__account=account)
     found = PulseTheme.objects.filter(mine).annotate(
         times=Count("pulse_checks", filter=mine),
-        poor=Count("pulse_checks", filter=mine & Q(pulse_checks__score__lte=3)),
+        poor=Count("pulse_checks", filter=mine & Q(pulse_checks__score__lte=LOW)),
     )
     return list(found.order_by("-times", "position")[:9])

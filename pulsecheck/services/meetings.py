@@ -152,10 +152,12 @@ def hold_meeting(
 ) -> RetentionMeeting | None:
     """The meeting is over: `agenda` is kept as it stood, and the next one is set on `next_on`. Answers with that one.
 
-    A second time changes nothing and answers with the next meeting there is."""
+    A second time changes nothing and answers with the next meeting there is. CareError where it was cancelled."""
     try:
         meeting = _locked(meeting)
     except CareError:
+        if RetentionMeeting.objects.filter(pk=meeting.pk, state=MeetingState.CANCELLED).exists():
+            raise
         return RetentionMeeting.objects.filter(follows=meeting.pk).first()
     meeting.state, meeting.closed_at, meeting.agenda = MeetingState.HELD, timezone.now(), dict(agenda)
     meeting.save()

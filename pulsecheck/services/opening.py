@@ -67,7 +67,8 @@ def open_handback(
 ) -> Handback:
     """Give `account` back to whoever won it, or the next in line. With one unfinished already, the reason joins it."""
     Account.objects.select_for_update(no_key=True).get(pk=account.pk)
-    unfinished = Handback.objects.unfinished().filter(account=account).first()
+    # Locked: a reason must not join an episode that somebody closes at this moment.
+    unfinished = Handback.objects.unfinished().filter(account=account).select_for_update().first()
     if unfinished is not None:
         if join_reasons([(unfinished.pk, risk, trigger)]):
             write_audit(opened_by, "join_handback", unfinished, trigger=trigger)
@@ -269,7 +270,7 @@ def _create_all(wanted: Sequence[Wanted], choices: Mapping[int, Choice], staff: 
         AuditEntry(action="open_handback", subject="handback", subject_id=h.pk, detail={"trigger": h.trigger})
         for h in handbacks
     )
-    _let_managers_see(handbacks, staff)
+    _let_all_see(handbacks)
     _tell_all(handbacks)
     return handbacks
 
@@ -281,17 +282,22 @@ def _deadlines(people: Iterable[int | None]) -> dict[int | None, dt.datetime]:
     return {pk: answer_by(known.get(pk or 0), policy) for pk in ids}
 
 
-def _let_managers_see(handbacks: Iterable[Handback], staff: Staff) -> None:
-    """A manager of the company who stands in may look after other teams only."""
-    standing_in = set(staff.company_managers)
-    AccountMember.objects.bulk_create(
-        (
-            AccountMember(account_id=h.account_id, user_id=h.salesperson_id, role=MemberRole.SALES)
-            for h in handbacks
-            if h.salesperson_id in standing_in and h.assigned_because != WON_IT
-        ),
-        ignore_conflicts=True,
-    )
+def _let_all_see(handbacks: Iterable[Handback]) -> None:
+    """Whoever stands in, a colleague or a manager, may look after other accounts only; a few queries for each of them."""
+    by_person: dict[int, set[int]] = defaultdict(set)
+    for handback in handbacks:
+        if handback.salesperson_id is not None and handback.assigned_because != WON_IT:
+            by_person[handback.salesperson_id].add(handback.account_id)
+    for person in User.objects.filter(pk__in=by_person):
+        ids = by_person[person.pk]
+        seen = Account.objects.visible_to(person).filter(pk__in=ids).values_list("pk", flat=True)
+        AccountMember.objects.bulk_create(
+            (
+                AccountMember(account_id=pk, user=person, role=MemberRole.SALES)
+                for pk in sorted(ids - set(seen))
+            ),
+            ignore_conflicts=True,
+        )
 
 
 def _tell_all(handbacks: Sequence[Handback]) -> None:

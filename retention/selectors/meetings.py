@@ -89,7 +89,7 @@ def count_actions(user: User, today: dt.date) -> dict[str, int]:
 
 
 def planned_meetings(user: User, most: int = 50) -> list[RetentionMeeting]:
-    """Meetings to come, the next one first; how many actions each has."""
+    """Meetings to come, the next one first."""
     rows = RetentionMeeting.objects.visible_to(user).planned().select_related("account", "team", "chair")
     return list(rows.order_by("held_on", "pk")[:most])
 

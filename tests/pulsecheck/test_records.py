@@ -106,7 +106,7 @@ def test_a_customer_sees_what_is_shown_to_them_until_the_link_is_turned_off(
     PromiseFactory(account=AccountFactory(), text="Of somebody else", is_shared=True)
     client.force_login(cast.owner)
     send(client, "open_promise_page", cast.account)
-    address = reverse("pulsecheck:promised", args=[cast.account.promise_page.token])
+    address = reverse("pulsecheck:promised", args=[cast.account.promise_page.link])
     stranger = Client()
     text = stranger.get(address).content.decode()
     assert "Shown" in text
