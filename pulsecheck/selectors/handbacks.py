@@ -27,6 +27,7 @@ from pulsecheck.models import (
 )
 from pulsecheck.models.handbacks import UNFINISHED, HandbackOutcome, HandbackState, HandbackTrigger
 from pulsecheck.selectors.insights import insights_for
+from pulsecheck.selectors.lists import behind
 
 PAGE_SIZE = 50
 STATES = {"": "To do", "open": "Waiting for an answer", "accepted": "Accepted", "closed": "Closed"}
@@ -123,14 +124,9 @@ def _cursor(row: Handback) -> str:
 
 
 def _closed(handbacks: QuerySet[Handback], cursor: str) -> QuerySet[Handback]:
-    """Newest first, behind the row that `cursor` names; one that makes no sense starts from the top."""
-    rows = handbacks.filter(state=HandbackState.CLOSED).order_by("-closed_at", "-pk")
-    text, _, number = cursor.rpartition("~")
-    try:
-        at, last = dt.datetime.fromisoformat(text), int(number)
-    except ValueError:
-        return rows
-    return rows.filter(closed_at__lte=at).filter(Q(closed_at__lt=at) | Q(closed_at=at, pk__lt=last))
+    """Newest first, behind the row that `cursor` names."""
+    closed = handbacks.filter(state=HandbackState.CLOSED)
+    return behind(closed, cursor, "closed_at", newest_first=True)
 
 
 def _unfinished(handbacks: QuerySet[Handback], filters: Filters) -> QuerySet[Handback]:

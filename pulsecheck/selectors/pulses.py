@@ -15,6 +15,7 @@ from accounts.permissions import LEADERS, has_role
 from accounts.selectors import keep_if_large
 from pulsecheck.models import PulseCheck, Touchpoint
 from pulsecheck.models.touchpoints import TouchpointState
+from pulsecheck.selectors.lists import behind
 
 PAGE_SIZE = 50
 WHOSE = {"mine": "Mine", "all": "All I see", "nobody": "Nobody's"}
@@ -88,22 +89,13 @@ def due_page(user: User, filters: Filters, today: dt.date) -> Page:
         planned = planned.filter(due_on__lte=today + dt.timedelta(days=days))
     if filters.text:
         planned = planned.filter(account__name__icontains=filters.text)
-    rows = _after(planned, filters.after).select_related("account", "assignee").order_by("due_on", "pk")
-    found = list(rows[: PAGE_SIZE + 1])
+    related = planned.select_related("account", "assignee")
+    found = list(behind(related, filters.after, "due_on", parse=dt.date.fromisoformat)[: PAGE_SIZE + 1])
     shown = found[:PAGE_SIZE]
     _attach_last_pulses(shown)
     cursor = f"{shown[-1].due_on.isoformat()}~{shown[-1].pk}" if shown else ""
     words = f"{len(shown)} shown" + (", more follow" if len(found) > PAGE_SIZE else "")
     return make_page(found, PAGE_SIZE, filters.query, cursor, words)
-
-
-def _after(rows: QuerySet[Touchpoint], cursor: str) -> QuerySet[Touchpoint]:
-    text, _, number = cursor.rpartition("~")
-    try:
-        value, last = dt.date.fromisoformat(text), int(number)
-    except ValueError:
-        return rows
-    return rows.filter(due_on__gte=value).filter(Q(due_on__gt=value) | Q(due_on=value, pk__gt=last))
 
 
 def _attach_last_pulses(touchpoints: list[Touchpoint]) -> None:

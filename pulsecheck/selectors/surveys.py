@@ -14,6 +14,7 @@ from accounts.selectors import keep_if_large
 from pulsecheck.intervals import Interval, net_promoter_interval, share_interval
 from pulsecheck.models import Survey, SurveyAnswer
 from pulsecheck.models.surveys import LEAST_EASY, LEAST_RECOMMENDING, LEAST_SATISFIED, MOST_AGAINST
+from pulsecheck.selectors.lists import behind
 
 PAGE_SIZE = 50
 SPANS = {"": ("Last 12 months", 365), "quarter": ("Last 90 days", 90), "month": ("Last 30 days", 30)}
@@ -201,25 +202,12 @@ def answer_page(user: User, filters: Filters, now: dt.datetime) -> Page:
         rows = rows.filter(account__segment=filters.segment)
     if filters.text:
         rows = rows.filter(account__name__icontains=filters.text)
-    rows = _after(rows, filters.after).select_related("account", "survey__contact", "issue__owner")
-    found = list(rows.order_by("-answered_at", "-pk")[: PAGE_SIZE + 1])
+    related = rows.select_related("account", "survey__contact", "issue__owner")
+    found = list(behind(related, filters.after, "answered_at", newest_first=True)[: PAGE_SIZE + 1])
     shown = found[:PAGE_SIZE]
     cursor = f"{shown[-1].answered_at.isoformat()}~{shown[-1].pk}" if shown else ""
     words = f"{len(shown)} shown" + (", more follow" if len(found) > PAGE_SIZE else "")
     return make_page(found, PAGE_SIZE, filters.query, cursor, words)
-
-
-def _after(rows: QuerySet[SurveyAnswer], cursor: str) -> QuerySet[SurveyAnswer]:
-    text, _, number = cursor.rpartition("~")
-    try:
-        value, last = dt.datetime.fromisoformat(text), int(number)
-    except ValueError:
-        return rows
-    if value.tzinfo is None:
-        return rows
-    return rows.filter(answered_at__lte=value).filter(
-        Q(answered_at__lt=value) | Q(answered_at=value, pk__lt=last)
-    )
 
 
 def surveys_of(account: Account, most: int = 10) -> list[Survey]:

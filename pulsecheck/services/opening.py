@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from django.db import transaction
+from django.db.models import Q
 from django.utils import timezone
 
 from accounts.models import Account, AccountMember, AuditEntry, User
@@ -160,9 +161,18 @@ def tell_new_owner(handback: Handback, by: User | None = None) -> None:
 
 def let_see(account: Account, person: User) -> None:
     """Whoever looks after a customer belongs to its retention team, and so sees its page."""
-    if not Account.objects.visible_to(person).filter(pk=account.pk).exists():
+    if account.pk not in _seen_for_good(person, {account.pk}):
         AccountMember.objects.get_or_create(account=account, user=person, defaults={"role": MemberRole.SALES})
         person.__dict__.pop("reach", None)  # read anew: it is kept for the length of a request
+
+
+def _seen_for_good(person: User, ids: set[int]) -> set[int]:
+    """Accounts that `person` sees also when somebody they stand in for is back."""
+    seen = Account.objects.visible_to(person).filter(pk__in=ids)
+    if person.stood_in_for_ids:
+        mine = Q(original_salesperson=person) | Q(account_manager=person)
+        seen = seen.filter(mine | Q(pk__in=person.member_account_ids))
+    return set(seen.values_list("pk", flat=True))
 
 
 # ── a whole night ──────────────────────────────────────────────────────
@@ -290,12 +300,9 @@ def _let_all_see(handbacks: Iterable[Handback]) -> None:
             by_person[handback.salesperson_id].add(handback.account_id)
     for person in User.objects.filter(pk__in=by_person):
         ids = by_person[person.pk]
-        seen = Account.objects.visible_to(person).filter(pk__in=ids).values_list("pk", flat=True)
+        seen = _seen_for_good(person, ids)
         AccountMember.objects.bulk_create(
-            (
-                AccountMember(account_id=pk, user=person, role=MemberRole.SALES)
-                for pk in sorted(ids - set(seen))
-            ),
+            (AccountMember(account_id=pk, user=person, role=MemberRole.SALES) for pk in sorted(ids - seen)),
             ignore_conflicts=True,
         )
 

@@ -12,6 +12,7 @@ from django.db import IntegrityError, transaction
 from django.test import Client
 from django.urls import reverse
 
+from accounts.links import sign_key
 from accounts.selectors import company_today
 from pulsecheck.errors import CareError
 from pulsecheck.models import ProofPage, Reference
@@ -210,3 +211,31 @@ def test_it_costs_the_same_for_many_customers(
         ReferenceFactory(shows_on_time=True)
     with django_assert_max_num_queries(14):
         assert public(link).count("Customer ") >= 25
+
+
+def test_the_key_alone_opens_nothing(link: ProofPage) -> None:
+    """Whoever reads the database does not have the link."""
+    for token in (link.token, f"{link.token}:", sign_key("pulsecheck.survey", link.token)):
+        assert Client().get(reverse("retention:proof_page", args=[token])).status_code == 404
+
+
+def test_too_many_calls_from_one_address_are_put_off(link: ProofPage, settings: Any) -> None:
+    settings.PUBLIC_CALLS_PER_MINUTE = 3
+    cache.clear()
+    client, address = Client(), reverse("retention:proof_page", args=[link.link])
+    for _ in range(3):
+        client.get(reverse("retention:proof_page", args=["made-up"]))
+    answer = client.get(address)
+    assert (answer.status_code, 1 <= int(answer["Retry-After"]) <= 61) == (429, True)
+    assert client.get(address, REMOTE_ADDR="10.9.8.7").status_code == 200
+
+
+def test_a_reason_that_cannot_be_kept_keeps_nobody_on_the_page(cast: Cast, client: Client) -> None:
+    reference = ReferenceFactory(account=cast.account)
+    client.force_login(cast.owner)
+    answer = client.post(
+        reverse("retention:revoke_consent", args=[reference.pk]), {"reason": "x" * 301}, follow=True
+    )
+    assert "at most 300 characters" in answer.content.decode()
+    reference.refresh_from_db()
+    assert reference.revoked_at is not None
