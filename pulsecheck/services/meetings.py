@@ -23,6 +23,7 @@ from pulsecheck.models.meetings import MeetingState, Recurrence
 from pulsecheck.recurrence import next_day
 
 MONTH = dt.timedelta(days=31)
+MOST_BEFORE = 100
 
 
 class MinutesConflict(CareError):
@@ -196,7 +197,8 @@ def proposed_next_day(meeting: RetentionMeeting) -> dt.date | None:
 
 
 def open_actions_before(meeting: RetentionMeeting) -> list[Action]:
-    """What earlier meetings about the same account or team agreed and nobody has done yet, the earliest due first."""
+    """What earlier meetings about the same account or team agreed and nobody has done yet, the earliest due first; as
+    many as a meeting can talk about."""
     earlier = (
         Q(meeting__account=meeting.account_id) if meeting.account_id else Q(meeting__team=meeting.team_id)
     )
@@ -204,5 +206,5 @@ def open_actions_before(meeting: RetentionMeeting) -> list[Action]:
         Action.objects.unfinished()
         .filter(earlier)
         .exclude(meeting=meeting)
-        .select_related("owner", "account", "meeting")
+        .select_related("owner", "account", "meeting")[:MOST_BEFORE]
     )

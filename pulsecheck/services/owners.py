@@ -85,11 +85,14 @@ def note_event(
     note: str = "",
     left: Contact | None = None,
 ) -> CustomerEvent:
-    """Something changed at the customer; with `left`, that person went, which counts in the factors."""
+    """Something changed at the customer; with `left`, that person went, which counts in the factors. The same words of
+    the same person about the same day count once."""
+    Account.objects.select_for_update(no_key=True).get(pk=account.pk)
+    said = {"kind": kind, "happened_on": happened_on, "note": note, "noted_by": user}
+    if known := CustomerEvent.objects.filter(account=account, **said).first():
+        return known
     if left is not None:
         mark_contact_left(left, user, happened_on)
-    event = CustomerEvent.objects.create(
-        account=account, kind=kind, happened_on=happened_on, note=note, noted_by=user
-    )
+    event = CustomerEvent.objects.create(account=account, **said)
     write_audit(user, "note_event", event, account=account.pk, kind=kind)
     return event

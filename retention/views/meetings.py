@@ -195,7 +195,7 @@ def agree_action(request: SignedIn, pk: int) -> HttpResponse:
     try:
         made = action_services.agree_action(request.user, meeting=shown, **form.cleaned_data)
     except CareError as problem:
-        form.add_error(None, str(problem))
+        form.add_error("owner", str(problem))
         return _show(request, shown, {"action": form})
     messages.success(request, f"Agreed: {made.owner} does it by {day_words(made.due_on)}.")
     return redirect(f"{reverse('retention:meeting', args=[pk])}#actions")

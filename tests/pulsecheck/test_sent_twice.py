@@ -78,8 +78,9 @@ def test_every_form_of_the_account_page_carries_a_number_without_any_script(
     cast: Cast, client: Client
 ) -> None:
     client.force_login(cast.owner)
-    page = client.get(reverse("retention:account", args=[cast.account.pk])).content.decode()
-    assert page.count('name="submission"') == len(RECORDS)
+    for kind in ("interaction", "promise", "issue", "enquiry"):
+        page = client.get(reverse("retention:account", args=[cast.account.pk]), {"write": kind})
+        assert page.content.decode().count('name="submission"') == 1
 
 
 def test_a_pulse_sent_without_a_number_counts_once_a_day_for_the_same_words(
@@ -110,6 +111,21 @@ def test_a_deal_handed_over_twice_is_one(cast: Cast, client: Client) -> None:
     assert [answer.status_code for answer in answers] == [302, 302]
     assert answers[0]["Location"] == answers[1]["Location"]
     assert (Handoff.objects.count(), Promise.objects.count()) == (1, 1)
+
+
+def test_news_noted_twice_are_one(cast: Cast, client: Client) -> None:
+    client.force_login(cast.owner)
+    address = reverse("pulsecheck:note_event", args=[cast.account.pk])
+    news = {
+        "kind": "new_management",
+        "happened_on": date_ago(3).isoformat(),
+        "note": "Frau Berg leads it now",
+    }
+    for _ in range(2):
+        client.post(address, news)
+    assert cast.account.events.count() == 1
+    client.post(address, news | {"note": "And Herr Tal the kitchen"})
+    assert cast.account.events.count() == 2
 
 
 def test_a_promise_shown_twice_stays_shown(cast: Cast, client: Client) -> None:
