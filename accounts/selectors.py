@@ -64,18 +64,18 @@ def keep_if_large(
     parts: tuple[Any, ...],
     make: Callable[[], Figures],
     rows: Callable[[Figures], int],
-    large: int = LARGE,
+    large: int | None = None,
 ) -> Figures:
-    """The figures that `make` adds up over the rows `user` sees (`whose` = "all") or has. Those over more than `large` rows are
-    kept for two minutes: adding so many up for every page is dear, and nobody sees one more or less. Fewer are always
-    counted anew. `parts` are what else the figures depend on; `rows` says over how many they are."""
+    """The figures that `make` adds up over the rows `user` sees (`whose` = "all") or has. Those over more than `large`
+    rows (5,000) are kept for two minutes: adding so many up for every page is dear, and nobody sees one more or less.
+    Fewer are always counted anew. `parts` are what else the figures depend on; `rows` says over how many they are."""
     sees_all = whose == "all" and visible_accounts(user) is None
-    key = f"figures-{name}-{'all' if sees_all else user.pk}-{whose}-" + "-".join(map(str, parts))
-    key = "figures-" + hashlib.sha256(key.encode()).hexdigest()  # words people type are part of it
+    asked = repr((name, None if sees_all else user.pk, whose, parts))
+    key = "figures-" + hashlib.sha256(asked.encode()).hexdigest()  # words people type are part of it
     found: Figures | None = cache.get(key)
     if found is None:
         found = make()
-        if rows(found) > large:
+        if rows(found) > (LARGE if large is None else large):
             cache.set(key, found, FIGURE_SECONDS)
     return found
 

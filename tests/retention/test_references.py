@@ -239,3 +239,16 @@ def test_a_reason_that_cannot_be_kept_keeps_nobody_on_the_page(cast: Cast, clien
     assert "at most 300 characters" in answer.content.decode()
     reference.refresh_from_db()
     assert reference.revoked_at is not None
+
+
+def test_a_long_list_comes_in_pages(client: Client, cast: Cast) -> None:
+    for number in range(53):
+        ReferenceFactory(until=company_today() + dt.timedelta(days=number))
+    client.force_login(cast.administrator)
+
+    first = client.get(reverse("retention:references")).context["page"]
+    second = client.get(reverse("retention:references") + first.next_url).context
+
+    assert (len(first.rows), len(second["page"].rows)) == (50, 3)
+    assert not {row.pk for row in first.rows} & {row.pk for row in second["page"].rows}
+    assert [row.pk for row, _ in second["rows"]] == [row.pk for row in second["page"].rows]
