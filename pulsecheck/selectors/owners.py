@@ -80,9 +80,9 @@ def _silent(user: User, whose: str, now: dt.datetime, gone: list[int]) -> tuple[
 def _silent_in_order(rows: QuerySet[Account], condition: Q, is_few: bool) -> list[Account]:
     """The first ones in the order of `rows`. Where many are silent the first few hundred hold enough of them."""
     for step in () if is_few else (500, 5000):
-        first = list(rows.select_related(None).values_list("pk", flat=True)[:step])
+        first = rows.select_related(None).values("pk")[:step]
         found = list(rows.filter(condition, pk__in=first)[: PAGE_SIZE + 1])
-        if len(found) > PAGE_SIZE or len(first) < step:
+        if len(found) > PAGE_SIZE:
             return found
     return list(rows.filter(condition)[: PAGE_SIZE + 1])
 
