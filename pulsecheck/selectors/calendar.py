@@ -166,9 +166,7 @@ def get_calendar(user: User, filters: Filters, today: dt.date) -> Shown:
         ]
         for week in weeks
     ]
-    return Shown(
-        days, overdue, late.count() if len(overdue) == MOST_OVERDUE else len(overdue), sum(counts.values())
-    )
+    return Shown(days, overdue, late.count(), sum(counts.values()))
 
 
 def _first_of_each_day(span: QuerySet[Touchpoint], most: int) -> dict[dt.date, list[Touchpoint]]:
