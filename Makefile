@@ -29,7 +29,7 @@ run: install
 
 test: install-test
 	@$(MAKE) --no-print-directory check
-	$(BIN)/python -m pytest -n 2 --dist loadfile
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder  # files in their order: the long walks through a browser come early
 
 install: .venv/installed node_modules/installed
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import datetime as dt
+import hashlib
+from collections.abc import Callable
 from decimal import Decimal
-from typing import Any
+from typing import Any, TypeVar
 
 from django.conf import settings
 from django.core.cache import cache
@@ -27,6 +29,8 @@ from accounts.models.account import visible_accounts
 
 COMPANY_KEY = "company"
 MENU_SECONDS = 300
+LARGE, FIGURE_SECONDS = 5_000, 120
+Figures = TypeVar("Figures")
 
 
 def get_company() -> Company:
@@ -46,6 +50,34 @@ def stored_company() -> Company:
 def company_today() -> dt.date:
     """Today in the company's time zone."""
     return get_company().local_date(timezone.now())
+
+
+def day_begins(day: dt.date) -> dt.datetime:
+    """The moment at which `day` begins for the company."""
+    return dt.datetime.combine(day, dt.time(), get_company().zone)
+
+
+def keep_if_large(
+    name: str,
+    user: User,
+    whose: str,
+    parts: tuple[Any, ...],
+    make: Callable[[], Figures],
+    rows: Callable[[Figures], int],
+    large: int | None = None,
+) -> Figures:
+    """The figures that `make` adds up over the rows `user` sees (`whose` = "all") or has. Those over more than `large`
+    rows (5,000) are kept for two minutes: adding so many up for every page is dear, and nobody sees one more or less.
+    Fewer are always counted anew. `parts` are what else the figures depend on; `rows` says over how many they are."""
+    sees_all = whose == "all" and visible_accounts(user) is None
+    asked = repr((name, None if sees_all else user.pk, whose, parts))
+    key = "figures-" + hashlib.sha256(asked.encode()).hexdigest()  # words people type are part of it
+    found: Figures | None = cache.get(key)
+    if found is None:
+        found = make()
+        if rows(found) > (LARGE if large is None else large):
+            cache.set(key, found, FIGURE_SECONDS)
+    return found
 
 
 def get_exchange_rates() -> dict[str, Decimal]:

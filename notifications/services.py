@@ -172,6 +172,10 @@ def deliver_outbox(limit: int = 500) -> int:
             send_mail(message)
         except (smtplib.SMTPRecipientsRefused, smtplib.SMTPSenderRefused, smtplib.SMTPDataError) as refusal:
             _refused(message, refusal)
+        except (
+            ValueError
+        ) as fault:  # an address or a subject that no mail can have: asking again will not mend it
+            _give_up(message, str(fault))
         except (OSError, smtplib.SMTPException) as outage:
             _reschedule(message, str(outage))
             break

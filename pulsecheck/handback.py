@@ -7,6 +7,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
+from pulsecheck.intervals import share_interval
+
 COOL_DOWN = dt.timedelta(days=30)
 # Nobody gets more while this many days' worth of calls wait for an answer.
 MOST_DAYS_WAITING = 5
@@ -112,7 +114,7 @@ def _why_not(staff: Staff, original_id: int | None, out: Mapping[int, str]) -> s
         return "Nobody is on record as having won this account."
     if not original.is_here:
         reason = "has left"
-    elif original.away_until is not None and original.id not in out:
+    elif original.away_until is not None and out.get(original.id) != DECLINED:
         day = original.away_until
         reason = f"is away until {day.day} {day:%B}"
     else:
@@ -195,18 +197,10 @@ class Precision:
 
     @property
     def interval(self) -> tuple[float, float]:
-        """Wilson's interval of 95 % (Wilson 1927): where the share lies that chance could hide."""
-        if not self.judged:
-            return 0.0, 1.0
-        n, p = self.judged, self.right / self.judged
-        middle = p + Z95**2 / (2 * n)
-        half = Z95 * ((p * (1 - p) + Z95**2 / (4 * n)) / n) ** 0.5
-        below, above = (middle - half) / (1 + Z95**2 / n), (middle + half) / (1 + Z95**2 / n)
-        return max(0.0, below), min(1.0, above)
+        """Wilson's interval of 95 %: where the share lies that chance could hide."""
+        found = share_interval(self.right, self.judged)
+        return (found.low, found.high) if found else (0.0, 1.0)
 
     def is_below(self, least: float, least_judged: int) -> bool:
         """Whether the trigger is to fall silent: enough was judged, and the share is less than asked for."""
         return self.judged >= least_judged and self.right < least * self.judged
-
-
-Z95 = 1.959964

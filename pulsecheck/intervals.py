@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import lru_cache
 
 Z = 1.959964  # standard normal: 95 % lie within
 
@@ -18,6 +19,7 @@ class Interval:
     n: int
 
 
+@lru_cache(maxsize=20_000)  # a page ranks the same few thousand shares for every row
 def share_interval(hits: int, n: int) -> Interval | None:
     """Share `hits`/`n`, 0..1, with the score interval of Wilson (1927), which stays honest near 0 and 1 and for small n.
     None without any."""

@@ -8,16 +8,16 @@ customer bought something for the first time. A customer counts for a product wh
 from __future__ import annotations
 
 import datetime as dt
-import math
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
 
+from pulsecheck.intervals import share_interval
+
 FOLLOW_DAYS = 180
 LEAST_BUYERS = 20
 LEAST_FOLLOWERS = 5
-Z = 1.96
 # product -> day of its first purchase, of one customer
 History = Mapping[int, dt.date]
 
@@ -43,18 +43,9 @@ class Step:
 
     @property
     def at_least(self) -> float:
-        """The lower end of the 95 % interval of the share (Wilson 1927): what the step is ranked by."""
-        return wilson_lower(self.followers, self.buyers)
-
-
-def wilson_lower(cases: int, size: int) -> float:
-    """Lower end of the 95 % interval of cases/size; 0 without cases."""
-    if size == 0:
-        return 0.0
-    share, z2 = cases / size, Z * Z
-    middle = share + z2 / (2 * size)
-    spread = Z * math.sqrt(share * (1 - share) / size + z2 / (4 * size * size))
-    return max(0.0, (middle - spread) / (1 + z2 / size))
+        """The lower end of the 95 % interval of the share: what the step is ranked by."""
+        found = share_interval(self.followers, self.buyers)
+        return found.low if found else 0.0
 
 
 def steps_of(histories: Iterable[History], today: dt.date) -> list[Step]:

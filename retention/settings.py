@@ -227,8 +227,8 @@ REST_FRAMEWORK = {
 # Counted in each web process.
 API_CALLS_PER_MINUTE = env.int("MAINSTAY_API_CALLS_PER_MINUTE", default=6000)
 API_ANONYMOUS_CALLS_PER_MINUTE = 60
-# Of the page on which customers answer, from one address.
-SURVEY_CALLS_PER_MINUTE = 60
+# Of all pages that need no sign-in but a link, from one address.
+PUBLIC_CALLS_PER_MINUTE = 60
 SPECTACULAR_SETTINGS = {
     "TITLE": "Mainstay API",
     "DESCRIPTION": "Accounts, their orders, how likely each is to leave, and what is done about it.",

@@ -19,6 +19,7 @@ from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver, reverse
 from django.utils import timezone
 
+from accounts.links import sign_key
 from accounts.models import (
     ApiToken,
     ChurnReason,
@@ -178,7 +179,9 @@ TABLE: dict[str, Row] = {
     "retention:revoke_consent": page(NOBODY, CARE_FOR_IT, "reference"),
     "retention:new_proof_page": page(KPI_READERS, KPI_READERS),
     "retention:turn_proof_page": page(NOBODY, KPI_READERS, "proof_page"),
-    "retention:proof_page": page(EVERYBODY, NOBODY, token="known-to-whoever-has-the-link"),
+    "retention:proof_page": page(
+        EVERYBODY, NOBODY, token=sign_key(ProofPage.LINK, "known-to-whoever-has-the-link")
+    ),
     # how our own company does
     "pulsecheck:collective": page(SIGNED_IN, NOBODY),
     "pulsecheck:improve": page(NOBODY, LEADERS),
@@ -225,7 +228,7 @@ TABLE: dict[str, Row] = {
     "pulsecheck:keep_promise": page(NOBODY, CARE_FOR_IT, "promise"),
     "pulsecheck:break_promise": page(NOBODY, CARE_FOR_IT, "promise"),
     "pulsecheck:share_promise": page(NOBODY, CARE_FOR_IT, "promise"),
-    "pulsecheck:promised": page(EVERYBODY, NOBODY, token="a-page-for-a-customer"),
+    "pulsecheck:promised": page(EVERYBODY, NOBODY, token=sign_key(PromisePage.LINK, "a-page-for-a-customer")),
     "pulsecheck:open_promise_page": page(NOBODY, CARE_FOR_IT, "account"),
     "pulsecheck:close_promise_page": page(NOBODY, CARE_FOR_IT, "account"),
     "pulsecheck:issues": page(CARERS, NOBODY),
@@ -414,6 +417,10 @@ class World:
 
 @pytest.fixture
 def world(db: None) -> World:
+    return make_world()
+
+
+def make_world() -> World:
     """One record of every kind, all of the account that the strangers of the cast must not see."""
     cache.clear()
     cast = make_cast()

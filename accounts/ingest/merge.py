@@ -179,6 +179,7 @@ class Merge:
             self._match_by_email()
         self._mark_repeats()
         if "parent" in self.names:
+            self._mark_circles()
             self._mark_lost_parents()
         self._find_changed()
 
@@ -274,10 +275,15 @@ class Merge:
             yield Problem(
                 "r_contact.account_id <> r_account.id", "contact", "is a contact of another account"
             )
+        yield Problem("false", "parent", f"is below the account itself, or more than {DEEPEST} levels up")
         yield Problem("false", "parent", "is neither a known account nor one in this file")
         yield Problem(
             "false", self.kind.key or "order", "comes again in line {other}, which was taken instead"
         )
+
+    @property
+    def _in_circle(self) -> int:
+        return len(self.problems) - 3
 
     @property
     def _no_parent(self) -> int:
@@ -316,6 +322,13 @@ class Merge:
             f" ROW({mine.replace('r.', 'l.')}) THEN {SAME} ELSE {self._repeated} END"
             " FROM import_repeats d JOIN import_resolved l ON l.line = d.last"
             " WHERE r.key = d.key AND r.line < d.last AND r.problem IS NULL"
+        )
+
+    def _mark_circles(self) -> None:
+        """Refuse rows that, going up from parent to parent in this file and among known accounts, come back to
+        themselves or to no end."""
+        self.cursor.execute(
+            CIRCLES_SQL, {"source": self.source, "deepest": DEEPEST, "problem": self._in_circle}
         )
 
     def _mark_lost_parents(self) -> None:
@@ -603,6 +616,22 @@ ALIASED = (
     " JOIN accounts_account a ON a.id = l.account_id WHERE l.record_source = %(source)s)"
 )
 OWN_ROW = "t.record_source = %(source)s AND t.external_id = r.key"
+# Levels of parents above an account; nobody has so many.
+DEEPEST = 50
+CIRCLES_SQL = """
+WITH RECURSIVE climb(line, key, at, depth) AS (
+    SELECT r.line, r.key, r.c_parent, 1 FROM import_resolved r WHERE r.problem IS NULL AND r.c_parent IS NOT NULL
+    UNION ALL
+    SELECT c.line, c.key, COALESCE(f.c_parent, p.external_id), c.depth + 1
+    FROM climb c
+    LEFT JOIN import_resolved f ON f.key = c.at AND f.problem IS NULL
+    LEFT JOIN accounts_account a ON f.key IS NULL AND a.record_source = %(source)s AND a.external_id = c.at
+    LEFT JOIN accounts_account p ON p.id = a.parent_id
+    WHERE c.at <> c.key AND c.depth <= %(deepest)s AND COALESCE(f.c_parent, p.external_id) IS NOT NULL
+)
+UPDATE import_resolved r SET problem = %(problem)s
+FROM climb c WHERE c.line = r.line AND (c.at = c.key OR c.depth > %(deepest)s)
+"""
 PARENTS_SQL = (
     "UPDATE accounts_account t SET parent_id = p.id FROM import_resolved r JOIN accounts_account p"
     " ON p.record_source = %(source)s AND p.external_id = r.c_parent"

@@ -121,6 +121,7 @@ class Account(Sourced):
         ]
         indexes = [
             models.Index("name", "id", name="account_by_name"),
+            models.Index(fields=["-became_customer_on", "id"], name="account_newest"),
             GinIndex(OpClass(Upper("name"), name="gin_trgm_ops"), name="account_name_search"),
         ]
 

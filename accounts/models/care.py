@@ -5,6 +5,7 @@ from __future__ import annotations
 from django.db import models
 from django.db.models import F, Q
 
+from accounts.links import sign_key
 from accounts.models.account import Account, AccountRelatedQuerySet, Contact
 from accounts.models.fields import Sourced, Stamped
 from accounts.models.staff import User
@@ -301,7 +302,9 @@ class Enquiry(Sourced):
 
 class PromisePage(Stamped):
     """The page on which a customer sees what we promised them and chose to show; whoever has the link may read it,
-    until it is turned off."""
+    until it is turned off. `token` is the key of the link, which is signed."""
+
+    LINK = "accounts.promises"
 
     account = models.OneToOneField(Account, on_delete=models.CASCADE, related_name="promise_page")
     token = models.CharField(max_length=60, unique=True)
@@ -311,3 +314,8 @@ class PromisePage(Stamped):
 
     def __str__(self) -> str:
         return f"Promises shown to {self.account}"
+
+    @property
+    def link(self) -> str:
+        """What the address of the page ends with."""
+        return sign_key(self.LINK, self.token)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import uuid
 from collections.abc import Iterable
 
 from django.db import transaction
@@ -13,7 +14,7 @@ from accounts.models.care import Direction, InteractionKind, usual_class
 from accounts.selectors import company_today
 from accounts.services.audit import write_audit
 from accounts.services.errors import RecordError
-from accounts.services.own import own_ids
+from accounts.services.own import write_own
 
 
 @transaction.atomic
@@ -28,10 +29,13 @@ def log_interaction(
     direction: str = Direction.OUT,
     happened_at: dt.datetime | None = None,
     message_class: str = "",
+    submission: uuid.UUID | None = None,
 ) -> Interaction:
-    """A call, mail or meeting that happened, now unless said otherwise. Without a class only a ticket has one: service."""
-    return Interaction.objects.create(
-        **own_ids(),
+    """A call, mail or meeting that happened, now unless said otherwise. Without a class only a ticket has one: service.
+    The same `submission` counts once."""
+    interaction, _ = write_own(
+        Interaction,
+        submission,
         account=account,
         user=user,
         kind=kind,
@@ -43,6 +47,7 @@ def log_interaction(
         message_class=message_class or usual_class(kind),
         is_sample=account.is_sample,
     )
+    return interaction
 
 
 @transaction.atomic

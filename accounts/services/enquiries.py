@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import uuid
 from dataclasses import dataclass
 
 from django.db import transaction
@@ -10,7 +11,7 @@ from django.utils import timezone
 
 from accounts.models import Account, Contact, Enquiry, User
 from accounts.services.audit import write_audit
-from accounts.services.own import own_ids
+from accounts.services.own import write_own
 
 
 @dataclass(frozen=True)
@@ -33,11 +34,13 @@ def log_enquiry(
     owner: User | None = None,
     next_step: str = "",
     received_at: dt.datetime | None = None,
+    submission: uuid.UUID | None = None,
 ) -> Enquiry:
     """A question that came in now (or when said otherwise); whoever looks after the account answers unless somebody
-    else is named."""
-    enquiry = Enquiry.objects.create(
-        **own_ids(),
+    else is named. The same `submission` counts once."""
+    enquiry, is_new = write_own(
+        Enquiry,
+        submission,
         account=account,
         contact=contact,
         received_at=received_at or timezone.now(),
@@ -47,7 +50,8 @@ def log_enquiry(
         next_step=next_step,
         is_sample=account.is_sample,
     )
-    write_audit(user, "log_enquiry", enquiry, account=account.pk)
+    if is_new:
+        write_audit(user, "log_enquiry", enquiry, account=account.pk)
     return enquiry
 
 

@@ -35,8 +35,11 @@ class Won:
 @transaction.atomic
 def hand_over(account: Account, user: User, won: Won) -> Handoff:
     """The account is a customer from now on (if it was none), `won.handed_to` looks after it, and every step of the
-    checklist that is in force has an owner and a day."""
-    account = Account.objects.select_for_update().get(pk=account.pk)
+    checklist that is in force has an owner and a day. The same deal (day, person, what they bought) counts once."""
+    account = Account.objects.select_for_update(no_key=True).get(pk=account.pk)
+    same = {"won_on": won.won_on, "handed_by": user, "handed_to": won.handed_to, "bought": won.bought}
+    if known := Handoff.objects.filter(account=account, **same).first():
+        return known
     account.lifecycle_stage = LifecycleStage.CUSTOMER
     account.became_customer_on = account.became_customer_on or won.won_on
     account.account_manager = won.handed_to
@@ -44,10 +47,7 @@ def hand_over(account: Account, user: User, won: Won) -> Handoff:
     account.save()
     handoff = Handoff.objects.create(
         account=account,
-        won_on=won.won_on,
-        handed_by=user,
-        handed_to=won.handed_to,
-        bought=won.bought,
+        **same,
         why_us=won.why_us,
         expects=won.expects,
         people=won.people,

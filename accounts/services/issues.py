@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import uuid
 from typing import Any
 
 from django.db import transaction
@@ -12,7 +13,7 @@ from accounts.models import Account, Issue, IssueReopening, User
 from accounts.models.care import Severity, Validity
 from accounts.services.audit import write_audit
 from accounts.services.errors import RecordError
-from accounts.services.own import own_ids
+from accounts.services.own import write_own
 
 
 @transaction.atomic
@@ -25,10 +26,12 @@ def open_issue(
     theme: str = "",
     owner: User | None = None,
     due_on: dt.date | None = None,
+    submission: uuid.UUID | None = None,
 ) -> Issue:
-    """A grievance; whoever writes it down owns it unless somebody else is named."""
-    issue = Issue.objects.create(
-        **own_ids(),
+    """A grievance; whoever writes it down owns it unless somebody else is named. The same `submission` counts once."""
+    issue, is_new = write_own(
+        Issue,
+        submission,
         account=account,
         opened_at=timezone.now(),
         description=description,
@@ -38,7 +41,8 @@ def open_issue(
         due_on=due_on,
         is_sample=account.is_sample,
     )
-    write_audit(user, "open_issue", issue, account=account.pk)
+    if is_new:
+        write_audit(user, "open_issue", issue, account=account.pk)
     return issue
 
 
@@ -98,7 +102,10 @@ def tell_customer(issue: Issue, user: User, reaction: str = "") -> Issue:
     if issue.resolved_at is None:
         raise RecordError("This issue is still open: solve it first, then tell the customer what was done.")
     if issue.told_at is None:
-        issue.told_at, issue.told_by, issue.reaction = timezone.now(), user, reaction
+        told_at = max(
+            timezone.now(), issue.resolved_at
+        )  # of a file, it may have been opened and solved later today
+        issue.told_at, issue.told_by, issue.reaction = told_at, user, reaction
         issue.save(update_fields=["told_at", "told_by", "reaction", "updated_at"])
         write_audit(user, "tell_customer", issue, validity=Validity(issue.validity).label)
     return issue

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import uuid
 
 from django.db import transaction
 from django.utils.crypto import get_random_string
@@ -12,7 +13,7 @@ from accounts.models.care import PromiseStatus
 from accounts.selectors import company_today
 from accounts.services.audit import write_audit
 from accounts.services.errors import RecordError
-from accounts.services.own import own_ids
+from accounts.services.own import write_own
 
 
 @transaction.atomic
@@ -25,10 +26,13 @@ def make_promise(
     made_to: Contact | None = None,
     is_shared: bool = False,
     made_by: User | None = None,
+    submission: uuid.UUID | None = None,
 ) -> Promise:
-    """`made_by` (`user`, unless somebody else gave their word) promises something by `due_on`, today at the earliest."""
-    promise = Promise.objects.create(
-        **own_ids(),
+    """`made_by` (`user`, unless somebody else gave their word) promises something by `due_on`. The same `submission`
+    counts once."""
+    promise, is_new = write_own(
+        Promise,
+        submission,
         account=account,
         text=text,
         made_by=made_by or user,
@@ -38,7 +42,8 @@ def make_promise(
         is_shared=is_shared,
         is_sample=account.is_sample,
     )
-    write_audit(user, "make_promise", promise, account=account.pk, due_on=due_on)
+    if is_new:
+        write_audit(user, "make_promise", promise, account=account.pk, due_on=due_on)
     return promise
 
 
@@ -68,12 +73,13 @@ def break_promise(promise: Promise, user: User, because: str) -> Promise:
 
 
 @transaction.atomic
-def share_promise(promise: Promise, user: User) -> Promise:
-    """Show it to the customer, or no longer."""
+def share_promise(promise: Promise, user: User, *, is_shared: bool) -> Promise:
+    """Show it to the customer, or no longer. A second time changes nothing."""
     promise = Promise.objects.select_for_update().get(pk=promise.pk)
-    promise.is_shared = not promise.is_shared
-    promise.save(update_fields=["is_shared", "updated_at"])
-    write_audit(user, "share_promise", promise, is_shared=promise.is_shared)
+    if promise.is_shared != is_shared:
+        promise.is_shared = is_shared
+        promise.save(update_fields=["is_shared", "updated_at"])
+        write_audit(user, "share_promise", promise, is_shared=is_shared)
     return promise
 
 

@@ -21,7 +21,7 @@ from accounts.services.people import PeopleError
 @require_role(*ADMINISTRATORS)
 def people(request: SignedIn) -> HttpResponse:
     """Everybody of ours."""
-    text, former = request.GET.get("q", "").strip(), request.GET.get("former") == "1"
+    text, former = request.GET.get("q", "").replace("\0", "").strip(), request.GET.get("former") == "1"
     context = {
         "people": selectors.people(text, with_former=former),
         "former": former,

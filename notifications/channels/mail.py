@@ -10,7 +10,7 @@ from notifications.models import OutboxMessage
 
 
 def send_mail(message: OutboxMessage) -> None:
-    """Hand one mail to the mail server. Raises smtplib.SMTPException or OSError.
+    """Hand one mail to the mail server. Raises smtplib.SMTPException or OSError, and ValueError for an address that is none.
 
     The Message-ID is made of the row, so a mail sent twice after a crash is recognised as the same one.
     """
@@ -21,8 +21,15 @@ def send_mail(message: OutboxMessage) -> None:
     EmailMessage(
         subject=message.subject,
         body=message.body,
-        from_email=formataddr((get_company().name, address)) if is_outside else settings.DEFAULT_FROM_EMAIL,
+        from_email=formataddr((_on_one_line(get_company().name), address))
+        if is_outside
+        else settings.DEFAULT_FROM_EMAIL,
         to=[message.to_address],
         reply_to=[message.reply_to] if message.reply_to else None,
         headers={"Message-ID": f"<outbox-{message.pk}@{domain}>", "Auto-Submitted": "auto-generated"},
     ).send()
+
+
+def _on_one_line(name: str) -> str:
+    """A name as a header may hold it."""
+    return " ".join(name.split())

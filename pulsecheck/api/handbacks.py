@@ -92,7 +92,7 @@ class HandbackFilter(OfAccountFilter):
 
 
 class DeclineRequest(serializers.Serializer[Any]):
-    reason = serializers.CharField(max_length=500)
+    reason = serializers.CharField(max_length=300)
 
 
 class AttemptRequest(serializers.Serializer[Any]):
@@ -111,7 +111,19 @@ class CloseRequest(serializers.Serializer[Any]):
         default=None,
         help_text="Its code; needed when the customer is lost.",
     )
-    note = serializers.CharField(max_length=2000, allow_blank=True, default="")
+    note = serializers.CharField(
+        max_length=2000,
+        allow_blank=True,
+        default="",
+        help_text="Needed for a false alarm: it teaches the rule.",
+    )
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        if attrs["outcome"] == HandbackOutcome.FALSE_ALARM and not attrs["note"]:
+            raise serializers.ValidationError(
+                {"note": "Say what made it look like a risk: it teaches the rule."}
+            )
+        return attrs
 
 
 class SignRequest(serializers.Serializer[Any]):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Mapping
 from typing import Any
 
@@ -55,7 +56,7 @@ class GrievanceRequest(serializers.Serializer[Any]):
     description = serializers.CharField(max_length=2000)
     owner = serializers.SlugRelatedField(
         slug_field="email",
-        queryset=User.objects.filter(is_active=True),
+        queryset=User.objects.filter(is_active=True, left_on=None),
         required=False,
         help_text="E-mail; empty = you.",
     )
@@ -68,7 +69,7 @@ class PulseRequest(serializers.Serializer[Any]):
     themes: serializers.SlugRelatedField[Any] = serializers.SlugRelatedField(
         slug_field="code", queryset=PulseTheme.objects.filter(is_active=True), many=True, required=False
     )
-    note = serializers.CharField(max_length=5000, allow_blank=True, default="")
+    note = serializers.CharField(max_length=4000, allow_blank=True, default="")
     contact_id = serializers.IntegerField(
         min_value=1, max_value=2**63 - 1, required=False, allow_null=True, default=None
     )
@@ -94,11 +95,16 @@ class PulseRequest(serializers.Serializer[Any]):
     next_step = serializers.CharField(max_length=300)
     next_step_owner = serializers.SlugRelatedField(
         slug_field="email",
-        queryset=User.objects.filter(is_active=True),
+        queryset=User.objects.filter(is_active=True, left_on=None),
         required=False,
         help_text="E-mail; empty = you.",
     )
-    next_step_due_on = serializers.DateField()
+    next_step_due_on = serializers.DateField(help_text="Today or later.")
+
+    def validate_next_step_due_on(self, day: dt.date) -> dt.date:
+        if day < company_today():
+            raise ValidationError("This day is over. Choose today or later.")
+        return day
 
     def validate_themes(self, themes: list[PulseTheme]) -> list[PulseTheme]:
         if len(themes) > MOST_THEMES:

@@ -20,7 +20,7 @@ WATCH = URGENCY["watch"]
 
 
 class Change(NamedTuple):
-    """Plan a contact (`is_new`), or move the one that is planned. `wanted_on` is the day by which it should be, `moved`
+    """Plan a contact (`is_new`), or move the one that is planned for `was_on`. `wanted_on` is the day by which it should be, `moved`
     says in words why `due_on` is another one. `is_beyond`: it is more than `assignee_id` can make that day, because every
     day before the customer's year is over is full."""
 
@@ -33,6 +33,7 @@ class Change(NamedTuple):
     wanted_on: dt.date
     moved: str = ""
     is_beyond: bool = False
+    was_on: dt.date | None = None
 
 
 # Contacts a person has on a day besides those of the customers that are planned: (person, day) -> how many.
@@ -227,9 +228,10 @@ class _Planner:
             raise ValueError(f"Account {customer.id} was given no day.")
         is_plain = not item.is_beyond and (day == want.on or day < self.today)
         moved = "" if is_plain else self._why_moved(item, day)
+        was_on = customer.planned.due_on if customer.planned else None
         return Change(
-            customer.id, customer.planned is None, day, item.person_id, want.reason, want.kind, want.on,
-            moved, item.is_beyond,
+            customer.id, was_on is None, day, item.person_id, want.reason, want.kind, want.on, moved, item.is_beyond,
+            was_on,
         )  # fmt: skip
 
     def _holder(self, customer: Customer, due_on: dt.date) -> int | None:

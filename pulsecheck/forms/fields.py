@@ -22,6 +22,10 @@ def in_a_week() -> dt.date:
     return business_calendar(get_company().country).on_or_after(company_today() + dt.timedelta(days=7))
 
 
+FARTHEST = dt.timedelta(days=3653)
+OF_WORDS = uuid.UUID("6c1f35b1-6a0e-4ac4-9d8f-1f2f3a0f6d52")  # of numbers made of words; means nothing
+
+
 class SubmissionField(forms.UUIDField):
     """Nobody types it, so nobody could mend it: what is no number counts as none."""
 
@@ -33,13 +37,23 @@ class SubmissionField(forms.UUIDField):
 
 
 class SubmittedOnce(forms.Form):
-    """Carries a number of its own, so that a form sent twice counts once."""
+    """Carries a number of its own, so that a form sent twice counts once. Where somebody sends it without one, the same
+    words about the same thing (`whose`: by whom, about what) on the same day are the same form."""
+
+    whose: tuple[int | None, ...] = ()
 
     submission = SubmissionField(widget=forms.HiddenInput, required=False)
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.fields["submission"].initial = uuid.uuid4()
+
+    def clean_submission(self) -> uuid.UUID | None:
+        sent: uuid.UUID | None = self.cleaned_data["submission"]
+        if sent is not None or not self.whose:
+            return sent
+        words = sorted((name, self[name].data or "") for name in self.fields if name != "submission")
+        return uuid.uuid5(OF_WORDS, f"{type(self).__name__} {self.whose} {company_today()} {words}")
 
 
 class ReasonForm(forms.Form):
@@ -54,6 +68,10 @@ class ReasonForm(forms.Form):
 
 
 def not_over(day: dt.date) -> dt.date:
-    if day < company_today():
+    """A day from today on, and one that somebody of us may live to see."""
+    today = company_today()
+    if day < today:
         raise forms.ValidationError("This day is over. Choose today or later.")
+    if day - today > FARTHEST:
+        raise forms.ValidationError("Choose a day of the next ten years.")
     return day

@@ -24,6 +24,12 @@ class InsightForm(forms.ModelForm):
         help_text="None chosen = for everybody.",
         widget=forms.CheckboxSelectMultiple,
     )
+    text = forms.CharField(
+        max_length=4000,
+        label="What to tell them",
+        help_text="Something they can use, whether they buy from us or not.",
+        widget=forms.Textarea(attrs={"rows": 5}),
+    )
     link = forms.URLField(
         required=False,
         max_length=500,
@@ -37,20 +43,17 @@ class InsightForm(forms.ModelForm):
         fields = ["title", "text", "source", "link", "industries", "valid_from", "valid_until"]
         labels = {
             "title": "In one line",
-            "text": "What to tell them",
             "source": "Where it is from",
             "valid_from": "May be told from",
             "valid_until": "Until",
         }
         help_texts = {
             "title": "As you would say it on the phone.",
-            "text": "Something they can use, whether they buy from us or not.",
             "source": "",
             "valid_until": "After this day nobody is offered it.",
         }
         widgets = {
             "title": forms.TextInput(attrs={"placeholder": "Oat milk prices fall again from January"}),
-            "text": forms.Textarea(attrs={"rows": 5}),
             "source": forms.TextInput(attrs={"placeholder": "Trade paper, association, our own figures"}),
             "valid_from": date_input(),
             "valid_until": date_input(),

@@ -8,9 +8,8 @@ from typing import Any
 from django import forms
 
 from accounts.models import Account, Contact, User
-from accounts.selectors import company_today, get_company
-from pulsecheck.business_days import business_calendar
-from pulsecheck.forms.fields import ReasonForm, SubmittedOnce, date_input, not_over
+from accounts.selectors import company_today
+from pulsecheck.forms.fields import ReasonForm, SubmittedOnce, date_input, in_a_week, not_over
 from pulsecheck.models import Insight, PulseTheme
 from pulsecheck.models.insights import Reaction
 from pulsecheck.models.pulses import PulseScore
@@ -108,6 +107,7 @@ class PulseForm(SubmittedOnce):
     def __init__(self, *args: Any, account: Account, user: User, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.user = user
+        self.whose = (user.pk, account.pk)
         staff = User.objects.filter(is_active=True, left_on=None)
         self.fields["themes"].queryset = PulseTheme.objects.filter(is_active=True)  # type: ignore[attr-defined]
         self.fields["contact"].queryset = account.contacts.filter(is_active=True)  # type: ignore[attr-defined]
@@ -118,10 +118,7 @@ class PulseForm(SubmittedOnce):
         self.fields["insight"].queryset = Insight.objects.filter(pk__in=offered)  # type: ignore[attr-defined]
         self.fields["insight"].choices = [(i.pk, i.title) for i in self.offered]  # type: ignore[attr-defined]
         self.fields["insight"].initial = offered[0] if offered else None
-        in_a_week = company_today() + dt.timedelta(days=7)
-        self.fields["next_step_due_on"].initial = business_calendar(get_company().country).on_or_after(
-            in_a_week
-        )
+        self.fields["next_step_due_on"].initial = in_a_week()
 
     def clean_themes(self) -> list[PulseTheme]:
         themes = list(self.cleaned_data["themes"])

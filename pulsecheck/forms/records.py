@@ -15,14 +15,18 @@ from accounts.models.care import InteractionKind, MessageClass, Severity, Validi
 from accounts.selectors import carers, company_today, get_company
 from accounts.services import care, enquiries, issues, promises
 from accounts.services.enquiries import NextStep
-from pulsecheck.forms.fields import ReasonForm, date_input, in_a_week, not_over
+from pulsecheck.forms.fields import ReasonForm, SubmittedOnce, date_input, in_a_week, not_over
 from pulsecheck.services.messages import recount_messages, said_of
+
+FIRST_YEAR = 1900
 
 
 def past_day(day: dt.date | None) -> dt.date | None:
     """A day that has come, or none."""
     if day is not None and day > company_today():
         raise forms.ValidationError("This is still to come. Write down what has happened.")
+    if day is not None and day.year < FIRST_YEAR:
+        raise forms.ValidationError(f"Choose a day after {FIRST_YEAR}.")
     return day
 
 
@@ -81,7 +85,7 @@ class Menus:
             field.choices = [("", field.empty_label or ""), *((row.pk, str(row)) for row in rows)]
 
 
-class RecordForm(forms.Form):
+class RecordForm(SubmittedOnce):
     """Something about `account` that `user` writes down."""
 
     said: str
@@ -92,6 +96,7 @@ class RecordForm(forms.Form):
     ) -> None:
         super().__init__(*args, **kwargs)
         self.account, self.user = account, user
+        self.whose = (user.pk, account.pk)
         (menus or Menus(account)).fill(self)
 
     def write(self) -> None:
@@ -142,10 +147,7 @@ class PromiseForm(RecordForm):
     )
 
     def clean_due_on(self) -> dt.date:
-        day: dt.date = self.cleaned_data["due_on"]
-        if day < company_today():
-            raise forms.ValidationError("This day is over. Promise something for today or later.")
-        return day
+        return not_over(self.cleaned_data["due_on"])
 
     def write(self) -> None:
         promises.make_promise(self.account, self.user, **self.cleaned_data)
@@ -160,6 +162,10 @@ class IssueForm(RecordForm):
     theme = _line("About", "Delivery", 100, required=False)
     owner = _people("Who mends it", "I do")
     due_on = forms.DateField(label="Mend it by", required=False, widget=date_input())
+
+    def clean_due_on(self) -> dt.date | None:
+        day: dt.date | None = self.cleaned_data["due_on"]
+        return not_over(day) if day else None
 
     def write(self) -> None:
         data = dict(self.cleaned_data)
@@ -207,6 +213,12 @@ class ClassForm(DeedForm):
     )
 
 
+class ShareForm(DeedForm):
+    """Whether the customer sees a promise."""
+
+    is_shared = forms.BooleanField(required=False)
+
+
 class WhyForm(DeedForm, ReasonForm):
     """A sentence that says why."""
 
@@ -219,6 +231,11 @@ class ChangeIssueForm(DeedForm):
     severity = forms.ChoiceField(label="How bad", choices=Severity.choices)
     theme = _line("About", "Delivery", 100, required=False)
     validity = forms.ChoiceField(label="Is the complaint justified?", choices=Validity.choices)
+
+    def clean_due_on(self) -> dt.date | None:
+        """One that is over may stay; another one lies ahead."""
+        day: dt.date | None = self.cleaned_data["due_on"]
+        return not_over(day) if day and day != self.row.due_on else day
 
     def __init__(self, *args: Any, row: Issue, **kwargs: Any) -> None:
         initial = {name: getattr(row, name) for name in ("owner", "due_on", "severity", "theme", "validity")}

@@ -10,6 +10,7 @@ from django import forms
 from accounts.models import Account, Contact
 from accounts.selectors import company_today
 from pulsecheck.forms.fields import date_input, not_over
+from pulsecheck.forms.records import past_day
 
 
 class ConsentForm(forms.Form):
@@ -42,11 +43,8 @@ class ConsentForm(forms.Form):
         self.fields["agreed_on"].initial = today
         self.fields["until"].initial = today + dt.timedelta(days=365)
 
-    def clean_agreed_on(self) -> dt.date:
-        day: dt.date = self.cleaned_data["agreed_on"]
-        if day > company_today():
-            raise forms.ValidationError("This is still to come. Note consent once it is given.")
-        return day
+    def clean_agreed_on(self) -> dt.date | None:
+        return past_day(self.cleaned_data["agreed_on"])
 
     def clean_until(self) -> dt.date:
         return not_over(self.cleaned_data["until"])

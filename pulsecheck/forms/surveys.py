@@ -52,8 +52,7 @@ class SendSurveyForm(forms.Form):
     def questions(self) -> Questions:
         """What was chosen, as the service wants it."""
         asks = self.cleaned_data["asks"]
-        about = " ".join(self.cleaned_data["about"].split())
-        return Questions("nps" in asks, "csat" in asks, "ces" in asks, about)
+        return Questions("nps" in asks, "csat" in asks, "ces" in asks, self.cleaned_data["about"])
 
 
 class ScaleField(forms.TypedChoiceField):

@@ -191,17 +191,14 @@ class OnboardingItemForm(forms.ModelForm):
 class DepartmentForm(forms.ModelForm):
     """What a department does for customers."""
 
+    does = _paragraph("What it does for a customer")
+    call_when = _paragraph("When others call it")
+    may_promise = _paragraph("What it may promise", is_required=False)
+
     class Meta:
         model = Department
         fields = ["does", "call_when", "may_promise", "speaker"]
-        labels = {
-            "does": "What it does for a customer",
-            "call_when": "When others call it",
-            "may_promise": "What it may promise",
-            "speaker": "Whom to ask",
-        }
-        help_texts = dict.fromkeys(("does", "call_when", "may_promise"), "")
-        widgets = {name: forms.Textarea(attrs={"rows": 3}) for name in ("does", "call_when", "may_promise")}
+        labels = {"speaker": "Whom to ask"}
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)

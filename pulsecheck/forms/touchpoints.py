@@ -8,7 +8,6 @@ from typing import Any
 from django import forms
 
 from accounts.models import User
-from accounts.selectors import company_today
 from pulsecheck.forms.fields import date_input, not_over
 
 
@@ -51,10 +50,6 @@ class AbsenceForm(forms.Form):
         first, last = data.get("starts_on"), data.get("ends_on")
         if first and last and last < first:
             self.add_error("ends_on", "The last day away is not before the first.")
-        if first and last and (last - first).days > 730:
-            self.add_error("ends_on", "At most two years. Somebody who stays away longer has left.")
-        if first and (first - company_today()).days > 730:
-            self.add_error("starts_on", "At most two years ahead.")
         if data.get("substitute") and data.get("substitute") == data.get("person"):
             self.add_error("substitute", "Somebody else has to stand in.")
         return data

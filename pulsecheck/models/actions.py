@@ -83,6 +83,8 @@ class Action(Stamped):
         ]
         indexes = [
             models.Index(fields=["owner", "due_on"], condition=Q(done_at=None), name="action_due"),
+            models.Index(fields=["due_on", "id"], condition=Q(done_at=None), name="action_due_all"),
+            models.Index(fields=["-due_on", "-id"], condition=~Q(done_at=None), name="action_done_all"),
             models.Index(fields=["cause"], condition=~Q(cause=""), name="action_by_cause"),
         ]
 

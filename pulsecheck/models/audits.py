@@ -11,10 +11,8 @@ from django.db.models import Q
 from accounts.models import Account, User
 from accounts.models.account import AccountRelatedQuerySet
 from accounts.models.fields import Stamped
-from pulsecheck.models.pulses import PulseCheck, PulseScore
+from pulsecheck.models.pulses import PulseCheck
 
-# At or below this on the six points a customer takes the unhappy side: the green light was false.
-LAST_UNHAPPY = PulseScore.DOUBTFUL
 PER_WEEK = 10
 
 

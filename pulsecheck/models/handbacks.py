@@ -119,6 +119,9 @@ class Handback(Stamped):
                 name="handback_due",
             ),
             models.Index(
+                fields=["-closed_at", "-id"], condition=Q(state="closed"), name="handback_newest_closed"
+            ),
+            models.Index(
                 fields=["counter_signer"],
                 condition=Q(counter_signer__isnull=False, counter_signed_at__isnull=True),
                 name="handback_to_counter_sign",

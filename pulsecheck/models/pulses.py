@@ -38,6 +38,10 @@ class PulseScore(models.IntegerChoices):
     DELIGHTED = 6, "Delighted"
 
 
+# At or below this a customer takes the unhappy side: the pulse is low.
+LOW = PulseScore.DOUBTFUL
+
+
 class PulseCheck(Stamped):
     """One look at how a customer feels about us. Every pulse ends with a next step that somebody owns."""
 
@@ -93,3 +97,8 @@ class PulseCheck(Stamped):
 
     def __str__(self) -> str:
         return f"{self.score} of 6 on {self.taken_at:%Y-%m-%d}"
+
+    @property
+    def is_low(self) -> bool:
+        """Whether the customer takes the unhappy side."""
+        return self.score <= LOW

@@ -9,13 +9,14 @@ from typing import Self
 from django.db import models
 from django.db.models import F, Q
 
+from accounts.links import sign_key
 from accounts.models import Account, Contact, User
 from accounts.models.account import AccountRelatedQuerySet
 from accounts.models.fields import Stamped
 
 
 def new_token() -> str:
-    """What only whoever was given the link knows: 192 random bits."""
+    """The key of a link: 192 random bits."""
     return secrets.token_urlsafe(24)
 
 
@@ -83,7 +84,10 @@ class Reference(Stamped):
 
 class ProofPage(Stamped):
     """A page outside of the sign-in on how we treat customers, for whoever has the link. `facts` names the figures it
-    shows. Turned off, or after `expires_on`, it is as if it had never been there."""
+    shows; `token` is the key of the link, which is signed. Turned off, or after `expires_on`, it is as if it had never
+    been there."""
+
+    LINK = "pulsecheck.proof"
 
     token = models.CharField(max_length=64, unique=True, default=new_token, editable=False)
     title = models.CharField(max_length=120, help_text="For whom it is; not shown on the page.")
@@ -99,6 +103,11 @@ class ProofPage(Stamped):
 
     def __str__(self) -> str:
         return self.title
+
+    @property
+    def link(self) -> str:
+        """What the address of the page ends with."""
+        return sign_key(self.LINK, self.token)
 
     def is_open(self, today: dt.date) -> bool:
         """Whether the link works on `today`."""

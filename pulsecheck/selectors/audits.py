@@ -12,7 +12,8 @@ from accounts.models import User
 from accounts.paging import Page, make_page
 from pulsecheck.intervals import Interval, share_interval
 from pulsecheck.models import AuditPick, AuditSettings, AuditWeek
-from pulsecheck.models.audits import LAST_UNHAPPY, PER_WEEK
+from pulsecheck.models.audits import PER_WEEK
+from pulsecheck.models.pulses import LOW
 
 PAGE_SIZE = 50
 ENOUGH = 30  # accounts asked, below which the rate is said to be unsure
@@ -64,7 +65,7 @@ def false_green(today: dt.date) -> FalseGreen:
     counted = _year(today).aggregate(
         drawn=Count("pk"),
         asked=Count("pk", filter=Q(pulse__isnull=False)),
-        unhappy=Count("pk", filter=Q(pulse__score__lte=LAST_UNHAPPY)),
+        unhappy=Count("pk", filter=Q(pulse__score__lte=LOW)),
         open=Count("pk", filter=Q(pulse=None, closes_on__gte=today)),
         missed=Count("pk", filter=Q(pulse=None, closes_on__lt=today)),
     )
@@ -80,7 +81,7 @@ def audit_weeks(today: dt.date, most: int = 26) -> list[WeekFacts]:
     """The last weeks, the newest first; one query."""
     rows = AuditWeek.objects.annotate(
         asked=Count("picks", filter=Q(picks__pulse__isnull=False)),
-        unhappy=Count("picks", filter=Q(picks__pulse__score__lte=LAST_UNHAPPY)),
+        unhappy=Count("picks", filter=Q(picks__pulse__score__lte=LOW)),
         missed=Count("picks", filter=Q(picks__pulse=None, picks__closes_on__lt=today)),
     )
     return [
@@ -95,7 +96,7 @@ def audit_page(user: User, query: Mapping[str, str], today: dt.date) -> Page:
     if kept.get("which") == "open":
         rows = rows.filter(pulse=None, closes_on__gte=today)
     elif kept.get("which") == "false":
-        rows = rows.filter(pulse__score__lte=LAST_UNHAPPY)
+        rows = rows.filter(pulse__score__lte=LOW)
     elif kept.get("which") == "missed":
         rows = rows.filter(pulse=None, closes_on__lt=today)
     if kept.get("after", "").isdecimal() and len(kept["after"]) < 19:

@@ -166,18 +166,18 @@ def get_calendar(user: User, filters: Filters, today: dt.date) -> Shown:
         ]
         for week in weeks
     ]
-    return Shown(
-        days, overdue, late.count() if len(overdue) == MOST_OVERDUE else len(overdue), sum(counts.values())
-    )
+    return Shown(days, overdue, late.count(), sum(counts.values()))
 
 
 def _first_of_each_day(span: QuerySet[Touchpoint], most: int) -> dict[dt.date, list[Touchpoint]]:
+    """The numbers of a few rows of each day, from the index of days alone; then those rows."""
     numbered = span.order_by().annotate(
         n=Window(RowNumber(), partition_by=F("due_on"), order_by=F("pk").asc())
     )
+    chosen = list(numbered.filter(n__lte=most).values_list("pk", flat=True))
     found: dict[dt.date, list[Touchpoint]] = defaultdict(list)
-    rows = numbered.filter(n__lte=most).select_related("account", "assignee").order_by("due_on", "pk")
-    for touchpoint in rows:
+    rows = Touchpoint.objects.filter(pk__in=chosen).select_related("account", "assignee")
+    for touchpoint in rows.order_by("due_on", "pk"):
         found[touchpoint.due_on].append(touchpoint)
     return found
 

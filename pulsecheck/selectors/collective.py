@@ -17,13 +17,13 @@ from accounts.paging import query_url
 from accounts.selectors import get_company
 from pulsecheck.control_chart import Chart, Group, Point, Verdict, against, needed, p_chart
 from pulsecheck.models import Action, Holding, PulseCheck, PulseTheme
-from pulsecheck.models.pulses import PulseScore
+from pulsecheck.models.pulses import LOW
 
-LOW = PulseScore.DOUBTFUL
 MONTHS = 12
 RECENT_MONTHS = 3
 MOST_PULSES = 30
 KEEP_SECONDS = 600
+MANY, KEEP_MANY_SECONDS = 20_000, 3600
 COMPANY = ("company", "")
 KINDS = {"theme": "Themes", "region": "Regions", "team": "Teams", "product": "Products"}
 # (kind, value) of a slice -> month -> theme ("" = any) -> low pulses; the theme None holds all pulses asked.
@@ -112,13 +112,16 @@ def months_until(today: dt.date, count: int = MONTHS) -> list[dt.date]:
 
 # ── counting ───────────────────────────────────────────────────────────
 def count_pulses(today: dt.date) -> Counts:
-    """Pulses of the last twelve months by slice and month; four queries, kept until somebody logs another one."""
+    """Pulses of the last twelve months by slice and month; four queries, kept until somebody logs another one. Where
+    there are so many that one does not show, they are kept for an hour all the same."""
     newest = PulseCheck.objects.order_by("-pk").values_list("pk", flat=True).first()
-    key = f"collective-{today}-{newest}"
-    counts: Counts | None = cache.get(key)
+    keys = {f"collective-{today}": KEEP_MANY_SECONDS, f"collective-{today}-{newest}": KEEP_SECONDS}
+    counts: Counts | None = next(iter(cache.get_many(keys).values()), None)
     if counts is None:
         counts = _count(today)
-        cache.set(key, counts, KEEP_SECONDS)
+        asked = sum(row.get(None, 0) for row in counts.get(COMPANY, {}).values())
+        key = f"collective-{today}" if asked > MANY else f"collective-{today}-{newest}"
+        cache.set(key, counts, keys[key])
     return counts
 
 
@@ -129,7 +132,7 @@ def _count(today: dt.date) -> Counts:
     pulses = pulses.annotate(month=TruncMonth("taken_at", tzinfo=zone))
     counts: Counts = defaultdict(lambda: defaultdict(lambda: defaultdict(int)))
     places = ("month", "account__region", "account__account_manager__team__name")
-    for theme, month, region, team, number in _grouped(pulses, *places):
+    for theme, month, region, team, number in _grouped(pulses, *places, is_once=True):
         for where in (COMPANY, ("region", region), ("team", team)):
             if where == COMPANY or where[1]:
                 counts[where][month.date()][theme] += number
@@ -141,16 +144,18 @@ def _count(today: dt.date) -> Counts:
     return {where: {month: dict(row) for month, row in months.items()} for where, months in counts.items()}
 
 
-def _grouped(pulses: QuerySet[PulseCheck], *places: str) -> Iterable[tuple[Any, ...]]:
-    """(theme, ...places, number): all pulses (theme None), low ones (""), and low ones that name a theme."""
+def _grouped(pulses: QuerySet[PulseCheck], *places: str, is_once: bool = False) -> Iterable[tuple[Any, ...]]:
+    """(theme, ...places, number): all pulses (theme None), low ones (""), and low ones that name a theme. `is_once`: every
+    pulse has but one of each place, so that none has to be told apart."""
+    apart = not is_once
     counted = pulses.values_list(*places).annotate(
-        asked=Count("pk", distinct=True), low=Count("pk", distinct=True, filter=Q(score__lte=LOW))
+        asked=Count("pk", distinct=apart), low=Count("pk", distinct=apart, filter=Q(score__lte=LOW))
     )
     for *where, asked, low in counted:
         yield None, *where, asked
         yield "", *where, low
     named = pulses.filter(score__lte=LOW, themes__isnull=False).values_list("themes__code", *places)
-    yield from named.annotate(low=Count("pk", distinct=True))
+    yield from named.annotate(low=Count("pk", distinct=apart))
 
 
 def _group(

@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from accounts.models import Enquiry, User
 from accounts.paging import Page
-from accounts.selectors import get_company, of_visible_accounts
+from accounts.selectors import get_company, keep_if_large, of_visible_accounts
 from pulsecheck.business_hours import OfficeHours, hours_words
 from pulsecheck.selectors.lists import ListFilters, keyset_page, named
 from pulsecheck.selectors.triggers import office_hours
@@ -25,6 +25,7 @@ STATES = {
 WAITING = Q(responded_at=None)
 STEP_TO_DO = Q(responded_at__isnull=False, next_step_done_at=None, next_step_due_on__isnull=False)
 LOOK_BACK_DAYS, MOST_JUDGED = 90, 2000
+MANY_JUDGED = 500  # the office hours between question and answer take a while to work out
 
 
 def answer_time() -> dt.timedelta:
@@ -116,6 +117,12 @@ class EnquiryCounts:
 
 def count_enquiries(user: User, whose: str) -> EnquiryCounts:
     """What stands above the list; two queries."""
+    return keep_if_large(
+        "enquiries", user, whose, (), lambda: _counted(user, whose), lambda c: c.judged, large=MANY_JUDGED
+    )
+
+
+def _counted(user: User, whose: str) -> EnquiryCounts:
     now = timezone.now()
     rows = _whose(user, whose).order_by()
     counts = rows.filter(WAITING | STEP_TO_DO).aggregate(

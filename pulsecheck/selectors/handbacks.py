@@ -27,6 +27,7 @@ from pulsecheck.models import (
 )
 from pulsecheck.models.handbacks import UNFINISHED, HandbackOutcome, HandbackState, HandbackTrigger
 from pulsecheck.selectors.insights import insights_for
+from pulsecheck.selectors.lists import behind
 
 PAGE_SIZE = 50
 STATES = {"": "To do", "open": "Waiting for an answer", "accepted": "Accepted", "closed": "Closed"}
@@ -123,14 +124,9 @@ def _cursor(row: Handback) -> str:
 
 
 def _closed(handbacks: QuerySet[Handback], cursor: str) -> QuerySet[Handback]:
-    """Newest first, behind the row that `cursor` names; one that makes no sense starts from the top."""
-    rows = handbacks.filter(state=HandbackState.CLOSED).order_by("-closed_at", "-pk")
-    text, _, number = cursor.rpartition("~")
-    try:
-        at, last = dt.datetime.fromisoformat(text), int(number)
-    except ValueError:
-        return rows
-    return rows.filter(closed_at__lte=at).filter(Q(closed_at__lt=at) | Q(closed_at=at, pk__lt=last))
+    """Newest first, behind the row that `cursor` names."""
+    closed = handbacks.filter(state=HandbackState.CLOSED)
+    return behind(closed, cursor, "closed_at", newest_first=True)
 
 
 def _unfinished(handbacks: QuerySet[Handback], filters: Filters) -> QuerySet[Handback]:
@@ -160,7 +156,6 @@ def is_late(handback: Handback, now: dt.datetime) -> bool:
 # ── briefing ───────────────────────────────────────────────────────────
 LIKE_ACCOUNTS_DAYS = 730
 FEWEST_TO_TELL = 5
-MIDDLE = 3  # of six points: above it they are content
 
 
 @dataclass(frozen=True)
@@ -274,7 +269,7 @@ def _said(account: Account) -> list[Said]:
     found += [
         Said(
             p.taken_at,
-            "good" if p.score > MIDDLE else "bad",
+            "bad" if p.is_low else "good",
             f"Pulse {p.score} of 6: {p.get_score_display().lower()}",
             p.note,
         )

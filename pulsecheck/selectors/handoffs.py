@@ -10,7 +10,7 @@ from django.db.models import Count, Exists, OuterRef, Q, QuerySet
 from accounts.models import Account, Department, Handoff, OnboardingStep, User
 from accounts.models.account import LifecycleStage
 from accounts.paging import Page
-from accounts.selectors import of_visible_accounts
+from accounts.selectors import keep_if_large, of_visible_accounts
 from pulsecheck.selectors.lists import ListFilters, keyset_page, named
 
 STATES = {"": "Under way", "unread": "Not read yet", "done": "Finished", "all": "All"}
@@ -52,6 +52,18 @@ class HandoffCounts:
 
 def count_handoffs(user: User, whose: str, today: dt.date) -> HandoffCounts:
     """What stands above the list; three queries."""
+    return keep_if_large(
+        "handoffs",
+        user,
+        whose,
+        (today,),
+        lambda: _counted(user, whose, today),
+        lambda c: c.missing,
+        large=1000,
+    )
+
+
+def _counted(user: User, whose: str, today: dt.date) -> HandoffCounts:
     mine = _whose(user, whose).order_by()
     late = OnboardingStep.objects.filter(handoff__in=mine, done_at=None, due_on__lt=today)
     return HandoffCounts(

@@ -13,6 +13,7 @@ from accounts.models import Account
 from accounts.paging import Page, make_page
 from pulsecheck.models import Insight, PulseCheck
 from pulsecheck.models.insights import Reaction
+from pulsecheck.selectors.lists import behind
 
 PAGE_SIZE = 50
 MOST_OFFERED = 6
@@ -68,8 +69,9 @@ def industries_in_use() -> list[str]:
 
 def insight_page(filters: Filters, today: dt.date) -> Page:
     """A page of the library, the newest first; three queries however long it is."""
-    rows = _after(_chosen(filters, today), filters.after).select_related("written_by")
-    found = list(rows.order_by("-valid_from", "-pk")[: PAGE_SIZE + 1])
+    chosen = _chosen(filters, today).select_related("written_by")
+    rows = behind(chosen, filters.after, "valid_from", newest_first=True, parse=dt.date.fromisoformat)
+    found = list(rows[: PAGE_SIZE + 1])
     shown = found[:PAGE_SIZE]
     attach_told(shown)
     cursor = f"{shown[-1].valid_from.isoformat()}~{shown[-1].pk}" if shown else ""
@@ -90,17 +92,6 @@ def _chosen(filters: Filters, today: dt.date) -> QuerySet[Insight]:
     if filters.text:
         rows = rows.filter(Q(title__icontains=filters.text) | Q(text__icontains=filters.text))
     return rows
-
-
-def _after(rows: QuerySet[Insight], cursor: str) -> QuerySet[Insight]:
-    text, _, number = cursor.rpartition("~")
-    try:
-        value, last = dt.date.fromisoformat(text), int(number)
-    except ValueError:
-        return rows
-    return rows.filter(valid_from__lte=value).filter(
-        Q(valid_from__lt=value) | Q(valid_from=value, pk__lt=last)
-    )
 
 
 def attach_told(insights: Iterable[Insight]) -> None:

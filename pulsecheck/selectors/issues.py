@@ -12,7 +12,7 @@ from django.utils import timezone
 from accounts.models import Issue, User
 from accounts.models.care import Severity, Validity
 from accounts.paging import Page
-from accounts.selectors import of_visible_accounts
+from accounts.selectors import keep_if_large, of_visible_accounts
 from pulsecheck.selectors.lists import ListFilters, Menus, keyset_page, named
 
 STATES = {
@@ -98,6 +98,12 @@ class IssueCounts:
 
 def count_issues(user: User, whose: str, today: dt.date) -> IssueCounts:
     """What stands above the list; one query."""
+    return keep_if_large(
+        "issues", user, whose, (today,), lambda: _counted(user, whose, today), lambda c: c.open + c.year
+    )
+
+
+def _counted(user: User, whose: str, today: dt.date) -> IssueCounts:
     now = timezone.now()
     of_year = Q(opened_at__gte=now - dt.timedelta(days=365))
     return IssueCounts(

@@ -64,6 +64,27 @@ def _moment(text: str) -> dt.datetime:
     return moment
 
 
+def behind(
+    rows: QuerySet[Any],
+    cursor: str,
+    by: str,
+    *,
+    newest_first: bool = False,
+    parse: Callable[[str], Any] = _moment,
+) -> QuerySet[Any]:
+    """`rows` in the order of the column `by`, behind the one that `cursor` names ("value~pk"); a cursor that makes no
+    sense starts from the top."""
+    sign, way = ("-", "lt") if newest_first else ("", "gt")
+    ordered = rows.order_by(f"{sign}{by}", f"{sign}pk")
+    text, _, number = cursor.rpartition("~")
+    try:
+        value, last = parse(text), int(number)
+    except ValueError:
+        return ordered
+    beyond = Q(**{f"{by}__{way}": value}) | Q(**{by: value, f"pk__{way}": last})
+    return ordered.filter(**{f"{by}__{way}e": value}).filter(beyond)
+
+
 def keyset_page(
     rows: QuerySet[Any],
     filters: ListFilters,
@@ -73,18 +94,9 @@ def keyset_page(
     parse: Callable[[str], Any] = _moment,
     write: Callable[[Any], str] = lambda value: value.isoformat(),
 ) -> Page:
-    """A page of `rows` in the order of the column `by`, behind the row that the url names; one query. A cursor that
-    makes no sense starts from the top."""
-    sign, way = ("-", "lt") if newest_first else ("", "gt")
-    text, _, number = filters.after.rpartition("~")
-    try:
-        value, last = parse(text), int(number)
-    except ValueError:
-        pass
-    else:
-        beyond = Q(**{f"{by}__{way}": value}) | Q(**{by: value, f"pk__{way}": last})
-        rows = rows.filter(**{f"{by}__{way}e": value}).filter(beyond)
-    found = list(rows.order_by(f"{sign}{by}", f"{sign}pk")[: PAGE_SIZE + 1])
+    """A page of `rows` in the order of the column `by`, behind the row that the url names; one query."""
+    ordered = behind(rows, filters.after, by, newest_first=newest_first, parse=parse)
+    found = list(ordered[: PAGE_SIZE + 1])
     shown = found[:PAGE_SIZE]
     cursor = f"{write(getattr(shown[-1], by))}~{shown[-1].pk}" if shown else ""
     words = f"{len(shown)} shown" + (", more follow" if len(found) > PAGE_SIZE else "")

@@ -12,6 +12,7 @@ from accounts.models import Account, Interaction, RoleSwap, User
 from accounts.models.account import LifecycleStage, MemberRole
 from accounts.paging import Page, make_page
 from accounts.permissions import LEADERS, has_role
+from accounts.selectors import get_company, keep_if_large
 from pulsecheck.models import PulseCheck
 from pulsecheck.selectors.lists import PAGE_SIZE, ListFilters
 
@@ -26,13 +27,22 @@ STATES = {
 }
 
 
-def _missing(role: str) -> Q:
+# More silent accounts than this are found at once in the order of the list; fewer have to be looked for.
+MOST_LOOKED_FOR = 2000
+
+
+def _gone() -> list[int]:
+    """Our people who cannot sign in any more, by number: so their accounts are found by index, not one by one."""
+    return list(User.objects.filter(is_active=False).order_by().values_list("pk", flat=True))
+
+
+def _missing(role: str, gone: list[int]) -> Q:
     field = FIELDS[role]
-    return Q(**{field: None}) | Q(**{f"{field}__is_active": False})
+    return Q(**{field: None}) | Q(**{f"{field}__in": gone})
 
 
-MISSING = _missing("sales") | _missing("operations")
-ONE = Q(original_salesperson=F("account_manager"), original_salesperson__is_active=True)
+def _one(gone: list[int]) -> Q:
+    return Q(original_salesperson=F("account_manager")) & ~Q(original_salesperson__in=gone)
 
 
 def _spoke(role: str, now: dt.datetime) -> Q:
@@ -43,11 +53,38 @@ def _spoke(role: str, now: dt.datetime) -> Q:
     return Q(Exists(talks)) | Q(Exists(pulses))
 
 
-def silent(role: str, now: dt.datetime) -> Q:
+def silent(role: str, now: dt.datetime, gone: list[int]) -> Q:
     """There is an owner, the customer has been one for long enough, and the owner has not spoken with them."""
-    old_enough = Q(became_customer_on__lte=(now - dt.timedelta(days=SILENT_DAYS[role])).date())
+    since = get_company().local_date(now) - dt.timedelta(days=SILENT_DAYS[role])
+    old_enough = Q(became_customer_on__lte=since)
     is_recorded = Q(Exists(Interaction.objects.filter(account=OuterRef("pk"))))
-    return old_enough & is_recorded & ~_missing(role) & ~_spoke(role, now)
+    is_there = Q(**{f"{FIELDS[role]}__isnull": False}) & ~Q(**{f"{FIELDS[role]}__in": gone})
+    return old_enough & is_recorded & is_there & ~_spoke(role, now)
+
+
+def _silent(user: User, whose: str, now: dt.datetime, gone: list[int]) -> tuple[Q, bool]:
+    """Accounts of which an owner is silent, and whether they are few. Then looking through a large book for them takes
+    long, so which may be is kept for a while; whether they still are is asked every time."""
+    condition = silent("sales", now, gone) | silent("operations", now, gone)
+
+    def look() -> tuple[list[int], int]:
+        customers = _customers(user, whose).order_by()
+        found = customers.filter(condition).values_list("pk", flat=True)[: MOST_LOOKED_FOR + 1]
+        return list(found), customers.count()
+
+    found, _ = keep_if_large("silent-owners", user, whose, (now.date(),), look, lambda looked: looked[1])
+    is_few = len(found) <= MOST_LOOKED_FOR
+    return (Q(pk__in=found) & condition if is_few else condition), is_few
+
+
+def _silent_in_order(rows: QuerySet[Account], condition: Q, is_few: bool) -> list[Account]:
+    """The first ones in the order of `rows`. Where many are silent the first few hundred hold enough of them."""
+    for step in () if is_few else (500, 5000):
+        first = rows.select_related(None).values("pk")[:step]
+        found = list(rows.filter(condition, pk__in=first)[: PAGE_SIZE + 1])
+        if len(found) > PAGE_SIZE:
+            return found
+    return list(rows.filter(condition)[: PAGE_SIZE + 1])
 
 
 def _customers(user: User, whose: str) -> QuerySet[Account]:
@@ -56,22 +93,23 @@ def _customers(user: User, whose: str) -> QuerySet[Account]:
 
 
 def owner_page(user: User, filters: ListFilters) -> Page:
-    """Customers by name; two queries. Each row carries its `alarms` in words."""
-    now = timezone.now()
-    conditions = {
-        "": MISSING,
-        "silent": silent("sales", now) | silent("operations", now),
-        "one": ONE,
-        "all": Q(),
-    }
-    rows = _customers(user, filters.whose).filter(conditions[filters.state])
+    """Customers by name; a fixed number of queries. Each row carries its `alarms` in words."""
+    now, gone = timezone.now(), _gone()
+    rows = _customers(user, filters.whose)
+    if filters.state == "":
+        rows = rows.filter(_missing("sales", gone) | _missing("operations", gone))
+    elif filters.state == "one":
+        rows = rows.filter(_one(gone))
     if filters.text:
         rows = rows.filter(name__icontains=filters.text)
     name, _, number = filters.after.rpartition("~")
     if name and number.isdecimal():
         rows = rows.filter(Q(name__gt=name) | Q(name=name, pk__gt=int(number[:18])))
     related = rows.select_related("original_salesperson", "account_manager").order_by("name", "pk")
-    found = list(related[: PAGE_SIZE + 1])
+    if filters.state == "silent":
+        found = _silent_in_order(related, *_silent(user, filters.whose, now, gone))
+    else:
+        found = list(related[: PAGE_SIZE + 1])
     shown = found[:PAGE_SIZE]
     attach_alarms(shown, now)
     cursor = f"{shown[-1].name}~{shown[-1].pk}" if shown else ""
@@ -159,7 +197,7 @@ def _silence(account: Account, role: str, last: dt.datetime | None, now: dt.date
     if last is not None:
         days = (now - last).days
         return Alarm(role, f"{person} has not spoken with them for {days} days.") if days > most else None
-    is_new = since is None or (now.date() - since).days < most
+    is_new = since is None or (get_company().local_date(now) - since).days < most
     return None if is_new else Alarm(role, f"{person} has never spoken with them, as far as is on record.")
 
 
@@ -174,15 +212,22 @@ class OwnerCounts:
 
 
 def count_owners(user: User, whose: str) -> OwnerCounts:
-    """What stands above the list; one query."""
+    """What stands above the list; two queries."""
+    return keep_if_large(
+        "owners", user, whose, (), lambda: _counted(user, whose), lambda counts: counts.customers
+    )
+
+
+def _counted(user: User, whose: str) -> OwnerCounts:
+    gone = _gone()
     return OwnerCounts(
         **_customers(user, whose)
         .order_by()
         .aggregate(
             customers=Count("pk"),
-            no_sales=Count("pk", filter=_missing("sales")),
-            no_manager=Count("pk", filter=_missing("operations")),
-            one=Count("pk", filter=ONE),
+            no_sales=Count("pk", filter=_missing("sales", gone)),
+            no_manager=Count("pk", filter=_missing("operations", gone)),
+            one=Count("pk", filter=_one(gone)),
         )
     )
 

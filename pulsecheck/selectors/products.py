@@ -7,8 +7,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from django.db.models import Count, Q
-from django.utils import timezone
+from django.db.models import Count, Exists, OuterRef, Q
 
 from accounts.models import Account, Issue, Product, Promise, User
 from accounts.models.account import LifecycleStage
@@ -17,7 +16,7 @@ from accounts.paging import Page, make_page
 from accounts.permissions import LEADERS, has_role
 from accounts.selectors import company_today
 from pulsecheck.models import Handback, Holding, ProductStep, ProductStudy, PulseCheck
-from pulsecheck.models.pulses import PulseScore
+from pulsecheck.models.pulses import LOW
 from pulsecheck.next_product import Step, Suggestion, by_product, suggest
 from pulsecheck.risk import latest_risks
 
@@ -46,7 +45,7 @@ def held_back(account_ids: Iterable[int], today: dt.date) -> dict[int, list[str]
         reasons[pk].append(text)
     pulses = PulseCheck.objects.filter(account__in=ids).order_by("account", "-taken_at", "-pk")
     for pk, score in pulses.distinct("account").values_list("account", "score"):
-        if score <= PulseScore.DOUBTFUL:
+        if score <= LOW:
             reasons[pk].append(f"the last pulse was {score} of 6")
     return dict(reasons)
 
@@ -117,7 +116,7 @@ class Filters:
 
 def catalogue() -> dict[int, Product]:
     """Every product that somebody bought; by id."""
-    sold = Product.objects.filter(pk__in=Holding.objects.order_by().values("product").distinct())
+    sold = Product.objects.filter(Exists(Holding.objects.filter(product=OuterRef("pk"))))
     return {product.pk: product for product in sold}
 
 
@@ -247,8 +246,3 @@ def account_products(account: Account, most: int = 3) -> AccountProducts:
 def latest_study() -> ProductStudy | None:
     """How far what customers bought is worked out, and how good suggestions were; None before the first night."""
     return ProductStudy.objects.first()
-
-
-def is_stale(study: ProductStudy | None) -> bool:
-    """Whether the nights have failed to bring it up to date."""
-    return study is not None and (timezone.now().date() - study.as_of).days > 3

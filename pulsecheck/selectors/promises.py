@@ -10,7 +10,7 @@ from django.db.models import Count, F, Q, QuerySet
 from accounts.models import Promise, User
 from accounts.models.care import PromiseStatus
 from accounts.paging import Page
-from accounts.selectors import of_visible_accounts
+from accounts.selectors import keep_if_large, of_visible_accounts
 from pulsecheck.selectors.lists import ListFilters, keyset_page, named
 
 STATES = {
@@ -74,6 +74,17 @@ class PromiseCounts:
 
 def count_promises(user: User, whose: str, today: dt.date) -> PromiseCounts:
     """What stands above the list; one query."""
+    return keep_if_large(
+        "promises",
+        user,
+        whose,
+        (today,),
+        lambda: _counted(user, whose, today),
+        lambda c: c.open + c.kept + c.late + c.broken,
+    )
+
+
+def _counted(user: User, whose: str, today: dt.date) -> PromiseCounts:
     week, year = today + dt.timedelta(days=7), today - dt.timedelta(days=RECORD_DAYS)
     recent = OPEN | Q(due_on__gt=year)
     was_due = Q(due_on__gt=year) & (Q(due_on__lt=today) | ~OPEN)
@@ -119,6 +130,17 @@ def fell_due(rows: QuerySet[Promise], after: dt.date, today: dt.date) -> QuerySe
 
 def promise_records(user: User, today: dt.date) -> list[PersonRecord]:
     """Everybody who promised something to the accounts `user` sees, the least reliable first; one query."""
+    return keep_if_large(
+        "promise-records",
+        user,
+        "all",
+        (today,),
+        lambda: _records(user, today),
+        lambda found: sum(record.due for record in found),
+    )
+
+
+def _records(user: User, today: dt.date) -> list[PersonRecord]:
     year = today - dt.timedelta(days=RECORD_DAYS)
     was_due = fell_due(_whose(user, "all"), year, today)
     found = (

@@ -12,7 +12,9 @@ from accounts.models import Account
 from accounts.paging import Page, make_page
 from accounts.selectors import get_company
 from pulsecheck.models import PulseCheck, PulseTheme
+from pulsecheck.models.pulses import LOW
 from pulsecheck.risk import latest_risks, latest_values
+from pulsecheck.selectors.lists import behind
 from pulsecheck.selectors.plan import get_policies
 
 PAGE_SIZE = 20
@@ -49,16 +51,7 @@ def history_page(account: Account, query: Mapping[str, str]) -> Page:
     rows = account.pulse_checks.select_related(
         "taken_by", "contact", "issue", "insight", "next_step_owner"
     ).prefetch_related("themes")
-    text, _, number = kept.get("after", "").rpartition("~")
-    try:
-        value, last = dt.datetime.fromisoformat(text), int(number)
-        if value.tzinfo is not None:
-            rows = rows.filter(taken_at__lte=value).filter(
-                Q(taken_at__lt=value) | Q(taken_at=value, pk__lt=last)
-            )
-    except ValueError:
-        pass  # an odd address shows the list from the top
-    found = list(rows.order_by("-taken_at", "-pk")[: PAGE_SIZE + 1])
+    found = list(behind(rows, kept.get("after", ""), "taken_at", newest_first=True)[: PAGE_SIZE + 1])
     shown = found[:PAGE_SIZE]
     cursor = f"{shown[-1].taken_at.isoformat()}~{shown[-1].pk}" if shown else ""
     words = f"{len(shown)} shown" + (", more follow" if len(found) > PAGE_SIZE else "")
@@ -75,6 +68,6 @@ def theme_counts(account: Account) -> list[PulseTheme]:
     mine = Q(pulse_checks__account=account)
     found = PulseTheme.objects.filter(mine).annotate(
         times=Count("pulse_checks", filter=mine),
-        poor=Count("pulse_checks", filter=mine & Q(pulse_checks__score__lte=3)),
+        poor=Count("pulse_checks", filter=mine & Q(pulse_checks__score__lte=LOW)),
     )
     return list(found.order_by("-times", "position")[:9])

@@ -6,14 +6,16 @@ import datetime as dt
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from django.db.models import Count, Exists, OuterRef, Q, QuerySet
+from django.db.models import Count, Q, QuerySet
 
 from accounts.models import Account, User
 from accounts.models.account import LifecycleStage
 from accounts.paging import Page, make_page
 from accounts.permissions import LEADERS, has_role
+from accounts.selectors import keep_if_large
 from pulsecheck.models import PulseCheck, Touchpoint
 from pulsecheck.models.touchpoints import TouchpointState
+from pulsecheck.selectors.lists import behind
 
 PAGE_SIZE = 50
 WHOSE = {"mine": "Mine", "all": "All I see", "nobody": "Nobody's"}
@@ -87,22 +89,13 @@ def due_page(user: User, filters: Filters, today: dt.date) -> Page:
         planned = planned.filter(due_on__lte=today + dt.timedelta(days=days))
     if filters.text:
         planned = planned.filter(account__name__icontains=filters.text)
-    rows = _after(planned, filters.after).select_related("account", "assignee").order_by("due_on", "pk")
-    found = list(rows[: PAGE_SIZE + 1])
+    related = planned.select_related("account", "assignee")
+    found = list(behind(related, filters.after, "due_on", parse=dt.date.fromisoformat)[: PAGE_SIZE + 1])
     shown = found[:PAGE_SIZE]
     _attach_last_pulses(shown)
     cursor = f"{shown[-1].due_on.isoformat()}~{shown[-1].pk}" if shown else ""
     words = f"{len(shown)} shown" + (", more follow" if len(found) > PAGE_SIZE else "")
     return make_page(found, PAGE_SIZE, filters.query, cursor, words)
-
-
-def _after(rows: QuerySet[Touchpoint], cursor: str) -> QuerySet[Touchpoint]:
-    text, _, number = cursor.rpartition("~")
-    try:
-        value, last = dt.date.fromisoformat(text), int(number)
-    except ValueError:
-        return rows
-    return rows.filter(due_on__gte=value).filter(Q(due_on__gt=value) | Q(due_on=value, pk__gt=last))
 
 
 def _attach_last_pulses(touchpoints: list[Touchpoint]) -> None:
@@ -115,13 +108,19 @@ def _attach_last_pulses(touchpoints: list[Touchpoint]) -> None:
 
 def coverage(user: User, whose: str, today: dt.date, now: dt.datetime) -> Coverage:
     """How many customers were asked within a year; two queries."""
+    return keep_if_large(
+        "coverage", user, whose, (today,), lambda: _coverage(user, whose, today, now), lambda c: c.customers
+    )
+
+
+def _coverage(user: User, whose: str, today: dt.date, now: dt.datetime) -> Coverage:
     planned = Touchpoint.objects.visible_to(user).filter(state=TouchpointState.PLANNED).order_by()
     customers = Account.objects.visible_to(user).filter(lifecycle_stage=LifecycleStage.CUSTOMER)
     if whose != "all":
         customers = customers.filter(pk__in=_whose(planned, whose, user).values("account"))
-    asked = PulseCheck.objects.filter(account=OuterRef("pk"), taken_at__gte=now - dt.timedelta(days=365))
+    asked = PulseCheck.objects.filter(taken_at__gte=now - dt.timedelta(days=365)).order_by()
     counted = customers.order_by().aggregate(
-        customers=Count("pk"), covered=Count("pk", filter=Q(Exists(asked)))
+        customers=Count("pk"), covered=Count("pk", filter=Q(pk__in=asked.values("account")))
     )
     soon = today + dt.timedelta(days=7)
     due = _whose(planned, whose, user).aggregate(

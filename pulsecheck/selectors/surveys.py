@@ -10,9 +10,11 @@ from django.db.models import Avg, Count, Exists, OuterRef, Q, QuerySet
 
 from accounts.models import Account, User
 from accounts.paging import Page, make_page
+from accounts.selectors import keep_if_large
 from pulsecheck.intervals import Interval, net_promoter_interval, share_interval
 from pulsecheck.models import Survey, SurveyAnswer
 from pulsecheck.models.surveys import LEAST_EASY, LEAST_RECOMMENDING, LEAST_SATISFIED, MOST_AGAINST
+from pulsecheck.selectors.lists import behind
 
 PAGE_SIZE = 50
 SPANS = {"": ("Last 12 months", 365), "quarter": ("Last 90 days", 90), "month": ("Last 30 days", 30)}
@@ -93,6 +95,13 @@ class Results:
 
 def survey_results(user: User, filters: Filters, now: dt.datetime) -> Results:
     """The figures over the accounts `user` sees; three queries."""
+    asked = (filters.span, filters.segment)
+    return keep_if_large(
+        "surveys", user, "all", asked, lambda: _results(user, filters, now), lambda results: results.sent
+    )
+
+
+def _results(user: User, filters: Filters, now: dt.datetime) -> Results:
     surveys = _sent(user, filters, now).filter(cancelled_at=None)
     answered = Exists(SurveyAnswer.objects.filter(survey=OuterRef("pk")))
     counted = surveys.order_by().aggregate(
@@ -193,25 +202,12 @@ def answer_page(user: User, filters: Filters, now: dt.datetime) -> Page:
         rows = rows.filter(account__segment=filters.segment)
     if filters.text:
         rows = rows.filter(account__name__icontains=filters.text)
-    rows = _after(rows, filters.after).select_related("account", "survey__contact", "issue__owner")
-    found = list(rows.order_by("-answered_at", "-pk")[: PAGE_SIZE + 1])
+    related = rows.select_related("account", "survey__contact", "issue__owner")
+    found = list(behind(related, filters.after, "answered_at", newest_first=True)[: PAGE_SIZE + 1])
     shown = found[:PAGE_SIZE]
     cursor = f"{shown[-1].answered_at.isoformat()}~{shown[-1].pk}" if shown else ""
     words = f"{len(shown)} shown" + (", more follow" if len(found) > PAGE_SIZE else "")
     return make_page(found, PAGE_SIZE, filters.query, cursor, words)
-
-
-def _after(rows: QuerySet[SurveyAnswer], cursor: str) -> QuerySet[SurveyAnswer]:
-    text, _, number = cursor.rpartition("~")
-    try:
-        value, last = dt.datetime.fromisoformat(text), int(number)
-    except ValueError:
-        return rows
-    if value.tzinfo is None:
-        return rows
-    return rows.filter(answered_at__lte=value).filter(
-        Q(answered_at__lt=value) | Q(answered_at=value, pk__lt=last)
-    )
 
 
 def surveys_of(account: Account, most: int = 10) -> list[Survey]:
@@ -220,6 +216,11 @@ def surveys_of(account: Account, most: int = 10) -> list[Survey]:
 
 
 def segments_of(user: User) -> list[str]:
-    """Segments whose customers were asked."""
-    found = Survey.objects.visible_to(user).exclude(account__segment="").order_by()
-    return sorted(found.values_list("account__segment", flat=True).distinct())
+    """Segments whose customers were asked; kept for some minutes where many were."""
+
+    def find() -> tuple[list[str], int]:
+        rows = Survey.objects.visible_to(user).exclude(account__segment="").order_by()
+        counted = dict(rows.values_list("account__segment").annotate(n=Count("pk")))
+        return sorted(counted), sum(counted.values())
+
+    return keep_if_large("survey-segments", user, "all", (), find, lambda found: found[1])[0]

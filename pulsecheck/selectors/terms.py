@@ -5,11 +5,12 @@ from __future__ import annotations
 import datetime as dt
 from dataclasses import dataclass
 
-from django.db.models import Count, Q, QuerySet
+from django.db.models import Count, OuterRef, Q, QuerySet, Subquery
+from django.db.models.functions import Coalesce
 
 from accounts.models import Contract, Disclosure, Term, User
 from accounts.paging import Page
-from accounts.selectors import of_visible_accounts
+from accounts.selectors import keep_if_large, of_visible_accounts
 from pulsecheck.selectors.lists import ListFilters, keyset_page, named
 
 STATES = {
@@ -39,7 +40,8 @@ def contract_page(user: User, filters: ListFilters, today: dt.date) -> Page:
     """Running contracts by the day they end, so that what has to be decided soon comes first; one query."""
     conditions = {"": UNEXPLAINED, "unacknowledged": UNACKNOWLEDGED, "done": DONE, "all": Q()}
     rows = named(_whose(user, filters.whose, today), filters.text).filter(conditions[filters.state])
-    explained = Count("disclosures", filter=Q(disclosures__term__is_active=True))
+    told = Disclosure.objects.filter(contract=OuterRef("pk"), term__is_active=True).order_by()
+    explained = Coalesce(Subquery(told.values("contract").annotate(n=Count("pk")).values("n")), 0)
     related = rows.select_related("account", "terms_disclosed_by").annotate(explained=explained)
     return keyset_page(related, filters, "ends_on", parse=dt.date.fromisoformat)
 
@@ -55,6 +57,12 @@ class TermCounts:
 
 def count_contracts(user: User, whose: str, today: dt.date) -> TermCounts:
     """What stands above the list; one query."""
+    return keep_if_large(
+        "contracts", user, whose, (today,), lambda: _counted(user, whose, today), lambda c: c.running
+    )
+
+
+def _counted(user: User, whose: str, today: dt.date) -> TermCounts:
     return TermCounts(
         **_whose(user, whose, today)
         .order_by()

@@ -7,17 +7,18 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
 from zoneinfo import ZoneInfo
 
-from django.db.models import Count, Q
+from django.db.models import Count, DateField, ExpressionWrapper, F, Q
 from django.utils import timezone
 
 from accounts.models import Contract, Promise, User
 from accounts.models.care import PromiseStatus
-from accounts.selectors import company_today, get_company
+from accounts.selectors import company_today, day_begins, get_company
 from pulsecheck.business_days import business_calendar
 from pulsecheck.business_hours import OfficeHours
 from pulsecheck.handback import Precision, Staff, chance_to_save
 from pulsecheck.models import Handback, HandbackPolicy, HandbackReason, TriggerRule
 from pulsecheck.models.handbacks import HandbackOutcome, HandbackState, HandbackTrigger
+from pulsecheck.models.pulses import PulseScore
 from pulsecheck.risk import RiskSnapshot, latest_risks
 
 MEASURED_DAYS = 180
@@ -86,6 +87,12 @@ def chances_to_save() -> dict[str, float]:
     }
 
 
+def poor_pulse() -> int:
+    """A pulse check of so many points or fewer is poor, whether or not it may open handbacks at the moment."""
+    rule = get_rules().get(HandbackTrigger.PULSE)
+    return PulseScore.UNHAPPY if rule is None or rule.threshold is None else rule.threshold
+
+
 def poorest_pulse() -> int:
     """A pulse check of so many points or fewer opens a handback; 0 = none does."""
     rule = get_rules().get(HandbackTrigger.PULSE)
@@ -111,8 +118,8 @@ Found = tuple[int, str, str, str]
 
 
 def _broken_promises(rules: dict[str, TriggerRule], today: dt.date) -> Iterable[Found]:
-    """Promises that are late by the threshold's working days, or were broken, of the last weeks; not those of accounts
-    whose handback was opened since."""
+    """Promises that are late by the threshold's working days, or were broken, of the last weeks; of each account the one
+    that was due first."""
     rule = rules.get(HandbackTrigger.PROMISE)
     if rule is None or not rule.may_speak:
         return
@@ -141,28 +148,26 @@ def _working_days_before(today: dt.date, count: int) -> dt.date:
 
 
 def _renewals(rules: dict[str, TriggerRule], today: dt.date) -> Iterable[Found]:
-    """Contracts whose end, or the last day to give notice, lies within the threshold."""
+    """Contracts whose end, or the last day to give notice, lies within the threshold; of each account the one that has to
+    be decided first."""
     rule = rules.get(HandbackTrigger.RENEWAL)
     if rule is None or not rule.may_speak:
         return
     until = today + dt.timedelta(days=rule.threshold or 0)
+    notice_on = ExpressionWrapper(F("ends_on") - F("notice_days"), output_field=DateField())
+    span = (today, until)
     rows = (
-        Contract.objects.filter(
-            ends_on__gte=today, ends_on__lte=until + dt.timedelta(days=365), cancelled_on=None
-        )
-        .filter(account__lifecycle_stage="customer")
-        .order_by("account", "ends_on", "pk")
+        Contract.objects.filter(ends_on__gte=today, cancelled_on=None, account__lifecycle_stage="customer")
+        .annotate(notice_on=notice_on)
+        .filter(Q(ends_on__range=span) | Q(notice_days__gt=0, notice_on__range=span))
+        .order_by("account", "notice_on", "pk")
         .distinct("account")
-        .values_list("account", "ends_on", "notice_days", "account__currency")
+        .values_list("account", "ends_on", "notice_days", "notice_on", "account__currency")
     )
-    for account_id, ends_on, notice_days, currency in rows:
-        notice_on = ends_on - dt.timedelta(days=notice_days or 0)
-        if today <= notice_on <= until:
-            words = f"Notice on their contract can be given until {notice_on.day} {notice_on:%B}."
-        elif ends_on <= until:
-            words = f"Their contract ends on {ends_on.day} {ends_on:%B}."
-        else:
-            continue
+    for account_id, ends_on, notice_days, last_day, currency in rows:
+        words = f"Their contract ends on {ends_on.day} {ends_on:%B}."
+        if notice_days and last_day >= today:
+            words = f"Notice on their contract can be given until {last_day.day} {last_day:%B}."
         yield account_id, HandbackTrigger.RENEWAL, words, currency
 
 
@@ -205,9 +210,7 @@ def load_of_people(staff: Staff, people: Collection[User]) -> list[Load]:
 
 def load_by_person() -> tuple[dict[int | None, int], dict[int | None, int]]:
     """Handbacks opened today by runs, and handbacks that wait for an answer, by person."""
-    company = get_company()
-    begin = dt.datetime.combine(company_today(), dt.time(), company.zone)
-    opened = Handback.objects.filter(opened_at__gte=begin, opened_by=None).order_by()
+    opened = Handback.objects.filter(opened_at__gte=day_begins(company_today()), opened_by=None).order_by()
     waiting = Handback.objects.filter(state=HandbackState.OPEN).order_by()
     by_person = [dict(rows.values_list("salesperson").annotate(n=Count("pk"))) for rows in (opened, waiting)]
     return by_person[0], by_person[1]

@@ -36,27 +36,30 @@ def agree_action(
 ) -> Action:
     """`owner` does `text` by `due_on`, and hears of it. With a `cause` it improves our own company and needs a day on
     which somebody looks whether it helped. The same `submission` counts once."""
-    if submission and (known := Action.objects.filter(submission=submission).first()):
-        return known
     if not owner.is_active or owner.left_on is not None:
         raise CareError(f"{owner.name} has left. Choose somebody who works here.")
     if cause and follow_up_on is None:
         raise CareError("Say when somebody looks whether it helped.")
     if follow_up_on is not None and follow_up_on < due_on:
         raise CareError("Look whether it helped after it is done, not before.")
-    action = Action.objects.create(
-        text=text,
-        owner=owner,
-        due_on=due_on,
-        asked_by=user,
-        meeting=meeting,
-        account=account or (meeting.account if meeting else None),
-        cause=cause,
-        finding=dict(finding or {}),
-        follow_up_on=follow_up_on,
-        submission=submission,
-        is_sample=account.is_sample if account else (meeting.is_sample if meeting else owner.is_sample),
-    )
+    columns = {
+        "text": text,
+        "owner": owner,
+        "due_on": due_on,
+        "asked_by": user,
+        "meeting": meeting,
+        "account": account or (meeting.account if meeting else None),
+        "cause": cause,
+        "finding": dict(finding or {}),
+        "follow_up_on": follow_up_on,
+        "is_sample": account.is_sample if account else (meeting.is_sample if meeting else owner.is_sample),
+    }
+    if submission is None:
+        action = Action.objects.create(**columns)
+    else:  # of two at the same moment one writes it, and the other finds it
+        action, is_new = Action.objects.get_or_create(submission=submission, defaults=columns)
+        if not is_new:
+            return action
     write_audit(user, "agree_action", action, owner=owner.pk, due_on=due_on)
     if owner.pk != user.pk:
         _tell(action, user)

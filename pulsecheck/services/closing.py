@@ -10,6 +10,7 @@ from django.utils import timezone
 from accounts.models import ChurnReason, User
 from accounts.models.care import Side
 from accounts.permissions import LEADERS, has_role
+from accounts.selectors import get_company
 from accounts.services.audit import write_audit
 from notifications.models import Topic
 from notifications.services import Message, notify, notify_all
@@ -155,7 +156,7 @@ def give_credit(handback: Handback) -> None:
 def _parts(handback: Handback) -> list[tuple[int | None, str]]:
     """(person, what they did), the one who had it first."""
     account, span = handback.account, (handback.opened_at, handback.closed_at or timezone.now())
-    days = [moment.date() for moment in span]
+    days = [get_company().local_date(moment) for moment in span]
     tries = handback.attempts.filter(kind__in=TALKS).values_list("user", "has_reached")
     pulses = account.pulse_checks.filter(taken_at__range=span).values_list("taken_by", flat=True)
     kept = account.promises.filter(kept_on__range=days).values_list("made_by", flat=True)

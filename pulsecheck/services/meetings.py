@@ -23,6 +23,7 @@ from pulsecheck.models.meetings import MeetingState, Recurrence
 from pulsecheck.recurrence import next_day
 
 MONTH = dt.timedelta(days=31)
+MOST_BEFORE = 100
 
 
 class MinutesConflict(CareError):
@@ -152,10 +153,12 @@ def hold_meeting(
 ) -> RetentionMeeting | None:
     """The meeting is over: `agenda` is kept as it stood, and the next one is set on `next_on`. Answers with that one.
 
-    A second time changes nothing and answers with the next meeting there is."""
+    A second time changes nothing and answers with the next meeting there is. CareError where it was cancelled."""
     try:
         meeting = _locked(meeting)
     except CareError:
+        if RetentionMeeting.objects.filter(pk=meeting.pk, state=MeetingState.CANCELLED).exists():
+            raise
         return RetentionMeeting.objects.filter(follows=meeting.pk).first()
     meeting.state, meeting.closed_at, meeting.agenda = MeetingState.HELD, timezone.now(), dict(agenda)
     meeting.save()
@@ -194,7 +197,8 @@ def proposed_next_day(meeting: RetentionMeeting) -> dt.date | None:
 
 
 def open_actions_before(meeting: RetentionMeeting) -> list[Action]:
-    """What earlier meetings about the same account or team agreed and nobody has done yet, the earliest due first."""
+    """What earlier meetings about the same account or team agreed and nobody has done yet, the earliest due first; as
+    many as a meeting can talk about."""
     earlier = (
         Q(meeting__account=meeting.account_id) if meeting.account_id else Q(meeting__team=meeting.team_id)
     )
@@ -202,5 +206,5 @@ def open_actions_before(meeting: RetentionMeeting) -> list[Action]:
         Action.objects.unfinished()
         .filter(earlier)
         .exclude(meeting=meeting)
-        .select_related("owner", "account", "meeting")
+        .select_related("owner", "account", "meeting")[:MOST_BEFORE]
     )

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from django.db import transaction
+from django.db.models import Q
 from django.utils import timezone
 
 from accounts.models import Account, AccountMember, AuditEntry, User
@@ -67,7 +68,8 @@ def open_handback(
 ) -> Handback:
     """Give `account` back to whoever won it, or the next in line. With one unfinished already, the reason joins it."""
     Account.objects.select_for_update(no_key=True).get(pk=account.pk)
-    unfinished = Handback.objects.unfinished().filter(account=account).first()
+    # Locked: a reason must not join an episode that somebody closes at this moment.
+    unfinished = Handback.objects.unfinished().filter(account=account).select_for_update().first()
     if unfinished is not None:
         if join_reasons([(unfinished.pk, risk, trigger)]):
             write_audit(opened_by, "join_handback", unfinished, trigger=trigger)
@@ -159,9 +161,18 @@ def tell_new_owner(handback: Handback, by: User | None = None) -> None:
 
 def let_see(account: Account, person: User) -> None:
     """Whoever looks after a customer belongs to its retention team, and so sees its page."""
-    if not Account.objects.visible_to(person).filter(pk=account.pk).exists():
+    if account.pk not in _seen_for_good(person, {account.pk}):
         AccountMember.objects.get_or_create(account=account, user=person, defaults={"role": MemberRole.SALES})
         person.__dict__.pop("reach", None)  # read anew: it is kept for the length of a request
+
+
+def _seen_for_good(person: User, ids: set[int]) -> set[int]:
+    """Accounts that `person` sees also when somebody they stand in for is back."""
+    seen = Account.objects.visible_to(person).filter(pk__in=ids)
+    if person.stood_in_for_ids:
+        mine = Q(original_salesperson=person) | Q(account_manager=person)
+        seen = seen.filter(mine | Q(pk__in=person.member_account_ids))
+    return set(seen.values_list("pk", flat=True))
 
 
 # ── a whole night ──────────────────────────────────────────────────────
@@ -269,7 +280,7 @@ def _create_all(wanted: Sequence[Wanted], choices: Mapping[int, Choice], staff: 
         AuditEntry(action="open_handback", subject="handback", subject_id=h.pk, detail={"trigger": h.trigger})
         for h in handbacks
     )
-    _let_managers_see(handbacks, staff)
+    _let_all_see(handbacks)
     _tell_all(handbacks)
     return handbacks
 
@@ -281,17 +292,19 @@ def _deadlines(people: Iterable[int | None]) -> dict[int | None, dt.datetime]:
     return {pk: answer_by(known.get(pk or 0), policy) for pk in ids}
 
 
-def _let_managers_see(handbacks: Iterable[Handback], staff: Staff) -> None:
-    """A manager of the company who stands in may look after other teams only."""
-    standing_in = set(staff.company_managers)
-    AccountMember.objects.bulk_create(
-        (
-            AccountMember(account_id=h.account_id, user_id=h.salesperson_id, role=MemberRole.SALES)
-            for h in handbacks
-            if h.salesperson_id in standing_in and h.assigned_because != WON_IT
-        ),
-        ignore_conflicts=True,
-    )
+def _let_all_see(handbacks: Iterable[Handback]) -> None:
+    """Whoever stands in, a colleague or a manager, may look after other accounts only; a few queries for each of them."""
+    by_person: dict[int, set[int]] = defaultdict(set)
+    for handback in handbacks:
+        if handback.salesperson_id is not None and handback.assigned_because != WON_IT:
+            by_person[handback.salesperson_id].add(handback.account_id)
+    for person in User.objects.filter(pk__in=by_person):
+        ids = by_person[person.pk]
+        seen = _seen_for_good(person, ids)
+        AccountMember.objects.bulk_create(
+            (AccountMember(account_id=pk, user=person, role=MemberRole.SALES) for pk in sorted(ids - seen)),
+            ignore_conflicts=True,
+        )
 
 
 def _tell_all(handbacks: Sequence[Handback]) -> None:

@@ -42,7 +42,7 @@ def change_manager(account: Account, user: User, *, manager: User) -> Account:
 def swap_roles(account: Account, user: User, *, until: dt.date, reason: str) -> RoleSwap:
     """The two owners swap roles from today on: the salesperson looks in. RecordError unless there are two of them, or
     while they have swapped already."""
-    account = Account.objects.select_for_update().get(pk=account.pk)
+    account = Account.objects.select_for_update(no_key=True).get(pk=account.pk)
     today, owners = company_today(), {account.original_salesperson, account.account_manager}
     if None in owners or len(owners) < 2 or not all(owner.is_active for owner in owners if owner):
         raise RecordError("Swapping roles takes two owners: somebody from sales and an account manager.")
@@ -58,9 +58,13 @@ def swap_roles(account: Account, user: User, *, until: dt.date, reason: str) -> 
 
 @transaction.atomic
 def end_swap(swap: RoleSwap, user: User) -> RoleSwap:
-    """Back to their own roles: yesterday was the last day, or it never began."""
+    """Back to their own roles: yesterday was the last day, or it never began. A second time changes nothing."""
     today = company_today()
-    if swap.ends_on >= today:
+    current = (
+        RoleSwap.objects.select_for_update(of=("self",)).select_related("account").filter(pk=swap.pk).first()
+    )
+    if current is not None and current.ends_on >= today:
+        swap = current
         write_audit(user, "end_swap", swap.account, planned=swap.ends_on)
         if swap.begins_on >= today:
             swap.delete()
@@ -81,11 +85,14 @@ def note_event(
     note: str = "",
     left: Contact | None = None,
 ) -> CustomerEvent:
-    """Something changed at the customer; with `left`, that person went, which counts in the factors."""
+    """Something changed at the customer; with `left`, that person went, which counts in the factors. The same words of
+    the same person about the same day count once."""
+    Account.objects.select_for_update(no_key=True).get(pk=account.pk)
+    said = {"kind": kind, "happened_on": happened_on, "note": note, "noted_by": user}
+    if known := CustomerEvent.objects.filter(account=account, **said).first():
+        return known
     if left is not None:
         mark_contact_left(left, user, happened_on)
-    event = CustomerEvent.objects.create(
-        account=account, kind=kind, happened_on=happened_on, note=note, noted_by=user
-    )
+    event = CustomerEvent.objects.create(account=account, **said)
     write_audit(user, "note_event", event, account=account.pk, kind=kind)
     return event

@@ -24,14 +24,12 @@ from pulsecheck.models.handbacks import HandbackTrigger
 from pulsecheck.models.pulses import PulseScore
 from pulsecheck.models.touchpoints import TouchpointState
 from pulsecheck.risk import RiskSnapshot, latest_risks
-from pulsecheck.selectors.triggers import poorest_pulse
+from pulsecheck.selectors.triggers import poor_pulse, poorest_pulse
 from pulsecheck.services.audits import settle_audit
 from pulsecheck.services.opening import let_see, open_handback
 from pulsecheck.services.touchpoints import plan_next
 
 MOST_THEMES = 3
-# A score at or below this opens a handback.
-POOR = PulseScore.UNHAPPY
 # Working days to settle a grievance in, unless another day is agreed.
 SETTLE_IN_DAYS = 5
 
@@ -102,7 +100,8 @@ def _check_insight(entry: PulseEntry) -> None:
 
 
 def _complete_planned(account: Account, today: dt.date) -> Touchpoint | None:
-    planned = Touchpoint.objects.filter(account=account, state=TouchpointState.PLANNED).first()
+    found = Touchpoint.objects.select_for_update().filter(account=account, state=TouchpointState.PLANNED)
+    planned = found.first()
     if planned is not None:
         planned.state, planned.finished_on = TouchpointState.DONE, today
         planned.save(update_fields=["state", "finished_on", "updated_at"])
@@ -144,7 +143,7 @@ def _open_issue(account: Account, taken_by: User, entry: PulseEntry) -> Issue | 
         theme=entry.themes[0].code if entry.themes else "",
         owner=grievance.owner,
         due_on=grievance.due_on or settle_by(company_today()),
-        severity=Severity.HIGH if entry.score <= POOR else Severity.MEDIUM,
+        severity=Severity.HIGH if entry.score <= poor_pulse() else Severity.MEDIUM,
     )
 
 

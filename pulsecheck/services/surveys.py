@@ -7,11 +7,11 @@ import secrets
 from dataclasses import dataclass
 
 from django.conf import settings
-from django.core import signing
 from django.db import transaction
 from django.urls import reverse
 from django.utils import timezone
 
+from accounts.links import read_key, sign_key
 from accounts.models import Account, Contact, Issue, User
 from accounts.models.care import Direction, Severity
 from accounts.selectors import company_today, get_company
@@ -29,7 +29,7 @@ from pulsecheck.selectors.plan import choose_assignee
 from pulsecheck.selectors.staff import get_staff
 from pulsecheck.services.opening import let_see
 
-SALT = "pulsecheck.survey"
+LINK = "pulsecheck.survey"
 VALID_FOR = dt.timedelta(days=30)
 # Nobody is asked more often than this, however many of ours would like to.
 REST = dt.timedelta(days=30)
@@ -66,7 +66,7 @@ class Said:
 # ── the link ───────────────────────────────────────────────────────────
 def survey_token(survey: Survey) -> str:
     """What the link of a survey ends with: its key, signed, so that none can be made up."""
-    return signing.Signer(salt=SALT).sign(survey.key)
+    return sign_key(LINK, survey.key)
 
 
 def survey_url(survey: Survey) -> str:
@@ -76,10 +76,9 @@ def survey_url(survey: Survey) -> str:
 
 def find_survey(token: str) -> Survey:
     """The survey that a link belongs to and that waits for its answer. Raises SurveyGone with what to tell the customer."""
-    try:
-        key = signing.Signer(salt=SALT).unsign(token)
-    except signing.BadSignature as problem:
-        raise SurveyGone("This link is not complete. Please open it from the e-mail again.") from problem
+    key = read_key(LINK, token)
+    if key is None:
+        raise SurveyGone("This link is not complete. Please open it from the e-mail again.")
     survey = Survey.objects.select_related("account", "answer").filter(key=key).first()
     if survey is None or survey.cancelled_at is not None:
         raise SurveyGone("These questions were taken back. There is nothing more to do.")
@@ -120,7 +119,7 @@ def send_survey(
         sent_by=user,
         sent_at=now,
         expires_at=now + VALID_FOR,
-        about=questions.about,
+        about=" ".join(questions.about.split()),
         asks_nps=questions.nps,
         asks_csat=questions.csat,
         asks_ces=questions.ces,
@@ -209,7 +208,7 @@ def answer_survey(survey: Survey, said: Said) -> SurveyAnswer:
 
 
 def said_words(answer: SurveyAnswer) -> str:
-    """What was ticked, in a few words: "would not recommend us (2 of 10), dissatisfied (1 of 5)"."""
+    """What was ticked, in a few words: "recommends us 2 of 10, satisfied 1 of 5"."""
     parts = []
     if answer.nps is not None:
         parts.append(f"recommends us {answer.nps} of 10")

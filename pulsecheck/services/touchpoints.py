@@ -13,9 +13,9 @@ from django.utils import timezone
 from accounts.countries import country_code
 from accounts.models import Account, User
 from accounts.models.account import LifecycleStage
-from accounts.selectors import company_today, get_company
+from accounts.selectors import company_today
 from accounts.services.audit import write_audit
-from pulsecheck.business_days import business_calendar
+from pulsecheck.business_days import DAY
 from pulsecheck.cadence import YEAR, Change, day_words, floor_day, plan
 from pulsecheck.errors import CareError
 from pulsecheck.models import Touchpoint
@@ -85,7 +85,8 @@ def _changes(
 # A whole book is a hundred thousand rows: as arrays they are written in one statement, as objects they take a minute.
 COLUMNS = "account_id, assignee_id, due_on, reason, kind, wanted_on, moved_because"
 ROWS = f"""
-unnest(%s::bigint[], %s::bigint[], %s::date[], %s::text[], %s::text[], %s::date[], %s::text[]) AS c({COLUMNS})
+unnest(%s::bigint[], %s::bigint[], %s::date[], %s::text[], %s::text[], %s::date[], %s::text[], %s::date[])
+AS c({COLUMNS}, was_on)
 """
 ADD = f"""
 INSERT INTO pulsecheck_touchpoint ({COLUMNS}, state, note, is_sample)
@@ -99,8 +100,8 @@ UPDATE pulsecheck_touchpoint t
 SET assignee_id = c.assignee_id, due_on = c.due_on, reason = c.reason, kind = c.kind, wanted_on = c.wanted_on,
     moved_because = c.moved_because, snoozed_from = NULL, note = '', updated_at = now()
 FROM {ROWS}
-WHERE t.account_id = c.account_id AND t.state = 'planned'
-"""  # noqa: S608
+WHERE t.account_id = c.account_id AND t.state = 'planned' AND t.due_on = c.was_on
+"""  # noqa: S608 - the last condition: what somebody has put on another day since it was read stays there
 
 
 def _write(statement: str, changes: Sequence[Change]) -> int:
@@ -117,6 +118,7 @@ def _write(statement: str, changes: Sequence[Change]) -> int:
                 c.kind,
                 c.wanted_on.isoformat(),
                 c.moved[:300],
+                c.was_on and c.was_on.isoformat(),
             )
             for c in changes
         ),
@@ -170,20 +172,20 @@ def skip_touchpoint(touchpoint: Touchpoint, user: User, reason: str) -> Touchpoi
 
 @transaction.atomic
 def snooze_touchpoint(touchpoint: Touchpoint, user: User, until: dt.date, reason: str) -> Touchpoint:
-    """Put this contact off to the working day on or after `until`: after today, and at most a year after the last
-    pulse check."""
+    """Put this contact off to the day on or after `until` on which whoever makes it and the customer are at work: after
+    today, and at most a year after the last pulse check."""
     touchpoint = _locked(touchpoint)
-    today, calendar = company_today(), business_calendar(get_company().country)
+    today = company_today()
     latest = _latest_day(touchpoint, today)
-    day = calendar.on_or_after(until)
-    if day > latest:  # a weekend at the end of the year: the last working day before it
-        day = calendar.on_or_before(latest)
-    if touchpoint.state != TouchpointState.PLANNED or (touchpoint.snoozed_from and touchpoint.due_on == day):
+    if touchpoint.state != TouchpointState.PLANNED:
         return touchpoint
-    if not (today < until <= latest and today < day):
+    day = _open_day(touchpoint, until, latest, today) if today < until <= latest else None
+    if day is None:
         raise CareError(
             f"Choose a day after today and no later than {day_words(latest)}, so that a year is kept."
         )
+    if touchpoint.snoozed_from and touchpoint.due_on == day:
+        return touchpoint
     touchpoint.snoozed_from = touchpoint.snoozed_from or touchpoint.due_on
     touchpoint.due_on = day
     touchpoint.note = reason[:300]
@@ -195,6 +197,18 @@ def snooze_touchpoint(touchpoint: Touchpoint, user: User, until: dt.date, reason
 def _latest_day(touchpoint: Touchpoint, today: dt.date) -> dt.date:
     customers = read_customers({}, get_staff(), Account.objects.filter(pk=touchpoint.account_id), today=today)
     return floor_day(customers[0], today) if customers else today + dt.timedelta(days=YEAR)
+
+
+def _open_day(touchpoint: Touchpoint, until: dt.date, latest: dt.date, today: dt.date) -> dt.date | None:
+    """The first day from `until` to `latest` on which the contact can be made, else the last one before, after today."""
+    country = country_code(touchpoint.account.country)
+    place, person = get_workplace(get_staff(), today, {country}), touchpoint.assignee_id
+    later = (until + n * DAY for n in range((latest - until).days + 1))
+    earlier = (until - n * DAY for n in range(1, (until - today).days))
+    return next(
+        (d for d in (*later, *earlier) if place.is_open(d, person, country) and not place.away(person, d)),
+        None,
+    )
 
 
 @transaction.atomic

@@ -127,7 +127,9 @@ def save_budgets(budgets: Mapping[int, int | None], user: User) -> int:
     """How many handbacks a day each person (by id) gets from runs; None = as many as their calls. How many changed."""
     known = dict(AlertBudget.objects.select_for_update().values_list("person", "per_day"))
     changed = {pk: n for pk, n in budgets.items() if known.get(pk) != n}
-    AlertBudget.objects.filter(person__in=[pk for pk, n in changed.items() if n is None]).delete()
+    for budget in AlertBudget.objects.filter(person__in=[pk for pk, n in changed.items() if n is None]):
+        write_audit(user, "remove_alert_budget", budget, person=budget.person_id, per_day=budget.per_day)
+        budget.delete()
     for person in User.objects.filter(pk__in=[pk for pk, n in changed.items() if n is not None]):
         budget, _ = AlertBudget.objects.update_or_create(
             person=person, defaults={"per_day": changed[person.pk] or 0}

@@ -108,5 +108,6 @@ def coverage(request: SignedIn) -> HttpResponse:
         name: sum(getattr(row, name) for row in rows) for name in ("customers", "covered", "overdue", "due")
     }
     share = totals["covered"] / totals["customers"] if totals["customers"] else None
-    context = {"rows": rows, "totals": totals, "share": share, "today": today}
+    too_full = [row.person.name for row in rows if row.person and row.full_days]
+    context = {"rows": rows, "totals": totals, "share": share, "today": today, "too_full": too_full}
     return render(request, "pulsecheck/calendar/coverage.html", context)

@@ -123,9 +123,10 @@ def _do(request: SignedIn, pk: int, act: Callable[[], object], said: str) -> Htt
 @require_role(*CARERS)
 def accept(request: SignedIn, pk: int) -> HttpResponse:
     shown = _visible(request, pk)
-    # Who the page said has it: it may have gone to somebody else since.
+    # Who the page said has it (0 = nobody): it may have gone to somebody else since.
     told = request.POST.get("given_to", "")
-    shown.salesperson_id = int(told) if told.isdecimal() and len(told) < 18 else shown.salesperson_id
+    if told.isdecimal() and len(told) < 18:
+        shown.salesperson_id = int(told) or None
     said = f"{shown.account.name} is yours. Call them, and write down what came of it."
     return _do(request, pk, lambda: services.accept_handback(shown, request.user), said)
 

@@ -86,7 +86,7 @@ def _place(row: Any) -> str:
 
 DEEDS = {
     "receive_handoff": Deed(
-        Handoff, services.receive_handoff, "Received.", _place, ReceiveForm, related=RELATED
+        Handoff, services.receive_handoff, "Received.", _place, ReceiveForm, _show, related=RELATED
     ),
     "finish_onboarding_step": Deed(
         OnboardingStep, services.finish_onboarding_step, "Done.", _place, related=("handoff__account",)

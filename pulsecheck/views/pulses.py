@@ -25,7 +25,7 @@ from pulsecheck.selectors.insights import insights_for
 from pulsecheck.selectors.pulse_history import history_page, pulse_trend, standing_of, theme_counts
 from pulsecheck.selectors.pulses import Filters, coverage, due_page, open_steps
 from pulsecheck.selectors.surveys import surveys_of
-from pulsecheck.services.pulses import POOR
+from pulsecheck.selectors.triggers import poorest_pulse
 from pulsecheck.services.touchpoints import unsnooze_touchpoint
 from pulsecheck.views.chips import pulse_chips
 
@@ -101,7 +101,7 @@ def _said(pulse: PulseCheck) -> str:
     if pulse.issue:
         parts.append("An issue is open.")
     opened = Handback.objects.unfinished().filter(account=pulse.account).select_related("salesperson").first()
-    if pulse.score <= POOR and opened is not None:
+    if pulse.score <= poorest_pulse() and opened is not None:
         parts.append(f"It is handed back to {opened.salesperson or 'nobody yet'}.")
     planned = Touchpoint.objects.filter(account=pulse.account, state=TouchpointState.PLANNED).first()
     if planned is not None:

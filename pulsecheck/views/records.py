@@ -12,6 +12,7 @@ from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.http import require_GET, require_POST
 
+from accounts.links import read_key
 from accounts.models import Account, Contract, Enquiry, Issue, Promise, PromisePage
 from accounts.permissions import CARERS, SignedIn, require_role
 from accounts.selectors import company_today, get_company
@@ -19,12 +20,14 @@ from accounts.services import enquiries as enquiry_services
 from accounts.services import issues as issue_services
 from accounts.services import promises as promise_services
 from accounts.services import terms as term_services
+from accounts.views.anybody import for_anybody
 from pulsecheck.forms.records import (
     AcknowledgeTermsForm,
     AnswerForm,
     ChangeIssueForm,
     ExplainTermsForm,
     ResolveIssueForm,
+    ShareForm,
     TellCustomerForm,
     WhyForm,
 )
@@ -33,7 +36,6 @@ from pulsecheck.selectors.lists import ListFilters
 from pulsecheck.selectors.triggers import office_hours
 from pulsecheck.views.chips import list_chips
 from pulsecheck.views.deeds import Bound, Deed, deed_forms, do_deed, record_page, visible
-from pulsecheck.views.surveys import for_anybody
 
 RELATED: dict[type[Model], tuple[str, ...]] = {
     Promise: ("account",),
@@ -64,7 +66,8 @@ def promise_list(request: SignedIn) -> HttpResponse:
 @require_GET
 def promised(request: HttpRequest, token: str) -> HttpResponse:
     """What we promised a customer, for whoever there has the link."""
-    page = get_object_or_404(PromisePage.objects.select_related("account"), token=token)
+    key = read_key(PromisePage.LINK, token)
+    page = get_object_or_404(PromisePage.objects.select_related("account"), token=key)
     context = {
         "account": page.account,
         "promises": page.account.promises.filter(is_shared=True).order_by("-due_on", "-pk")[:50],
@@ -222,7 +225,7 @@ DEEDS = {
     "close_promise_page": Deed(
         Account, promise_services.close_promise_page, "The link works no longer.", _on_account, related=()
     ),
-    "share_promise": Deed(Promise, promise_services.share_promise, "Changed.", _on_account),
+    "share_promise": Deed(Promise, promise_services.share_promise, "Changed.", _on_account, ShareForm),
     "change_issue": Deed(
         Issue, _change_issue, "Saved.", ISSUE, ChangeIssueForm, _show_issue, related=RELATED[Issue]
     ),

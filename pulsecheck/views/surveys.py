@@ -2,31 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import wraps
-
 from django.conf import settings
 from django.contrib import messages
-from django.contrib.auth.decorators import login_not_required
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
-from django.views.decorators.cache import never_cache
-from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
-from accounts.limits import address_of, calls_in_this_minute, seconds_left
 from accounts.models import Account
 from accounts.permissions import CARERS, SignedIn, has_role, require_role
 from accounts.selectors import get_company
+from accounts.views.anybody import for_anybody
 from pulsecheck.errors import CareError
 from pulsecheck.forms.surveys import AnswerForm, CloseLoopForm, SendSurveyForm
 from pulsecheck.models import PulseCheck, Survey, SurveyAnswer
 from pulsecheck.selectors.surveys import Filters, answer_page, segments_of, survey_results
 from pulsecheck.services import surveys as services
 from pulsecheck.views.chips import survey_chips
-
-Page = Callable[..., HttpResponse]
 
 
 # ── ours ───────────────────────────────────────────────────────────────
@@ -116,27 +108,9 @@ def close_loop(request: SignedIn, pk: int) -> HttpResponse:
 
 
 # ── the customer's ─────────────────────────────────────────────────────
-def for_anybody(view: Page) -> Page:
-    """A page for customers: no sign-in, at most so many calls a minute from one address, kept by no cache and no search
-    engine. It needs no CSRF token: whoever has the link may answer, a session plays no part, and telephones that
-    refuse cookies can answer too."""
-
-    @wraps(view)
-    def limited(request: HttpRequest, *args: str, **kwargs: str) -> HttpResponse:
-        if calls_in_this_minute(f"survey-{address_of(request)}") > settings.SURVEY_CALLS_PER_MINUTE:
-            answer = _gone(request, "Too many calls from your network. Please try again in a minute.", 429)
-            answer["Retry-After"] = str(int(seconds_left()) + 1)
-        else:
-            answer = view(request, *args, **kwargs)
-        answer["X-Robots-Tag"] = "noindex, nofollow"
-        return answer
-
-    return csrf_exempt(login_not_required(never_cache(limited)))
-
-
-def _gone(request: HttpRequest, words: str, status: int = 410) -> HttpResponse:
+def _gone(request: HttpRequest, words: str) -> HttpResponse:
     context = {"company": get_company().name, "words": words}
-    return render(request, "pulsecheck/survey_gone.html", context, status=status)
+    return render(request, "pulsecheck/survey_gone.html", context, status=410)
 
 
 @for_anybody

@@ -342,7 +342,7 @@ TELLINGS: dict[str, Telling] = {
     "p_silent": Telling(1, wholes("recency", "gap_median"), _chance, _chance_more),
     "waiting": Telling(1, wholes("recency", "gap_median"), _waiting),
     "recency": Telling(1, wholes("recency"), _recency),
-    "recency_over_shrunk_gap": _ratio("recency_over_shrunk_gap", "the gap expected of it"),
+    "recency_over_shrunk_gap": _ratio("recency_over_shrunk_gap", "its expected gap"),
     "recency_over_median": _ratio("recency_over_median", "its usual gap"),
     "recency_over_max": _ratio("recency_over_max", "its longest gap"),
     "recency_over_ewma": _ratio("recency_over_ewma", "its recent gaps"),

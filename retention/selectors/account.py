@@ -361,7 +361,7 @@ def pulse_events(facts: AccountFacts) -> list[Event]:
         Event(
             p.taken_at,
             "talk",
-            "good" if p.score >= 4 else "bad",
+            "bad" if p.is_low else "good",
             f"Pulse {p.score} of 6: {p.get_score_display()}",
             p.note or f"Next: {p.next_step}",
         )

@@ -12,14 +12,15 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
-from django.db.models import Count, F, Max, OuterRef, Q, QuerySet, Subquery, Sum
+from django.db.models import Case, Count, F, Max, OuterRef, Q, QuerySet, Subquery, Sum, When
 
 from accounts.models import Account, Contract, Interaction, Issue, Promise, User
-from accounts.models.care import PromiseStatus
-from accounts.selectors import get_company
+from accounts.models.care import PromiseStatus, Severity
+from accounts.selectors import day_begins, get_company
 from pulsecheck.models import Handback, PulseCheck, RetentionMeeting
 from pulsecheck.models.handbacks import HandbackOutcome
-from pulsecheck.services.pulses import POOR
+from pulsecheck.selectors.owners import SILENT_DAYS
+from pulsecheck.selectors.triggers import poor_pulse
 from retention.models import Score, ScoreRun, Tier
 from retention.models.scores import RISKY_TIERS, RunState
 from retention.selectors.book import why
@@ -27,7 +28,6 @@ from retention.selectors.book import why
 MOST = 10
 RENEWAL_DAYS = 120
 PROMISE_DAYS = 31
-SILENT_DAYS = 90
 # How bad a tier is; new and steady are neither.
 GRAVITY = {Tier.THRIVING: -1, Tier.WATCH: 1, Tier.QUIET: 2, Tier.AT_RISK: 3, Tier.LOST: 4}
 Row = dict[str, Any]
@@ -45,6 +45,20 @@ class Scope:
     def of(self, rows: QuerySet[Any]) -> QuerySet[Any]:
         """Those of `rows` that belong to an account of the meeting."""
         return rows.filter(account__in=self.book())
+
+    @property
+    def begin(self) -> dt.datetime:
+        """What happened from here on is looked at: the day after the last meeting, in the company's time zone."""
+        return day_begins(self.since + dt.timedelta(days=1))
+
+    @property
+    def end(self) -> dt.datetime:
+        """Where `today` ends, which itself does not count any more."""
+        return day_begins(self.today + dt.timedelta(days=1))
+
+    def days_since(self, moment: dt.datetime) -> int:
+        """Days between the company's day of `moment` and today."""
+        return (self.today - get_company().local_date(moment)).days
 
     def book(self) -> QuerySet[Account]:
         return Account.objects.filter(self.accounts).order_by()
@@ -140,9 +154,7 @@ def _movements(scope: Scope) -> Iterable[Row]:
 def _handbacks(scope: Scope) -> Iterable[Row]:
     """Handbacks closed since, and those under way."""
     rows = scope.of(
-        Handback.objects.filter(
-            Q(closed_at=None) | Q(closed_at__date__gt=scope.since), opened_at__date__lte=scope.today
-        )
+        Handback.objects.filter(Q(closed_at=None) | Q(closed_at__gte=scope.begin), opened_at__lt=scope.end)
     )
     rows = rows.exclude(outcome=HandbackOutcome.FALSE_ALARM).select_related("account", "salesperson")
     for handback in rows.order_by(F("closed_at").desc(nulls_last=True), "-revenue_at_risk", "pk")[:200]:
@@ -205,17 +217,16 @@ def _promises(scope: Scope) -> Iterable[Row]:
 
 def _issues(scope: Scope) -> Iterable[Row]:
     """Issues that are open, the gravest and oldest first."""
-    rows = scope.of(Issue.objects.filter(resolved_at=None, opened_at__date__lte=scope.today)).select_related(
+    rows = scope.of(Issue.objects.filter(resolved_at=None, opened_at__lt=scope.end)).select_related(
         "account", "owner"
     )
-    weight = {"high": 0, "medium": 1, "low": 2}
-    found = sorted(rows.order_by("opened_at", "pk")[:200], key=lambda issue: weight.get(issue.severity, 1))
-    for issue in found:
+    gravity = Case(When(severity=Severity.HIGH, then=0), When(severity=Severity.LOW, then=2), default=1)
+    for issue in rows.order_by(gravity, "opened_at", "pk")[:200]:
         is_late = issue.due_on is not None and issue.due_on < scope.today
         yield _row(
             issue.account,
             str(issue),
-            detail=f"{issue.get_severity_display()}, open for {(scope.today - issue.opened_at.date()).days} days,"
+            detail=f"{issue.get_severity_display()}, open for {scope.days_since(issue.opened_at)} days,"
             f" {issue.owner or 'nobody'} has it.",
             on=issue.due_on,
             tone="bad" if is_late or issue.severity == "high" else None,
@@ -226,7 +237,7 @@ def _issues(scope: Scope) -> Iterable[Row]:
 def _pulses(scope: Scope) -> Iterable[Row]:
     """Poor pulses since."""
     poor = PulseCheck.objects.filter(
-        score__lte=POOR, taken_at__date__gt=scope.since, taken_at__date__lte=scope.today
+        score__lte=poor_pulse(), taken_at__gte=scope.begin, taken_at__lt=scope.end
     )
     rows = scope.of(poor)
     for pulse in rows.select_related("account", "next_step_owner").order_by("score", "-taken_at")[:200]:
@@ -247,9 +258,9 @@ def _quiet(scope: Scope) -> Iterable[Row]:
     talks = Interaction.objects.filter(account=OuterRef("account")).order_by()
     spoken = Subquery(talks.values("account").annotate(at=Max("happened_at")).values("at"))
     scores = scope.of(Score.objects.filter(as_of=scope.run.as_of)).exclude(tier=Tier.LOST)
-    day = scope.today - dt.timedelta(days=SILENT_DAYS)
+    day = day_begins(scope.today - dt.timedelta(days=SILENT_DAYS["operations"]))
     silent = scores.annotate(spoken=spoken).filter(
-        Q(tier=Tier.QUIET) | Q(spoken__isnull=True) | Q(spoken__date__lt=day)
+        Q(tier=Tier.QUIET) | Q(spoken__isnull=True) | Q(spoken__lt=day)
     )
     for score in silent.select_related("account").order_by("-revenue_at_risk_company", "account_id")[:200]:
         if score.tier == Tier.QUIET:
@@ -257,7 +268,7 @@ def _quiet(scope: Scope) -> Iterable[Row]:
             gap = score.usual_gap_days
             text += f", usually every {gap:.0f}." if gap else "."
         else:
-            ago = (scope.today - score.spoken.date()).days if score.spoken else None
+            ago = scope.days_since(score.spoken) if score.spoken else None
             text = f"Nobody has spoken with them for {ago} days." if ago else "No conversation is on record."
         yield _row(score.account, text, money=str(score.expected_value_12m), currency=score.currency)
 

@@ -13,6 +13,7 @@ from accounts.paging import Page, make_page
 from accounts.permissions import LEADERS, has_role
 from pulsecheck.models import Action, RetentionMeeting
 from pulsecheck.models.meetings import MeetingState
+from pulsecheck.selectors.lists import behind
 
 PAGE_SIZE = 50
 WHOSE = {"mine": "Mine", "all": "All I see"}
@@ -54,26 +55,15 @@ def action_page(user: User, filters: ActionFilters, today: dt.date) -> Page:
         rows = rows.filter(done_at__isnull=not is_done)
     if filters.state == "late":
         rows = rows.filter(due_on__lt=today)
-    rows = _after(rows, filters.after, newest_first=is_done)
+    rows = behind(rows, filters.after, "due_on", newest_first=is_done, parse=dt.date.fromisoformat)
     related = ("owner", "account", "meeting__account", "meeting__team", "done_by", "asked_by")
-    found = list(rows.select_related(*related)[: PAGE_SIZE + 1])
+    # The agenda that a held meeting keeps is long, and not shown here.
+    rows = rows.select_related(*related).defer("meeting__agenda", "meeting__minutes")
+    found = list(rows[: PAGE_SIZE + 1])
     shown = found[:PAGE_SIZE]
     cursor = f"{shown[-1].due_on.isoformat()}~{shown[-1].pk}" if shown else ""
     words = f"{len(shown)} shown" + (", more follow" if len(found) > PAGE_SIZE else "")
     return make_page(found, PAGE_SIZE, filters.query, cursor, words)
-
-
-def _after(rows: QuerySet[Action], cursor: str, *, newest_first: bool) -> QuerySet[Action]:
-    """In order of the day due, behind the row that `cursor` names."""
-    ordered = rows.order_by("-due_on", "-pk") if newest_first else rows.order_by("due_on", "pk")
-    text, _, number = cursor.rpartition("~")
-    try:
-        day, last = dt.date.fromisoformat(text), int(number)
-    except ValueError:
-        return ordered
-    if newest_first:
-        return ordered.filter(Q(due_on__lt=day) | Q(due_on=day, pk__lt=last))
-    return ordered.filter(Q(due_on__gt=day) | Q(due_on=day, pk__gt=last))
 
 
 def count_actions(user: User, today: dt.date) -> dict[str, int]:
@@ -87,7 +77,7 @@ def count_actions(user: User, today: dt.date) -> dict[str, int]:
 
 
 def planned_meetings(user: User, most: int = 50) -> list[RetentionMeeting]:
-    """Meetings to come, the next one first; how many actions each has."""
+    """Meetings to come, the next one first."""
     rows = RetentionMeeting.objects.visible_to(user).planned().select_related("account", "team", "chair")
     return list(rows.order_by("held_on", "pk")[:most])
 
@@ -99,7 +89,8 @@ def held_meetings(user: User, most: int = 30) -> list[RetentionMeeting]:
         agreed=Count("actions"),
         undone=Count("actions", filter=Q(actions__done_at=None, actions__isnull=False)),
     )
-    return list(counted.select_related("account", "team", "chair").order_by("-held_on", "-pk")[:most])
+    related = counted.select_related("account", "team", "chair").defer("agenda", "minutes")
+    return list(related.order_by("-held_on", "-pk")[:most])
 
 
 def meetable_teams(user: User) -> list[Team]:

@@ -119,7 +119,11 @@ def _health() -> Section:
 
 
 def _cadence() -> Section:
-    days = dict(CadencePolicy.objects.filter(is_active=True, segment="").values_list("tier", "every_days"))
+    days = dict(
+        CadencePolicy.objects.filter(is_active=True, segment="", billing_mode="", value_from=0).values_list(
+            "tier", "every_days"
+        )
+    )
     now = f"At risk every {days['at_risk']} days" if "at_risk" in days else "None"
     return Section("Cadence", "/settings/cadence/", "calendar-repeat", "How often we look in on whom.", now)
 
@@ -127,7 +131,11 @@ def _cadence() -> Section:
 def _handbacks() -> Section:
     policy = get_handback_policy()
     muted = TriggerRule.objects.filter(muted_at__isnull=False).count()
-    warning = f"{muted} {'trigger has' if muted == 1 else 'triggers have'} muted itself." if muted else ""
+    warning = (
+        f"{muted} {'trigger has muted itself' if muted == 1 else 'triggers have muted themselves'}."
+        if muted
+        else ""
+    )
     about = "What opens them, time to answer, and how many a person gets."
     now = f"{policy.answer_hours} office hours to answer"
     return Section("Handbacks", "/settings/handbacks/", "arrow-back-up", about, now, warning)

@@ -192,7 +192,11 @@ def agree_action(request: SignedIn, pk: int) -> HttpResponse:
     form = ActionForm(request.POST, accounts=accounts, auto_id="action_%s")
     if not form.is_valid():
         return _show(request, shown, {"action": form})
-    made = action_services.agree_action(request.user, meeting=shown, **form.cleaned_data)
+    try:
+        made = action_services.agree_action(request.user, meeting=shown, **form.cleaned_data)
+    except CareError as problem:
+        form.add_error("owner", str(problem))
+        return _show(request, shown, {"action": form})
     messages.success(request, f"Agreed: {made.owner} does it by {day_words(made.due_on)}.")
     return redirect(f"{reverse('retention:meeting', args=[pk])}#actions")
 
@@ -207,7 +211,11 @@ def hold_meeting(request: SignedIn, pk: int) -> HttpResponse:
     if not form.is_valid():
         return _show(request, shown, {"hold": form})
     agenda = make_agenda(shown, company_today(), latest_run())
-    following = services.hold_meeting(shown, request.user, agenda=agenda, **form.cleaned_data)
+    try:
+        following = services.hold_meeting(shown, request.user, agenda=agenda, **form.cleaned_data)
+    except CareError as problem:
+        messages.error(request, str(problem))
+        return _show(request, _visible(request, pk), status=409)
     said = f"The next one is on {day_words(following.held_on)}." if following else "No next one is set."
     messages.success(request, f"Held. The agenda is kept as it stands. {said}")
     return redirect("retention:meeting", pk)

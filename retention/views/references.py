@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import datetime as dt
+
 from csp.decorators import csp_replace
 from django.contrib import messages
-from django.contrib.auth.decorators import login_not_required
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
+from accounts.links import read_key
 from accounts.models import Account, Role
 from accounts.permissions import CARERS, LEADERS, SignedIn, has_role, require_role
 from accounts.selectors import company_today, get_company
+from accounts.views.anybody import for_anybody
 from pulsecheck.errors import CareError
 from pulsecheck.forms.references import ConsentForm, ProofPageForm, RevokeForm
 from pulsecheck.models import ProofPage, Reference
+from pulsecheck.selectors.lists import ListFilters, keyset_page
 from pulsecheck.selectors.products import held_back
 from pulsecheck.services import references as services
 from retention.selectors.proof import NAMES, company_facts, facts_of, vouchers
@@ -27,15 +31,17 @@ MOST = 200
 def references(request: SignedIn) -> HttpResponse:
     """Who vouches for us, to what extent, until when; and the public pages."""
     today = company_today()
-    rows = list(
-        Reference.objects.visible_to(request.user)
-        .filter(revoked_at=None)
-        .select_related("account", "noted_by")[:MOST]
+    standing = Reference.objects.visible_to(request.user).filter(revoked_at=None)
+    filters = ListFilters.from_query(request.GET.dict(), request.user, {})
+    page = keyset_page(
+        standing.select_related("account", "noted_by"), filters, "until", parse=dt.date.fromisoformat
     )
+    rows = page.rows
     unwell = held_back([row.account_id for row in rows], today)
     is_publisher = has_role(request.user, *PUBLISHERS)
     context = {
         "rows": [(row, unwell.get(row.account_id, [])) for row in rows],
+        "page": page,
         "pages": list(ProofPage.objects.select_related("created_by")[:MOST]) if is_publisher else [],
         "is_publisher": is_publisher,
         "may_note": has_role(request.user, *CARERS),
@@ -75,8 +81,12 @@ def revoke(request: SignedIn, pk: int) -> HttpResponse:
     """They took it back."""
     reference = get_object_or_404(Reference.objects.visible_to(request.user), pk=pk)
     form = RevokeForm(request.POST)
-    reason = form.cleaned_data["reason"] if form.is_valid() else ""
-    revoked = services.revoke_consent(reference, request.user, reason)
+    # Whatever is wrong with the reason: a customer who takes consent back is not shown a moment longer.
+    revoked = services.revoke_consent(
+        reference, request.user, form.cleaned_data["reason"] if form.is_valid() else ""
+    )
+    for fault in form.errors.get("reason", ()):
+        messages.error(request, f"The reason was not kept: {fault}")
     messages.success(request, f"{revoked.account} is gone from every page.")
     return redirect("retention:references")
 
@@ -111,14 +121,14 @@ def new_proof_page(request: SignedIn) -> HttpResponse:
 @require_role(*PUBLISHERS)
 def turn_proof_page(request: SignedIn, pk: int) -> HttpResponse:
     page = get_object_or_404(ProofPage, pk=pk)
-    turned = services.turn_proof_page(page, request.user, on=not page.is_on)
+    turned = services.turn_proof_page(page, request.user, on=request.POST.get("to", "") == "on")
     said = "It has a new link; the old one stays off." if turned.is_on else "The link leads nowhere now."
     messages.success(request, said)
     return redirect("retention:references")
 
 
 # Nothing runs on it, nothing is sent from it; styles, fonts and pictures are our own.
-@csp_replace(  # type: ignore[arg-type]
+@csp_replace(
     {
         "default-src": ["'none'"],
         "script-src": ["'none'"],
@@ -126,12 +136,12 @@ def turn_proof_page(request: SignedIn, pk: int) -> HttpResponse:
         "form-action": ["'none'"],
     }
 )
-@login_not_required
+@for_anybody
 @require_GET
 def proof_page(request: HttpRequest, token: str) -> HttpResponse:
     """How we treat customers, for whoever has the link. Off, run out and never there look the same."""
     today = company_today()
-    page = ProofPage.objects.filter(token=token).first()
+    page = ProofPage.objects.filter(token=read_key(ProofPage.LINK, token)).first()
     if page is None or not page.is_open(today):
         raise Http404
     context = {
@@ -140,8 +150,4 @@ def proof_page(request: HttpRequest, token: str) -> HttpResponse:
         "vouchers": vouchers(today) if page.shows_references else [],
         "today": today,
     }
-    response = render(request, "retention/proof_page.html", context)
-    response["Cache-Control"] = "no-store"
-    response["X-Robots-Tag"] = "noindex, nofollow"
-    response["Referrer-Policy"] = "no-referrer"
-    return response
+    return render(request, "retention/proof_page.html", context)

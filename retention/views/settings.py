@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 
 from django.contrib import messages
 from django.http import Http404, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_GET, require_http_methods
+from kombu.exceptions import OperationalError
 
 from accounts.models.account import BillingMode
 from accounts.permissions import ADMINISTRATORS, SignedIn, require_role
@@ -16,6 +18,7 @@ from pulsecheck.cadence import Policies
 from pulsecheck.selectors.load import preview_cadence
 from pulsecheck.selectors.plan import stored_policies
 from pulsecheck.services.policies import save_cadence
+from pulsecheck.tasks import plan
 from retention.forms import CadenceForm, DefinitionForm, TierForm
 from retention.models import Definition, TierPolicy
 from retention.selectors import thresholds
@@ -24,6 +27,7 @@ from retention.selectors.settings import settings_overview
 from retention.services.definitions import save_definition
 from retention.services.tiers import save_tier_policy
 
+log = logging.getLogger(__name__)
 MODES = {BillingMode.REPEAT.value: "Repeat purchase", BillingMode.CONTRACT.value: "Contract"}
 
 
@@ -95,7 +99,7 @@ def cadence(request: SignedIn) -> HttpResponse:
     is_valid = request.method == "POST" and form.is_valid()
     if is_valid and request.POST.get("action") == "save":
         save_cadence(request.user, form.policies, form.occasions)
-        messages.success(request, "Saved. Touchpoints follow with the next score run.")
+        messages.success(request, f"Saved. {_plan_anew()}")
         return redirect("retention:cadence")
     load = [] if form.errors else thresholds.cadence_load(form.policies if is_valid else stored_policies())
     context = {
@@ -112,6 +116,16 @@ def cadence(request: SignedIn) -> HttpResponse:
         "form": form,
     }
     return render(request, "retention/settings/cadence.html", context, status=422 if form.errors else 200)
+
+
+def _plan_anew() -> str:
+    """Ask a worker to bring the plan up to date; when it will be."""
+    try:
+        plan.delay_on_commit()
+    except OperationalError as problem:
+        log.warning("The broker does not answer (%s); the plan of contacts waits for the night.", problem)
+        return "The planned contacts follow tonight."
+    return "The planned contacts follow within a minute."
 
 
 def _with_preview(

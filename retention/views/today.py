@@ -49,7 +49,11 @@ def today(request: SignedIn) -> HttpResponse:
 
 
 def _first_minutes(request: SignedIn) -> dict[str, Any]:
-    return {"steps": first_steps(), "may_start": has_role(request.user, *ADMINISTRATORS)}
+    return {
+        "steps": first_steps(),
+        "may_start": has_role(request.user, *ADMINISTRATORS),
+        "may_import": has_role(request.user, *LEADERS),
+    }
 
 
 @require_POST

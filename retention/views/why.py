@@ -23,6 +23,7 @@ from retention.selectors.book import factor_words
 from retention.selectors.definitions import tier_policy_in_force
 from retention.templatetags.mainstay import day_text, money, percent, plural, points
 
+SHORTEST_LINE = 10.0  # percentage points that the bars of a change span at least
 LEAST = 0.5  # percentage points below which nothing is shown
 WORTH_SAYING = 0.01  # of probability
 VISIT_KEPT = 400 * 24 * 3600
@@ -78,8 +79,9 @@ class Card:
 
     @property
     def step_largest(self) -> float:
-        """Right end of the zero line that the parts of the change share."""
-        return max([0.0, *(step.points for step in self.steps)])
+        """Right end of the zero line that the parts of the change share; a change of next to nothing has short bars."""
+        largest = max([0.0, *(step.points for step in self.steps)])
+        return max(largest, self.step_smallest + SHORTEST_LINE)
 
     @property
     def step_smallest(self) -> float:

@@ -28,11 +28,11 @@ def test_empty(page_for: Open, axe: Axe) -> None:
 def test_signed_out(page_for: Open, axe: Axe) -> None:
     faults = []
     ReferenceFactory(quote="They ring before we notice.", shows_since=True)
-    token = ProofPage.objects.create(title="Fair", created_by=AdministratorFactory()).token
+    token = ProofPage.objects.create(title="Fair", created_by=AdministratorFactory()).link
     shared = PromiseFactory(is_shared=True)
     promises = PromisePage.objects.create(
         account=shared.account, token="known-to-the-customer", made_by=AdministratorFactory()
-    ).token
+    ).link
     for width, dark in VIEWS:
         page = page_for(None, width=width, dark=dark)
         faults += faults_of(page, reverse("accounts:sign_in"), axe)

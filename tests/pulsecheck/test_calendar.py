@@ -14,6 +14,7 @@ from pulsecheck.models import CadencePolicy, Touchpoint
 from pulsecheck.services import move_touchpoint, plan_people, plan_touchpoints
 from pulsecheck.services.absences import end_absence, note_absence
 from pulsecheck.services.feeds import make_feed, revoke_feed
+from pulsecheck.services.touchpoints import plan_next
 from tests.factories import (
     AbsenceFactory,
     AccountFactory,
@@ -109,6 +110,38 @@ def test_coverage_says_who_is_behind(client, cast):
 
     found = [(row.person, row.customers, row.covered, row.overdue, row.due) for row in rows]
     assert found == [(cast.teammate, 1, 1, 1, 0), (cast.owner, 1, 0, 0, 1)]
+
+
+def test_coverage_names_who_has_more_than_they_can_do(client, cast):
+    """Also to a leader who sees but one of the accounts."""
+    cast.teammate.calls_per_day = 1
+    cast.teammate.save()
+    for day in (1, 1, 1, 2, 3, 3):
+        TouchpointFactory(
+            account=AccountFactory(account_manager=cast.teammate),
+            assignee=cast.teammate,
+            due_on=working_day(day),
+        )
+    client.force_login(cast.manager)
+
+    answer = client.get(url("coverage"))
+
+    [row] = answer.context["rows"]
+    assert (row.full_days, row.beyond) == (2, 3)
+    assert answer.context["too_full"] == ["Tim Teammate"]
+    assert "More than they can do" in answer.content.decode()
+
+
+def test_the_next_contact_of_one_account_keeps_to_what_its_person_can_do(cast):
+    cast.teammate.calls_per_day = 1
+    cast.teammate.save()
+    accounts = [AccountFactory(account_manager=cast.teammate) for _ in range(3)]
+    for account in accounts:
+        PulseCheckFactory(account=account)
+
+    days = [plan_next(account, company_today()).due_on for account in accounts]
+
+    assert len(set(days)) == 3
 
 
 def test_typed_words_are_shown_as_words(client, cast):

@@ -5,7 +5,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 import time_machine
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from accounts.models import Absence
@@ -63,7 +63,7 @@ def test_an_office_open_through_the_night_has_the_hours_that_pass(day, hours):
     assert round(office.between(begin, end).total_seconds() / 3600, 3) == hours
 
 
-@settings(max_examples=150)
+@settings(max_examples=150, suppress_health_check=[HealthCheck.too_slow])  # holidays of five countries, once
 @given(
     st.datetimes(dt.datetime(2026, 1, 1), dt.datetime(2027, 12, 31), timezones=st.just(dt.UTC)),
     st.floats(0.01, 120),

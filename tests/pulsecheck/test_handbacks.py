@@ -9,9 +9,10 @@ import time_machine
 from django.core.cache import cache
 from django.db import connections
 
-from accounts.models import AuditEntry, Company, ExchangeRate, Interaction, Team
+from accounts.models import Account, AuditEntry, Company, ExchangeRate, Interaction, Team, User
 from notifications.models import Notification, Topic
 from pulsecheck.errors import CareError, HandbackConflict
+from pulsecheck.handback import Person, Staff, choose_person
 from pulsecheck.models import Handback, HandbackAttempt
 from pulsecheck.models.handbacks import HandbackTrigger
 from pulsecheck.risk import RiskSnapshot
@@ -29,9 +30,12 @@ from tests.factories import (
     AccountFactory,
     AdministratorFactory,
     ClosedHandbackFactory,
+    HandbackFactory,
     ManagerFactory,
+    PromiseFactory,
     SalesRepFactory,
     churn_reason,
+    date_ago,
     days_ago,
     make_cast,
     reason,
@@ -369,3 +373,57 @@ def test_who_only_looks_on_does_not_close_it(cast, opened):
         close_handback(opened, onlooker, "saved")
 
     assert close_handback(opened, cast.manager, "saved").outcome == "saved"
+
+
+# ── read line by line ──────────────────────────────────────────────────
+def test_what_nobody_has_can_be_taken_over_from_its_page(cast, client):
+    handback = HandbackFactory(account=cast.account, salesperson=None)
+    client.force_login(cast.teammate)
+    assert 'name="given_to" value="0"' in client.get(f"/handbacks/{handback.pk}/").content.decode()
+
+    answer = client.post(f"/handbacks/{handback.pk}/accept/", {"given_to": "0"})
+
+    handback.refresh_from_db()
+    assert (answer.status_code, handback.salesperson) == (302, cast.teammate)
+
+
+def test_who_thought_that_nobody_has_it_does_not_take_it_from_somebody(cast, client):
+    handback = HandbackFactory(account=cast.account)
+    client.force_login(cast.teammate)
+
+    assert client.post(f"/handbacks/{handback.pk}/accept/", {"given_to": "0"}).status_code == 409
+
+
+def test_a_colleague_who_stands_in_sees_the_account_after_a_night(cast):
+    cast.owner.absences.create(starts_on=date_ago(1), ends_on=date_ago(-5), substitute=cast.stranger)
+    cast.owner.absences.update(starts_on=date_ago(1))
+
+    open_handbacks([(cast.account.pk, risk(), HandbackTrigger.AT_RISK)])
+
+    assert Handback.objects.get().salesperson == cast.stranger
+    cast.owner.absences.all().delete()  # not only for as long as the other is away
+    assert (
+        Account.objects.visible_to(User.objects.get(pk=cast.stranger.pk)).filter(pk=cast.account.pk).exists()
+    )
+
+
+@time_machine.travel(dt.datetime(2026, 11, 20, 12, tzinfo=dt.UTC), tick=False)
+def test_a_promise_kept_on_the_last_day_counts_by_the_calendar_of_the_company(cast):
+    set_company(time_zone="Pacific/Auckland")  # where it is the 21st already
+    handback = open_handback(cast.account, risk(), HandbackTrigger.AT_RISK)
+    PromiseFactory(
+        account=cast.account, made_by=cast.teammate, status="kept",
+        made_on=dt.date(2026, 11, 18), due_on=dt.date(2026, 11, 21), kept_on=dt.date(2026, 11, 21),
+    )  # fmt: skip
+
+    close_handback(handback, cast.owner, "saved")
+
+    assert "kept a promise" in handback.credits.get(person=cast.teammate).part
+
+
+def test_who_was_away_and_then_passed_over_is_said_to_be_away():
+    people = {1: Person(1, "Olga", away_until=dt.date(2026, 12, 3), substitute_id=2), 2: Person(2, "Tim")}
+
+    choice = choose_person(Staff(people, [3]), 1, None, {1: "has not answered", 2: "has declined"})
+
+    assert "Olga, who won the account, is away until 3 December." in choice.because

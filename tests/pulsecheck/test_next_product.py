@@ -6,7 +6,7 @@ import datetime as dt
 
 import pytest
 
-from pulsecheck.next_product import Step, by_product, steps_of, suggest, try_out, wilson_lower
+from pulsecheck.next_product import Step, by_product, steps_of, suggest, try_out
 
 TODAY = dt.date(2026, 11, 22)
 COFFEE, CUPS, MILK, TEA = 1, 2, 3, 4
@@ -45,8 +45,8 @@ def test_too_few_customers_support_nothing() -> None:
 
 def test_wilson_against_a_published_value() -> None:
     """Newcombe 1998, table I, 81 of 263: 0.2553 to 0.3662; 0 of 20 has 0 below."""
-    assert wilson_lower(81, 263) == pytest.approx(0.2553, abs=5e-5)
-    assert wilson_lower(0, 20) == 0.0
+    assert Step(1, 2, 263, 81).at_least == pytest.approx(0.2553, abs=5e-5)
+    assert Step(1, 2, 20, 0).at_least == 0.0
 
 
 def test_tried_out_on_the_past_it_knows_only_the_past() -> None:

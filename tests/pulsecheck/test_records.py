@@ -18,7 +18,7 @@ from accounts.models import AuditEntry, Company, Contract, Disclosure, Issue, Pr
 from accounts.models.care import PromiseStatus, Validity
 from accounts.services.errors import RecordError
 from accounts.services.issues import reopen_issue, resolve_issue, tell_customer
-from accounts.services.promises import break_promise, keep_promise
+from accounts.services.promises import break_promise, keep_promise, open_promise_page
 from accounts.services.terms import acknowledge_terms, explain_terms
 from pulsecheck.selectors import enquiries, promises
 from pulsecheck.selectors.triggers import office_hours
@@ -106,7 +106,7 @@ def test_a_customer_sees_what_is_shown_to_them_until_the_link_is_turned_off(
     PromiseFactory(account=AccountFactory(), text="Of somebody else", is_shared=True)
     client.force_login(cast.owner)
     send(client, "open_promise_page", cast.account)
-    address = reverse("pulsecheck:promised", args=[cast.account.promise_page.token])
+    address = reverse("pulsecheck:promised", args=[cast.account.promise_page.link])
     stranger = Client()
     text = stranger.get(address).content.decode()
     assert "Shown" in text
@@ -290,3 +290,26 @@ def test_pages_follow_one_another(client: Client, cast: Cast) -> None:
     shown = [row.pk for page in (first, second) for row in page.context["page"].rows[:50]]
     assert sorted(shown) == sorted(Promise.objects.values_list("pk", flat=True))
     assert len(first.context["page"].rows) == 50
+
+
+def test_the_key_of_a_promise_page_alone_opens_nothing(client: Client, cast: Cast) -> None:
+    page = open_promise_page(cast.account, cast.owner)
+    assert client.get(reverse("pulsecheck:promised", args=[page.token])).status_code == 404
+    assert client.get(reverse("pulsecheck:promised", args=[page.link])).status_code == 200
+
+
+def test_a_solved_issue_of_a_later_hour_can_be_told(cast: Cast) -> None:
+    """A file may say that it was opened and solved later today."""
+    later = timezone.now() + dt.timedelta(hours=2)
+    issue = IssueFactory(account=cast.account, opened_at=later, resolved_at=later)
+    assert tell_customer(issue, cast.owner).told_at == later
+
+
+@pytest.mark.parametrize(
+    ("day", "said"), [("2020-01-01", "This day is over"), ("9999-12-31", "next ten years")]
+)
+def test_a_day_nobody_can_mean_is_refused(client: Client, cast: Cast, day: str, said: str) -> None:
+    client.force_login(cast.owner)
+    sent = {"description": "Late", "severity": "low", "due_on": day}
+    answer = client.post(reverse("retention:open_issue", args=[cast.account.pk]), sent)
+    assert (answer.status_code, said in answer.content.decode()) == (422, True)

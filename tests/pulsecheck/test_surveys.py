@@ -199,7 +199,7 @@ def test_the_page_is_the_companys_and_kept_nowhere(survey, client):
 
 
 def test_too_many_calls_from_one_address_are_put_off(survey, client, settings):
-    settings.SURVEY_CALLS_PER_MINUTE = 3
+    settings.PUBLIC_CALLS_PER_MINUTE = 3
     for _ in range(3):
         client.get(reverse("pulsecheck:answer_survey", args=["made-up:link"]))
 

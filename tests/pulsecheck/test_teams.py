@@ -14,9 +14,11 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
 
+from accounts import selectors
 from accounts.models import Account, AccountMember, Contact, CustomerEvent, Handoff, OnboardingItem, Promise
 from accounts.services.errors import RecordError
 from pulsecheck.models import Touchpoint
+from pulsecheck.selectors import owners
 from pulsecheck.selectors.owners import attach_alarms
 from pulsecheck.services.owners import end_swap, swap_roles
 from retention.selectors.today import today_of
@@ -65,6 +67,34 @@ def test_an_owner_is_silent_when_the_other_one_speaks(cast: Cast) -> None:
     assert alarms(cast.account) == ["Tim Teammate has not spoken with them for 100 days."]
     InteractionFactory(account=cast.account, user=cast.teammate, happened_at=days_ago(89))
     assert alarms(cast.account) == []
+
+
+@pytest.mark.parametrize("most_looked_for", [0, 2000])
+def test_the_list_of_silent_owners_is_the_same_however_it_is_found(
+    client: Client, cast: Cast, monkeypatch: pytest.MonkeyPatch, most_looked_for: int
+) -> None:
+    """Few are remembered, many are found in the order of the list; whoever speaks is gone at once in both."""
+    monkeypatch.setattr(owners, "MOST_LOOKED_FOR", most_looked_for)
+    monkeypatch.setattr(selectors, "LARGE", 0)
+    silent = []
+    for name in ("Cedar", "Alder", "Birch"):
+        account = AccountFactory(
+            name=name,
+            original_salesperson=cast.owner,
+            account_manager=cast.teammate,
+            became_customer_on=date_ago(400),
+        )
+        InteractionFactory(account=account, user=cast.owner, happened_at=days_ago(20))
+        silent.append(account)
+    client.force_login(cast.owner)
+
+    def listed() -> list[str]:
+        page = client.get(reverse("pulsecheck:owners"), {"state": "silent"}).context["page"]
+        return [account.name for account in page.rows]
+
+    assert listed() == ["Alder", "Birch", "Cedar"]
+    InteractionFactory(account=silent[2], user=cast.teammate, happened_at=days_ago(1))
+    assert listed() == ["Alder", "Cedar"]
 
 
 def test_vacancies_one_person_for_both_and_who_stands_in(cast: Cast) -> None:

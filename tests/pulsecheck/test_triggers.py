@@ -28,7 +28,7 @@ from pulsecheck.services import (
     open_handbacks,
     say_thanks,
 )
-from pulsecheck.services.triggers import mute_if_wrong, unmute
+from pulsecheck.services.triggers import mute_if_wrong, save_budgets, unmute
 from tests.factories import (
     AccountFactory,
     ClosedHandbackFactory,
@@ -354,3 +354,50 @@ def test_the_pages_read_a_fixed_number_of_rows(cast, client, django_assert_max_n
 
 def test_without_a_score_nothing_is_known_and_everything_works(cast):
     assert open_handback(cast.account, RiskSnapshot(), HandbackTrigger.PROMISE).reasons.get().sentence == ""
+
+
+def test_of_two_contracts_the_one_that_has_to_be_decided_first_speaks(cast):
+    today = company_today()
+    ScoreFactory(account=cast.account, tier="watch")
+    TriggerRule.objects.filter(trigger="renewal").update(threshold=90, is_on=True, muted_at=None)
+    late = today + dt.timedelta(days=150)
+    ContractFactory(account=cast.account, ends_on=today + dt.timedelta(days=100), notice_days=0)
+    ContractFactory(account=cast.account, ends_on=late, notice_days=90)
+
+    found = [
+        risk.reasons[0]["sentence"]
+        for _, risk, trigger in selectors.find_triggers(today)
+        if trigger == "renewal"
+    ]
+
+    last_day = late - dt.timedelta(days=90)
+    assert found == [f"Notice on their contract can be given until {last_day.day} {last_day:%B}."]
+
+
+def test_a_contract_without_notice_only_ends(cast):
+    today = company_today()
+    ScoreFactory(account=cast.account, tier="watch")
+    TriggerRule.objects.filter(trigger="renewal").update(threshold=90, is_on=True, muted_at=None)
+    end = today + dt.timedelta(days=30)
+    ContractFactory(account=cast.account, ends_on=end, notice_days=0)
+
+    ((_, found, _),) = selectors.find_triggers(today)
+
+    assert found.reasons[0]["sentence"] == f"Their contract ends on {end.day} {end:%B}."
+
+
+def test_what_is_poor_does_not_change_when_the_trigger_falls_silent():
+    TriggerRule.objects.filter(trigger="pulse").update(threshold=3, muted_at=timezone.now())
+
+    assert (selectors.poor_pulse(), selectors.poorest_pulse()) == (3, 0)
+
+
+def test_a_budget_that_is_taken_away_is_on_record(cast):
+    save_budgets({cast.owner.pk: 2}, cast.administrator)
+    save_budgets({cast.owner.pk: None}, cast.administrator)
+
+    assert not AlertBudget.objects.exists()
+    assert AuditEntry.objects.get(action="remove_alert_budget").detail == {
+        "person": cast.owner.pk,
+        "per_day": 2,
+    }

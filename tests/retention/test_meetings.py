@@ -7,16 +7,18 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
+import time_machine
+from django.core.cache import cache
 from django.db import IntegrityError, connections, transaction
 from django.test import Client
 from django.urls import reverse
 
-from accounts.models import AccountMember
+from accounts.models import AccountMember, Company
 from accounts.selectors import company_today
 from notifications.models import Notification
 from pulsecheck.business_days import BusinessCalendar
 from pulsecheck.errors import CareError
-from pulsecheck.models import Action, RetentionMeeting
+from pulsecheck.models import Action, RetentionMeeting, TriggerRule
 from pulsecheck.models.meetings import MeetingState
 from pulsecheck.recurrence import next_day
 from pulsecheck.services.actions import agree_action, complete_action, follow_up_action
@@ -37,6 +39,7 @@ from tests.factories import (
     ScoreFactory,
     ScoreRunFactory,
     date_ago,
+    days_ago,
     make_cast,
 )
 
@@ -287,3 +290,65 @@ def test_the_list_of_actions_costs_the_same_however_long(
     assert text.count('id="a') == 50
     following = page.get(url("actions") + "?" + text.split('href="?')[-1].split('"')[0].replace("&amp;", "&"))
     assert following.status_code == 200
+
+
+# ── read line by line ──────────────────────────────────────────────────
+def test_a_meeting_that_was_cancelled_meanwhile_is_not_held(cast: Cast, client: Client) -> None:
+    meeting = MeetingFactory(account=cast.account, chair=cast.owner)
+    as_(client, cast.owner).post(url("cancel_meeting", meeting.pk))
+
+    answer = client.post(url("hold_meeting", meeting.pk), {})
+
+    assert answer.status_code == 409
+    assert "is cancelled already" in answer.content.decode()
+    meeting.refresh_from_db()
+    assert meeting.state == MeetingState.CANCELLED
+
+
+@pytest.mark.parametrize(("threshold", "found"), [(1, []), (2, ["2 of 6"]), (3, ["2 of 6", "3 of 6"])])
+def test_the_agenda_holds_what_is_poor_by_the_rule(cast: Cast, threshold: int, found: list[str]) -> None:
+    TriggerRule.objects.filter(trigger="pulse").update(threshold=threshold)
+    for score in (2, 3, 4):
+        PulseCheckFactory(account=cast.account, score=score, taken_at=days_ago(2))
+    meeting = MeetingFactory(account=cast.account, chair=cast.owner)
+
+    sections = {s["code"]: s["rows"] for s in make_agenda(meeting, company_today(), None)["sections"]}
+
+    assert [row["text"][12:18] for row in sections.get("pulses", [])] == found
+
+
+@time_machine.travel(dt.datetime(2026, 11, 20, 12, tzinfo=dt.UTC), tick=False)
+def test_the_agenda_counts_days_as_the_company_does(cast: Cast) -> None:
+    """In Auckland the 21st begins at 11:00 UTC of the 20th; a meeting that looks back to the 20th begins there."""
+    Company.objects.update_or_create(pk=1, defaults={"time_zone": "Pacific/Auckland"})
+    cache.clear()
+    for hour in (10, 11):
+        at = dt.datetime(2026, 11, 20, hour, 30, tzinfo=dt.UTC)
+        PulseCheckFactory(account=cast.account, score=1, taken_at=at, note=f"At {hour}")
+    IssueFactory(
+        account=cast.account, opened_at=dt.datetime(2026, 11, 19, 10, tzinfo=dt.UTC), description="Late"
+    )
+    meeting = MeetingFactory(
+        account=cast.account,
+        chair=cast.owner,
+        covers_from=dt.date(2026, 11, 20),
+        held_on=dt.date(2026, 11, 21),
+    )
+
+    sections = {s["code"]: s["rows"] for s in make_agenda(meeting, dt.date(2026, 11, 21), None)["sections"]}
+
+    assert [row["text"] for row in sections["pulses"]] == ["Pulse check 1 of 6: At 11"]
+    assert "open for 2 days" in sections["issues"][0]["detail"]
+
+
+def test_the_gravest_issue_is_named_first_however_many_are_older(cast: Cast) -> None:
+    for day in range(201):
+        IssueFactory(account=cast.account, severity="low", opened_at=days_ago(300 - day))
+    IssueFactory(
+        account=cast.account, severity="high", opened_at=days_ago(1), description="The cold chain broke"
+    )
+    meeting = MeetingFactory(account=cast.account, chair=cast.owner)
+
+    sections = {s["code"]: s["rows"] for s in make_agenda(meeting, company_today(), None)["sections"]}
+
+    assert sections["issues"][0]["text"] == "The cold chain broke"

@@ -12,6 +12,7 @@ from django.db import IntegrityError, transaction
 from django.test import Client
 from django.urls import reverse
 
+from accounts.links import sign_key
 from accounts.selectors import company_today
 from pulsecheck.errors import CareError
 from pulsecheck.models import ProofPage, Reference
@@ -48,7 +49,7 @@ def link(cast: Cast) -> ProofPage:
 
 def public(page: ProofPage, status: int = 200) -> str:
     """What somebody without any sign-in gets."""
-    answer = Client().get(reverse("retention:proof_page", args=[page.token]))
+    answer = Client().get(reverse("retention:proof_page", args=[page.link]))
     assert answer.status_code == status
     return answer.content.decode()
 
@@ -141,12 +142,13 @@ def without_token(text: str) -> str:
 # ── the public page ────────────────────────────────────────────────────
 def test_off_run_out_and_never_there_look_the_same(cast: Cast, link: ProofPage, client: Client) -> None:
     client.force_login(cast.marketing)
-    client.post(reverse("retention:turn_proof_page", args=[link.pk]))
+    client.post(reverse("retention:turn_proof_page", args=[link.pk]), {"to": "off"})
+    client.post(reverse("retention:turn_proof_page", args=[link.pk]), {"to": "off"})  # a double click
     off = public(link, 404)
     never = Client().get(reverse("retention:proof_page", args=["never-there"]))
     assert never.status_code == 404
     assert without_token(never.content.decode()) == without_token(off)
-    client.post(reverse("retention:turn_proof_page", args=[link.pk]))
+    client.post(reverse("retention:turn_proof_page", args=[link.pk]), {"to": "on"})
     public(link, 404)  # on again it has another link
     link.refresh_from_db()
     public(link)
@@ -155,17 +157,17 @@ def test_off_run_out_and_never_there_look_the_same(cast: Cast, link: ProofPage, 
 
 
 def test_nothing_runs_on_it_and_nobody_keeps_it(link: ProofPage) -> None:
-    answer = Client().get(reverse("retention:proof_page", args=[link.token]))
+    answer = Client().get(reverse("retention:proof_page", args=[link.link]))
     policy = answer["Content-Security-Policy"]
     assert "default-src 'none'" in policy
     assert "script-src 'none'" in policy
     assert "unsafe" not in policy
-    assert answer["Cache-Control"] == "no-store"
+    assert "no-store" in answer["Cache-Control"]
     assert "noindex" in answer["X-Robots-Tag"]
     assert answer["Referrer-Policy"] == "no-referrer"
     assert not answer.cookies
     assert "<script" not in answer.content.decode()
-    assert Client().post(reverse("retention:proof_page", args=[link.token])).status_code in (403, 405)
+    assert Client().post(reverse("retention:proof_page", args=[link.link])).status_code in (403, 405)
 
 
 def test_figures_come_from_records_and_small_numbers_stay_away(cast: Cast, link: ProofPage) -> None:
@@ -209,3 +211,44 @@ def test_it_costs_the_same_for_many_customers(
         ReferenceFactory(shows_on_time=True)
     with django_assert_max_num_queries(14):
         assert public(link).count("Customer ") >= 25
+
+
+def test_the_key_alone_opens_nothing(link: ProofPage) -> None:
+    """Whoever reads the database does not have the link."""
+    for token in (link.token, f"{link.token}:", sign_key("pulsecheck.survey", link.token)):
+        assert Client().get(reverse("retention:proof_page", args=[token])).status_code == 404
+
+
+def test_too_many_calls_from_one_address_are_put_off(link: ProofPage, settings: Any) -> None:
+    settings.PUBLIC_CALLS_PER_MINUTE = 3
+    cache.clear()
+    client, address = Client(), reverse("retention:proof_page", args=[link.link])
+    for _ in range(3):
+        client.get(reverse("retention:proof_page", args=["made-up"]))
+    answer = client.get(address)
+    assert (answer.status_code, 1 <= int(answer["Retry-After"]) <= 61) == (429, True)
+    assert client.get(address, REMOTE_ADDR="10.9.8.7").status_code == 200
+
+
+def test_a_reason_that_cannot_be_kept_keeps_nobody_on_the_page(cast: Cast, client: Client) -> None:
+    reference = ReferenceFactory(account=cast.account)
+    client.force_login(cast.owner)
+    answer = client.post(
+        reverse("retention:revoke_consent", args=[reference.pk]), {"reason": "x" * 301}, follow=True
+    )
+    assert "at most 300 characters" in answer.content.decode()
+    reference.refresh_from_db()
+    assert reference.revoked_at is not None
+
+
+def test_a_long_list_comes_in_pages(client: Client, cast: Cast) -> None:
+    for number in range(53):
+        ReferenceFactory(until=company_today() + dt.timedelta(days=number))
+    client.force_login(cast.administrator)
+
+    first = client.get(reverse("retention:references")).context["page"]
+    second = client.get(reverse("retention:references") + first.next_url).context
+
+    assert (len(first.rows), len(second["page"].rows)) == (50, 3)
+    assert not {row.pk for row in first.rows} & {row.pk for row in second["page"].rows}
+    assert [row.pk for row, _ in second["rows"]] == [row.pk for row in second["page"].rows]

@@ -176,6 +176,7 @@ FILES = [
     Hostile("the same row twice, without ids", rows(GOOD + GOOD), 2),
     Hostile("contract that ends before it starts", text("external_id,account,starts_on,ends_on,annual_value\n1,A,2024-02-01,2024-01-01,5\n2,A,2024-01-01,2024-12-31,-5\n"), 0, [(2, "before the contract starts"), (3, "negative")], kind="contracts"),
     Hostile("accounts with a lost parent", text("external_id,name,parent\n1,A,1\n2,B,9\n3,C,2\n4,D,5\n5,E,\n"), 2, [(2, "the account itself"), (3, "neither a known account"), (4, "neither a known account")], kind="accounts"),
+    Hostile("accounts that are each other's parents", text("external_id,name,parent\n1,A,2\n2,B,3\n3,C,1\n4,D,1\n5,E,6\n6,F,\n"), 2, [(2, "below the account itself"), (3, "below the account itself"), (4, "below the account itself"), (5, "below the account itself")], kind="accounts"),
     # Packed
     Hostile("gzip", lambda: gzip.compress((HEADER + GOOD).encode()), 1, suffix=".csv.gz"),
     Hostile("gzip cut off", lambda: gzip.compress((HEADER + GOOD * 100).encode())[:-12], error="damaged or cut off", suffix=".csv.gz"),
