@@ -8,259 +8,643 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('accounts', '0016_newest_accounts'),
+        ("accounts", "0016_newest_accounts"),
     ]
 
     operations = [
         migrations.CreateModel(
-            name='Connection',
+            name="Connection",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('created_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now(), editable=False)),
-                ('updated_at', models.DateTimeField(auto_now=True, db_default=django.db.models.functions.datetime.Now())),
-                ('name', models.CharField(max_length=60, unique=True)),
-                ('system', models.CharField(help_text='The folder below accounts/crm/.', max_length=30)),
-                ('record_source', models.CharField(max_length=60, unique=True)),
-                ('options', models.JSONField(default=dict, help_text='Addresses and choices; nothing secret.')),
-                ('sealed_credentials', models.TextField(blank=True)),
-                ('credentials_expire_at', models.DateTimeField(blank=True, null=True)),
-                ('is_paused', models.BooleanField(default=False)),
-                ('writes_back', models.BooleanField(default=False)),
-                ('pull_minutes', models.PositiveIntegerField(default=15, help_text='Minutes between two pulls; 0 = only by hand.')),
-                ('sweep_hours', models.PositiveIntegerField(default=24, help_text='Hours between two looks for deleted records.')),
-                ('tokens', models.FloatField(default=0)),
-                ('filled_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
-                ('wait_until', models.DateTimeField(blank=True, null=True)),
-                ('message', models.CharField(blank=True, help_text='What a person has to do, if anything.', max_length=500)),
-                ('created_by', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to=settings.AUTH_USER_MODEL)),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                (
+                    "created_at",
+                    models.DateTimeField(
+                        db_default=django.db.models.functions.datetime.Now(), editable=False
+                    ),
+                ),
+                (
+                    "updated_at",
+                    models.DateTimeField(auto_now=True, db_default=django.db.models.functions.datetime.Now()),
+                ),
+                ("name", models.CharField(max_length=60, unique=True)),
+                ("system", models.CharField(help_text="The folder below accounts/crm/.", max_length=30)),
+                ("record_source", models.CharField(max_length=60, unique=True)),
+                (
+                    "options",
+                    models.JSONField(default=dict, help_text="Addresses and choices; nothing secret."),
+                ),
+                ("sealed_credentials", models.TextField(blank=True)),
+                ("credentials_expire_at", models.DateTimeField(blank=True, null=True)),
+                ("is_paused", models.BooleanField(default=False)),
+                ("writes_back", models.BooleanField(default=False)),
+                (
+                    "pull_minutes",
+                    models.PositiveIntegerField(
+                        default=15, help_text="Minutes between two pulls; 0 = only by hand."
+                    ),
+                ),
+                (
+                    "sweep_hours",
+                    models.PositiveIntegerField(
+                        default=24, help_text="Hours between two looks for deleted records."
+                    ),
+                ),
+                ("tokens", models.FloatField(default=0)),
+                ("filled_at", models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
+                ("wait_until", models.DateTimeField(blank=True, null=True)),
+                (
+                    "message",
+                    models.CharField(
+                        blank=True, help_text="What a person has to do, if anything.", max_length=500
+                    ),
+                ),
+                (
+                    "created_by",
+                    models.ForeignKey(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.SET_NULL,
+                        related_name="+",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
             ],
             options={
-                'ordering': ['name'],
+                "ordering": ["name"],
             },
         ),
         migrations.CreateModel(
-            name='RawRecord',
+            name="RawRecord",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('stream', models.CharField(max_length=60)),
-                ('source_id', models.CharField(max_length=200)),
-                ('hash', models.CharField(max_length=64)),
-                ('payload', models.JSONField(encoder=django.core.serializers.json.DjangoJSONEncoder)),
-                ('changed_at', models.DateTimeField(help_text='By the other side.', null=True)),
-                ('seen_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
-                ('deleted_at', models.DateTimeField(null=True)),
-                ('is_back', models.BooleanField(db_default=False, default=False, help_text='Was deleted, and is there again.')),
-                ('is_pending', models.BooleanField(default=True)),
-                ('applied_at', models.DateTimeField(null=True)),
-                ('problem', models.CharField(blank=True, db_default='', max_length=500)),
-                ('connection', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.CASCADE, related_name='+', to='accounts.connection')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("stream", models.CharField(max_length=60)),
+                ("source_id", models.CharField(max_length=200)),
+                ("hash", models.CharField(max_length=64)),
+                ("payload", models.JSONField(encoder=django.core.serializers.json.DjangoJSONEncoder)),
+                ("changed_at", models.DateTimeField(help_text="By the other side.", null=True)),
+                ("seen_at", models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
+                ("deleted_at", models.DateTimeField(null=True)),
+                (
+                    "is_back",
+                    models.BooleanField(
+                        db_default=False, default=False, help_text="Was deleted, and is there again."
+                    ),
+                ),
+                ("is_pending", models.BooleanField(default=True)),
+                ("applied_at", models.DateTimeField(null=True)),
+                ("problem", models.CharField(blank=True, db_default="", max_length=500)),
+                (
+                    "connection",
+                    models.ForeignKey(
+                        db_index=False,
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="+",
+                        to="accounts.connection",
+                    ),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='Quarantine',
+            name="Quarantine",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('created_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now(), editable=False)),
-                ('updated_at', models.DateTimeField(auto_now=True, db_default=django.db.models.functions.datetime.Now())),
-                ('candidates', models.JSONField(default=list, help_text='Ids of the accounts it could be.')),
-                ('reason', models.CharField(max_length=300)),
-                ('decision', models.CharField(choices=[('waiting', 'Waiting for you'), ('linked', 'Is a known account'), ('new', 'Is a new account'), ('left_out', 'Left out')], default='waiting', max_length=10)),
-                ('decided_at', models.DateTimeField(blank=True, null=True)),
-                ('account', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to='accounts.account')),
-                ('decided_by', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to=settings.AUTH_USER_MODEL)),
-                ('raw', models.OneToOneField(on_delete=django.db.models.deletion.CASCADE, related_name='quarantine', to='accounts.rawrecord')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                (
+                    "created_at",
+                    models.DateTimeField(
+                        db_default=django.db.models.functions.datetime.Now(), editable=False
+                    ),
+                ),
+                (
+                    "updated_at",
+                    models.DateTimeField(auto_now=True, db_default=django.db.models.functions.datetime.Now()),
+                ),
+                ("candidates", models.JSONField(default=list, help_text="Ids of the accounts it could be.")),
+                ("reason", models.CharField(max_length=300)),
+                (
+                    "decision",
+                    models.CharField(
+                        choices=[
+                            ("waiting", "Waiting for you"),
+                            ("linked", "Is a known account"),
+                            ("new", "Is a new account"),
+                            ("left_out", "Left out"),
+                        ],
+                        default="waiting",
+                        max_length=10,
+                    ),
+                ),
+                ("decided_at", models.DateTimeField(blank=True, null=True)),
+                (
+                    "account",
+                    models.ForeignKey(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.SET_NULL,
+                        related_name="+",
+                        to="accounts.account",
+                    ),
+                ),
+                (
+                    "decided_by",
+                    models.ForeignKey(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.SET_NULL,
+                        related_name="+",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
+                (
+                    "raw",
+                    models.OneToOneField(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="quarantine",
+                        to="accounts.rawrecord",
+                    ),
+                ),
             ],
             options={
-                'ordering': ['pk'],
+                "ordering": ["pk"],
             },
         ),
         migrations.CreateModel(
-            name='ReadHint',
+            name="ReadHint",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('stream', models.CharField(max_length=60)),
-                ('source_id', models.CharField(max_length=200)),
-                ('asked_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
-                ('connection', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='hints', to='accounts.connection')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("stream", models.CharField(max_length=60)),
+                ("source_id", models.CharField(max_length=200)),
+                ("asked_at", models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
+                (
+                    "connection",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="hints",
+                        to="accounts.connection",
+                    ),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='RecordAlias',
+            name="RecordAlias",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('record_source', models.CharField(max_length=60)),
-                ('external_id', models.CharField(max_length=200)),
-                ('created_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
-                ('account', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='aliases', to='accounts.account')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("record_source", models.CharField(max_length=60)),
+                ("external_id", models.CharField(max_length=200)),
+                ("created_at", models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
+                (
+                    "account",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="aliases",
+                        to="accounts.account",
+                    ),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='StreamCursor',
+            name="StreamCursor",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('created_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now(), editable=False)),
-                ('updated_at', models.DateTimeField(auto_now=True, db_default=django.db.models.functions.datetime.Now())),
-                ('stream', models.CharField(max_length=60)),
-                ('number', models.PositiveSmallIntegerField(default=0, help_text='Order of reading and applying.')),
-                ('is_wanted', models.BooleanField(default=True)),
-                ('since', models.DateTimeField(blank=True, null=True)),
-                ('position', models.JSONField(blank=True, null=True)),
-                ('pass_began_at', models.DateTimeField(blank=True, help_text="By the other side's clock.", null=True)),
-                ('pass_top', models.DateTimeField(blank=True, help_text='Latest change met in the present pass.', null=True)),
-                ('swept_at', models.DateTimeField(blank=True, null=True)),
-                ('connection', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='streams', to='accounts.connection')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                (
+                    "created_at",
+                    models.DateTimeField(
+                        db_default=django.db.models.functions.datetime.Now(), editable=False
+                    ),
+                ),
+                (
+                    "updated_at",
+                    models.DateTimeField(auto_now=True, db_default=django.db.models.functions.datetime.Now()),
+                ),
+                ("stream", models.CharField(max_length=60)),
+                (
+                    "number",
+                    models.PositiveSmallIntegerField(default=0, help_text="Order of reading and applying."),
+                ),
+                ("is_wanted", models.BooleanField(default=True)),
+                ("since", models.DateTimeField(blank=True, null=True)),
+                ("position", models.JSONField(blank=True, null=True)),
+                (
+                    "pass_began_at",
+                    models.DateTimeField(blank=True, help_text="By the other side's clock.", null=True),
+                ),
+                (
+                    "pass_top",
+                    models.DateTimeField(
+                        blank=True, help_text="Latest change met in the present pass.", null=True
+                    ),
+                ),
+                ("swept_at", models.DateTimeField(blank=True, null=True)),
+                (
+                    "connection",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="streams",
+                        to="accounts.connection",
+                    ),
+                ),
             ],
             options={
-                'ordering': ['connection', 'number', 'pk'],
+                "ordering": ["connection", "number", "pk"],
             },
         ),
         migrations.CreateModel(
-            name='SyncRun',
+            name="SyncRun",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('created_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now(), editable=False)),
-                ('updated_at', models.DateTimeField(auto_now=True, db_default=django.db.models.functions.datetime.Now())),
-                ('is_full', models.BooleanField(default=False, help_text='Reads everything again and looks for deletions.')),
-                ('accepts_deletions', models.BooleanField(default=False, help_text='A person said that so many records may really be gone.')),
-                ('state', models.CharField(choices=[('waiting', 'Waiting to start'), ('running', 'Running'), ('paused', 'Paused'), ('done', 'Done'), ('failed', 'Failed'), ('cancelled', 'Cancelled')], default='waiting', max_length=10)),
-                ('started_at', models.DateTimeField(blank=True, null=True)),
-                ('finished_at', models.DateTimeField(blank=True, null=True)),
-                ('message', models.CharField(blank=True, max_length=500)),
-                ('connection', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.CASCADE, related_name='runs', to='accounts.connection')),
-                ('started_by', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to=settings.AUTH_USER_MODEL)),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                (
+                    "created_at",
+                    models.DateTimeField(
+                        db_default=django.db.models.functions.datetime.Now(), editable=False
+                    ),
+                ),
+                (
+                    "updated_at",
+                    models.DateTimeField(auto_now=True, db_default=django.db.models.functions.datetime.Now()),
+                ),
+                (
+                    "is_full",
+                    models.BooleanField(
+                        default=False, help_text="Reads everything again and looks for deletions."
+                    ),
+                ),
+                (
+                    "accepts_deletions",
+                    models.BooleanField(
+                        default=False, help_text="A person said that so many records may really be gone."
+                    ),
+                ),
+                (
+                    "state",
+                    models.CharField(
+                        choices=[
+                            ("waiting", "Waiting to start"),
+                            ("running", "Running"),
+                            ("paused", "Paused"),
+                            ("done", "Done"),
+                            ("failed", "Failed"),
+                            ("cancelled", "Cancelled"),
+                        ],
+                        default="waiting",
+                        max_length=10,
+                    ),
+                ),
+                ("started_at", models.DateTimeField(blank=True, null=True)),
+                ("finished_at", models.DateTimeField(blank=True, null=True)),
+                ("message", models.CharField(blank=True, max_length=500)),
+                (
+                    "connection",
+                    models.ForeignKey(
+                        db_index=False,
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="runs",
+                        to="accounts.connection",
+                    ),
+                ),
+                (
+                    "started_by",
+                    models.ForeignKey(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.SET_NULL,
+                        related_name="+",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
             ],
             options={
-                'ordering': ['-pk'],
+                "ordering": ["-pk"],
             },
         ),
         migrations.CreateModel(
-            name='SyncLog',
+            name="SyncLog",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
-                ('text', models.CharField(max_length=500)),
-                ('run', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='log', to='accounts.syncrun')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("at", models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
+                ("text", models.CharField(max_length=500)),
+                (
+                    "run",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE, related_name="log", to="accounts.syncrun"
+                    ),
+                ),
             ],
             options={
-                'ordering': ['pk'],
+                "ordering": ["pk"],
             },
         ),
         migrations.CreateModel(
-            name='SyncStep',
+            name="SyncStep",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('created_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now(), editable=False)),
-                ('updated_at', models.DateTimeField(auto_now=True, db_default=django.db.models.functions.datetime.Now())),
-                ('number', models.PositiveSmallIntegerField()),
-                ('action', models.CharField(choices=[('pull', 'Read changes'), ('hints', 'Read what webhooks named'), ('sweep', 'Look for deleted records'), ('apply', 'Take in'), ('sales', 'Find who won the account'), ('push', 'Write back')], max_length=10)),
-                ('stream', models.CharField(blank=True, max_length=60)),
-                ('state', models.CharField(choices=[('waiting', 'Waiting'), ('claimed', 'Being worked on'), ('done', 'Done'), ('failed', 'Failed')], default='waiting', max_length=10)),
-                ('claim', models.PositiveIntegerField(default=0)),
-                ('claimed_by', models.CharField(blank=True, max_length=200)),
-                ('lease_until', models.DateTimeField(blank=True, null=True)),
-                ('not_before', models.DateTimeField(blank=True, null=True)),
-                ('failures', models.PositiveSmallIntegerField(default=0, help_text='In a row, without getting on.')),
-                ('position', models.JSONField(blank=True, null=True)),
-                ('began_at', models.DateTimeField(blank=True, null=True)),
-                ('pages', models.PositiveIntegerField(default=0)),
-                ('rows_read', models.PositiveBigIntegerField(default=0)),
-                ('rows_created', models.PositiveBigIntegerField(default=0)),
-                ('rows_changed', models.PositiveBigIntegerField(default=0)),
-                ('rows_same', models.PositiveBigIntegerField(default=0)),
-                ('rows_refused', models.PositiveBigIntegerField(default=0)),
-                ('rows_deleted', models.PositiveBigIntegerField(default=0)),
-                ('rows_quarantined', models.PositiveBigIntegerField(default=0)),
-                ('message', models.CharField(blank=True, max_length=500)),
-                ('last_import', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to='accounts.importrun')),
-                ('run', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.CASCADE, related_name='steps', to='accounts.syncrun')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                (
+                    "created_at",
+                    models.DateTimeField(
+                        db_default=django.db.models.functions.datetime.Now(), editable=False
+                    ),
+                ),
+                (
+                    "updated_at",
+                    models.DateTimeField(auto_now=True, db_default=django.db.models.functions.datetime.Now()),
+                ),
+                ("number", models.PositiveSmallIntegerField()),
+                (
+                    "action",
+                    models.CharField(
+                        choices=[
+                            ("pull", "Read changes"),
+                            ("hints", "Read what webhooks named"),
+                            ("sweep", "Look for deleted records"),
+                            ("apply", "Take in"),
+                            ("sales", "Find who won the account"),
+                            ("push", "Write back"),
+                        ],
+                        max_length=10,
+                    ),
+                ),
+                ("stream", models.CharField(blank=True, max_length=60)),
+                (
+                    "state",
+                    models.CharField(
+                        choices=[
+                            ("waiting", "Waiting"),
+                            ("claimed", "Being worked on"),
+                            ("done", "Done"),
+                            ("failed", "Failed"),
+                        ],
+                        default="waiting",
+                        max_length=10,
+                    ),
+                ),
+                ("claim", models.PositiveIntegerField(default=0)),
+                ("claimed_by", models.CharField(blank=True, max_length=200)),
+                ("lease_until", models.DateTimeField(blank=True, null=True)),
+                ("not_before", models.DateTimeField(blank=True, null=True)),
+                (
+                    "failures",
+                    models.PositiveSmallIntegerField(default=0, help_text="In a row, without getting on."),
+                ),
+                ("position", models.JSONField(blank=True, null=True)),
+                ("began_at", models.DateTimeField(blank=True, null=True)),
+                ("pages", models.PositiveIntegerField(default=0)),
+                ("rows_read", models.PositiveBigIntegerField(default=0)),
+                ("rows_created", models.PositiveBigIntegerField(default=0)),
+                ("rows_changed", models.PositiveBigIntegerField(default=0)),
+                ("rows_same", models.PositiveBigIntegerField(default=0)),
+                ("rows_refused", models.PositiveBigIntegerField(default=0)),
+                ("rows_deleted", models.PositiveBigIntegerField(default=0)),
+                ("rows_quarantined", models.PositiveBigIntegerField(default=0)),
+                ("message", models.CharField(blank=True, max_length=500)),
+                (
+                    "last_import",
+                    models.ForeignKey(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.SET_NULL,
+                        related_name="+",
+                        to="accounts.importrun",
+                    ),
+                ),
+                (
+                    "run",
+                    models.ForeignKey(
+                        db_index=False,
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="steps",
+                        to="accounts.syncrun",
+                    ),
+                ),
             ],
             options={
-                'ordering': ['run', 'number'],
+                "ordering": ["run", "number"],
             },
         ),
         migrations.CreateModel(
-            name='WriteBack',
+            name="WriteBack",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('created_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now(), editable=False)),
-                ('updated_at', models.DateTimeField(auto_now=True, db_default=django.db.models.functions.datetime.Now())),
-                ('fields', models.JSONField(default=dict, encoder=django.core.serializers.json.DjangoJSONEncoder)),
-                ('sent', models.JSONField(default=dict, encoder=django.core.serializers.json.DjangoJSONEncoder)),
-                ('version', models.PositiveIntegerField(default=1)),
-                ('state', models.CharField(choices=[('waiting', 'Waiting'), ('sent', 'Sent'), ('failed', 'Refused')], default='waiting', max_length=10)),
-                ('attempts', models.PositiveSmallIntegerField(default=0)),
-                ('next_attempt_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
-                ('sent_at', models.DateTimeField(blank=True, null=True)),
-                ('last_error', models.CharField(blank=True, db_default='', max_length=500)),
-                ('account', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='write_backs', to='accounts.account')),
-                ('connection', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.CASCADE, related_name='+', to='accounts.connection')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                (
+                    "created_at",
+                    models.DateTimeField(
+                        db_default=django.db.models.functions.datetime.Now(), editable=False
+                    ),
+                ),
+                (
+                    "updated_at",
+                    models.DateTimeField(auto_now=True, db_default=django.db.models.functions.datetime.Now()),
+                ),
+                (
+                    "fields",
+                    models.JSONField(default=dict, encoder=django.core.serializers.json.DjangoJSONEncoder),
+                ),
+                (
+                    "sent",
+                    models.JSONField(default=dict, encoder=django.core.serializers.json.DjangoJSONEncoder),
+                ),
+                ("version", models.PositiveIntegerField(default=1)),
+                (
+                    "state",
+                    models.CharField(
+                        choices=[("waiting", "Waiting"), ("sent", "Sent"), ("failed", "Refused")],
+                        default="waiting",
+                        max_length=10,
+                    ),
+                ),
+                ("attempts", models.PositiveSmallIntegerField(default=0)),
+                (
+                    "next_attempt_at",
+                    models.DateTimeField(db_default=django.db.models.functions.datetime.Now()),
+                ),
+                ("sent_at", models.DateTimeField(blank=True, null=True)),
+                ("last_error", models.CharField(blank=True, db_default="", max_length=500)),
+                (
+                    "account",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="write_backs",
+                        to="accounts.account",
+                    ),
+                ),
+                (
+                    "connection",
+                    models.ForeignKey(
+                        db_index=False,
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="+",
+                        to="accounts.connection",
+                    ),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='FieldMap',
+            name="FieldMap",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('created_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now(), editable=False)),
-                ('updated_at', models.DateTimeField(auto_now=True, db_default=django.db.models.functions.datetime.Now())),
-                ('stream', models.CharField(max_length=60)),
-                ('kind', models.CharField(help_text='Record kind of the import door.', max_length=20)),
-                ('columns', models.JSONField(default=dict, help_text='Our column -> where its value is taken from.')),
-                ('only_if', models.JSONField(blank=True, default=dict, help_text='Field -> values; other records are left out.')),
-                ('connection', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='maps', to='accounts.connection')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                (
+                    "created_at",
+                    models.DateTimeField(
+                        db_default=django.db.models.functions.datetime.Now(), editable=False
+                    ),
+                ),
+                (
+                    "updated_at",
+                    models.DateTimeField(auto_now=True, db_default=django.db.models.functions.datetime.Now()),
+                ),
+                ("stream", models.CharField(max_length=60)),
+                ("kind", models.CharField(help_text="Record kind of the import door.", max_length=20)),
+                (
+                    "columns",
+                    models.JSONField(default=dict, help_text="Our column -> where its value is taken from."),
+                ),
+                (
+                    "only_if",
+                    models.JSONField(
+                        blank=True, default=dict, help_text="Field -> values; other records are left out."
+                    ),
+                ),
+                (
+                    "connection",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="maps",
+                        to="accounts.connection",
+                    ),
+                ),
             ],
             options={
-                'ordering': ['connection', 'pk'],
-                'constraints': [models.UniqueConstraint(fields=('connection', 'stream'), name='map_once_per_stream')],
+                "ordering": ["connection", "pk"],
+                "constraints": [
+                    models.UniqueConstraint(fields=("connection", "stream"), name="map_once_per_stream")
+                ],
             },
         ),
         migrations.AddIndex(
-            model_name='rawrecord',
-            index=models.Index(condition=models.Q(('is_pending', True)), fields=['connection', 'stream', 'id'], name='raw_pending'),
+            model_name="rawrecord",
+            index=models.Index(
+                condition=models.Q(("is_pending", True)),
+                fields=["connection", "stream", "id"],
+                name="raw_pending",
+            ),
         ),
         migrations.AddIndex(
-            model_name='rawrecord',
-            index=models.Index(condition=models.Q(('problem', ''), _negated=True), fields=['connection', 'stream'], name='raw_refused'),
+            model_name="rawrecord",
+            index=models.Index(
+                condition=models.Q(("problem", ""), _negated=True),
+                fields=["connection", "stream"],
+                name="raw_refused",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='rawrecord',
-            constraint=models.UniqueConstraint(fields=('connection', 'stream', 'source_id'), name='raw_once_per_source_id'),
+            model_name="rawrecord",
+            constraint=models.UniqueConstraint(
+                fields=("connection", "stream", "source_id"), name="raw_once_per_source_id"
+            ),
         ),
         migrations.AddIndex(
-            model_name='quarantine',
-            index=models.Index(condition=models.Q(('decision', 'waiting')), fields=['id'], name='quarantine_waiting'),
+            model_name="quarantine",
+            index=models.Index(
+                condition=models.Q(("decision", "waiting")), fields=["id"], name="quarantine_waiting"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='readhint',
-            constraint=models.UniqueConstraint(fields=('connection', 'stream', 'source_id'), name='hint_once_per_record'),
+            model_name="readhint",
+            constraint=models.UniqueConstraint(
+                fields=("connection", "stream", "source_id"), name="hint_once_per_record"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='recordalias',
-            constraint=models.UniqueConstraint(fields=('record_source', 'external_id'), name='alias_once_per_source'),
+            model_name="recordalias",
+            constraint=models.UniqueConstraint(
+                fields=("record_source", "external_id"), name="alias_once_per_source"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='streamcursor',
-            constraint=models.UniqueConstraint(fields=('connection', 'stream'), name='cursor_once_per_stream'),
+            model_name="streamcursor",
+            constraint=models.UniqueConstraint(
+                fields=("connection", "stream"), name="cursor_once_per_stream"
+            ),
         ),
         migrations.AddIndex(
-            model_name='syncrun',
-            index=models.Index(fields=['connection', '-id'], name='sync_run_by_connection'),
+            model_name="syncrun",
+            index=models.Index(fields=["connection", "-id"], name="sync_run_by_connection"),
         ),
         migrations.AddConstraint(
-            model_name='syncrun',
-            constraint=models.UniqueConstraint(condition=models.Q(('state__in', ['waiting', 'running', 'paused'])), fields=('connection',), name='one_open_sync_per_connection'),
+            model_name="syncrun",
+            constraint=models.UniqueConstraint(
+                condition=models.Q(("state__in", ["waiting", "running", "paused"])),
+                fields=("connection",),
+                name="one_open_sync_per_connection",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='syncstep',
-            constraint=models.UniqueConstraint(fields=('run', 'number'), name='step_once_per_run'),
+            model_name="syncstep",
+            constraint=models.UniqueConstraint(fields=("run", "number"), name="step_once_per_run"),
         ),
         migrations.AddIndex(
-            model_name='writeback',
-            index=models.Index(condition=models.Q(('state', 'waiting')), fields=['connection', 'id'], name='write_back_waiting'),
+            model_name="writeback",
+            index=models.Index(
+                condition=models.Q(("state", "waiting")),
+                fields=["connection", "id"],
+                name="write_back_waiting",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='writeback',
-            constraint=models.UniqueConstraint(fields=('connection', 'account'), name='write_back_once'),
+            model_name="writeback",
+            constraint=models.UniqueConstraint(fields=("connection", "account"), name="write_back_once"),
         ),
     ]
