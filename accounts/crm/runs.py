@@ -246,10 +246,11 @@ def _is_due(connection: Connection, now: dt.datetime) -> bool:
 def find_open_runs() -> list[int]:
     """Runs with a step that is free now: their bell was lost, their worker was killed, or their wait is over."""
     now = timezone.now()
-    claimed = Q(steps__state=StepState.CLAIMED, steps__lease_until__gte=now)
-    waiting = Q(steps__not_before__gt=now, steps__state=StepState.WAITING)
+    claimed = Q(state=StepState.CLAIMED, lease_until__gte=now)
+    resting = Q(state=StepState.WAITING, not_before__gt=now)
+    busy = SyncStep.objects.filter(claimed | resting).values("run")
     open_runs = SyncRun.objects.filter(state__in=[SyncState.WAITING, SyncState.RUNNING])
-    return list(open_runs.exclude(claimed).exclude(waiting).values_list("pk", flat=True).distinct())
+    return list(open_runs.exclude(pk__in=busy).values_list("pk", flat=True))
 
 
 def forget_old_runs(now: dt.datetime) -> int:
