@@ -14,7 +14,7 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 
 from accounts.models import Account, Team
 from accounts.paging import query_url
-from accounts.permissions import CARERS, LEADERS, SignedIn, has_role, require_role
+from accounts.permissions import CARERS, SignedIn, require_role
 from accounts.selectors import company_today
 from pulsecheck.cadence import day_words
 from pulsecheck.errors import CareError
@@ -291,16 +291,11 @@ def _action(request: SignedIn, pk: int) -> Action:
     return get_object_or_404(Action.objects.visible_to(request.user), pk=pk)
 
 
-def _may_finish(request: SignedIn, action: Action) -> bool:
-    """Whoever does it, asked for it or leads."""
-    return request.user.pk in {action.owner_id, action.asked_by_id} or has_role(request.user, *LEADERS)
-
-
 @require_POST
 @require_role(*CARERS)
 def complete_action(request: SignedIn, pk: int) -> HttpResponse:
     action = _action(request, pk)
-    if not _may_finish(request, action):
+    if not action_services.may_change(action, request.user):
         messages.error(request, f"{action.owner} does this: ask them whether it is done.")
         return go_back(request, reverse("retention:actions"))
     action_services.complete_action(action, request.user)
@@ -313,7 +308,7 @@ def complete_action(request: SignedIn, pk: int) -> HttpResponse:
 @require_role(*CARERS)
 def reopen_action(request: SignedIn, pk: int) -> HttpResponse:
     action = _action(request, pk)
-    if not _may_finish(request, action):
+    if not action_services.may_change(action, request.user):
         messages.error(request, f"{action.owner} does this: ask them whether it is done.")
         return go_back(request, reverse("retention:actions"))
     action_services.reopen_action(action, request.user)
