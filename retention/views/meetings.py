@@ -318,7 +318,11 @@ def change_action(request: SignedIn, pk: int) -> HttpResponse:
         else:
             messages.success(request, "Changed.")
             return go_back(request, f"{reverse('retention:actions')}#a{pk}")
-    context = {"form": form, "action": action, "back": request.GET.get("back", "")}
+    context = {
+        "form": form,
+        "action": action,
+        "back": request.POST.get("back") or request.GET.get("back", ""),
+    }
     return render(request, "retention/change_action.html", context, status=422 if form.errors else 200)
 
 
