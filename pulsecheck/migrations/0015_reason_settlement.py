@@ -8,7 +8,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
     dependencies = [
         ("accounts", "0015_message_class_reads"),
-        ("pulsecheck", "0013_message_mix"),
+        ("pulsecheck", "0014_list_order"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
