@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import django_filters
-from django.db.models import QuerySet
+from django.db.models import Prefetch, QuerySet
 from drf_spectacular.utils import extend_schema, extend_schema_view
 from rest_framework import permissions, serializers
 from rest_framework.decorators import action
@@ -169,9 +169,7 @@ class HandbackViewSet(Visible):
         "attempts__user",
         "reasons",
         "credits__person",
-        "settlements__before",
-        "settlements__after",
-        "settlements__settled_by",
+        Prefetch("settlements", ReasonSettlement.objects.select_related("before", "after", "settled_by")),
     )
 
     def visible_rows(self, rows: HandbackQuerySet, user: User) -> QuerySet[Handback]:

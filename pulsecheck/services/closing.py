@@ -155,14 +155,14 @@ def settle_reason(handback: Handback, user: User, *, churn_reason: ChurnReason, 
         raise CareError("Nobody sees this differently: there is nothing to settle.")
     if not may_settle(handback, user):
         raise CareError(f"{handback.closed_by or 'A manager'} or a manager settles this.")
+    last = handback.settlements.last()
+    if last is not None and (last.after_id, last.note) == (churn_reason.pk, note):
+        return handback
     before = handback.churn_reason
     if before == churn_reason and not has_role(user, *LEADERS):
         raise CareError(
             f"{handback.counter_signer} sees it differently. Choose another reason, or ask a manager."
         )
-    last = handback.settlements.last()
-    if last is not None and (last.after_id, last.note) == (churn_reason.pk, note):
-        return handback
     handback.churn_reason = churn_reason
     handback.save(update_fields=["churn_reason", "updated_at"])
     ReasonSettlement.objects.create(
