@@ -498,8 +498,9 @@ def test_every_text_in_an_address_is_only_text(world: World) -> None:
     assert not wrong, "\n".join(wrong)
 
 
-# What these ask for is not there: rows of a file, a loss two owners see differently, an improvement.
-NOT_IN_THIS_WORLD = ("bulk", "counter-sign", "settle-reason", "follow-up")
+# What these ask for is not there: rows of a file, a loss two owners see differently, an account without a meeting, an
+# improvement.
+NOT_IN_THIS_WORLD = ("bulk", "counter-sign", "settle-reason", "meeting-list", "follow-up")
 
 
 # ── what the API takes ─────────────────────────────────────────────────
