@@ -65,9 +65,10 @@ def keep_if_large(
     make: Callable[[], Figures],
     rows: Callable[[Figures], int],
     large: int | None = None,
+    seconds: int = FIGURE_SECONDS,
 ) -> Figures:
     """The figures that `make` adds up over the rows `user` sees (`whose` = "all") or has. Those over more than `large`
-    rows (5,000) are kept for two minutes: adding so many up for every page is dear, and nobody sees one more or less.
+    rows (5,000) are kept for `seconds`: adding so many up for every page is dear, and nobody sees one more or less.
     Fewer are always counted anew. `parts` are what else the figures depend on; `rows` says over how many they are."""
     sees_all = whose == "all" and visible_accounts(user) is None
     asked = repr((name, None if sees_all else user.pk, whose, parts))
@@ -76,7 +77,7 @@ def keep_if_large(
     if found is None:
         found = make()
         if rows(found) > (LARGE if large is None else large):
-            cache.set(key, found, FIGURE_SECONDS)
+            cache.set(key, found, seconds)
     return found
 
 

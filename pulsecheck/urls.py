@@ -40,6 +40,7 @@ urlpatterns = [
     path("handbacks/<int:pk>/attempts/", handbacks.log_attempt, name="log_attempt"),
     path("handbacks/<int:pk>/close/", handbacks.close, name="close"),
     path("handbacks/<int:pk>/sign/", handbacks.sign, name="counter_sign"),
+    path("handbacks/<int:pk>/settle/", handbacks.settle, name="settle_reason"),
     path("handbacks/<int:pk>/thanks/", handbacks.thank, name="say_thanks"),
     path("handbacks/triggers/", triggers.triggers, name="triggers"),
     path("handbacks/triggers/<int:pk>/unmute/", triggers.unmute, name="unmute"),

@@ -5,11 +5,15 @@ from drf_spectacular.views import SpectacularJSONAPIView
 from rest_framework.routers import SimpleRouter
 
 from accounts.api import care, resources
+from pulsecheck.api.actions import ActionViewSet
 from pulsecheck.api.handbacks import HandbackViewSet
 from pulsecheck.api.listening import AuditPickViewSet, InsightViewSet, SurveyViewSet
+from pulsecheck.api.products import AccountProductsViewSet, ProductViewSet
 from pulsecheck.api.pulses import PulseViewSet
+from pulsecheck.api.references import ReferenceViewSet
 from pulsecheck.api.touchpoints import AbsenceViewSet, TouchpointViewSet
-from retention import api
+from retention.api.meetings import MeetingViewSet
+from retention.api.scores import AccountScoreViewSet, ScoreViewSet
 
 app_name = "api"
 
@@ -29,8 +33,13 @@ router.register("absences", AbsenceViewSet, "absence")
 router.register("insights", InsightViewSet, "insight")
 router.register("surveys", SurveyViewSet, "survey")
 router.register("audit-picks", AuditPickViewSet, "audit-pick")
-router.register("scores", api.ScoreViewSet, "score")
-router.register("accounts/<int:account_id>/scores", api.AccountScoreViewSet, "account-score")
+router.register("meetings", MeetingViewSet, "meeting")
+router.register("actions", ActionViewSet, "action")
+router.register("references", ReferenceViewSet, "reference")
+router.register("products", ProductViewSet, "product")
+router.register("accounts/<int:account_id>/products", AccountProductsViewSet, "account-product")
+router.register("scores", ScoreViewSet, "score")
+router.register("accounts/<int:account_id>/scores", AccountScoreViewSet, "account-score")
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("schema/", SpectacularJSONAPIView.as_view(), name="schema"),

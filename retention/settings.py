@@ -243,6 +243,10 @@ SPECTACULAR_SETTINGS = {
         "OrderStatus": "accounts.models.commerce.OrderStatus",
         "ContactRole": "accounts.models.account.ContactRole",
         "HandbackState": "pulsecheck.models.handbacks.HandbackState",
+        "HandbackOutcome": "pulsecheck.models.handbacks.HandbackOutcome",
+        "FollowUp": "pulsecheck.models.actions.FollowUp",
+        "MeetingState": "pulsecheck.models.meetings.MeetingState",
+        "TouchpointState": "pulsecheck.models.touchpoints.TouchpointState",
     },
 }
 

@@ -54,6 +54,7 @@ pages: list[URLPattern | URLResolver] = [
     path("meetings/<int:pk>/move/", meetings.move_meeting, name="move_meeting"),
     path("meetings/<int:pk>/cancel/", meetings.cancel_meeting, name="cancel_meeting"),
     path("actions/", meetings.actions, name="actions"),
+    path("actions/<int:pk>/change/", meetings.change_action, name="change_action"),
     path("actions/<int:pk>/done/", meetings.complete_action, name="complete_action"),
     path("actions/<int:pk>/reopen/", meetings.reopen_action, name="reopen_action"),
     path("actions/<int:pk>/follow-up/", meetings.follow_up_action, name="follow_up_action"),

@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from retention import embedded
 
@@ -36,6 +37,10 @@ DATA_DIR = Path(tempfile.mkdtemp(prefix="mainstay-test-"))
 WORKER = os.environ.get("PYTEST_XDIST_WORKER", "")
 TEST_DATABASE = f"test_{embedded.NAME}" + (f"_{WORKER}" if WORKER else "")
 CHROMIUM_ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+
+# How long an example takes says more of the machine than of the code.
+settings.register_profile("mainstay", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("mainstay")
 
 # Before Django reads its settings: nothing of the developer's own environment may reach the tests.
 for name in [

@@ -498,6 +498,11 @@ def test_every_text_in_an_address_is_only_text(world: World) -> None:
     assert not wrong, "\n".join(wrong)
 
 
+# What these ask for is not there: rows of a file, a loss two owners see differently, an account without a meeting, an
+# improvement.
+NOT_IN_THIS_WORLD = ("bulk", "counter-sign", "settle-reason", "meeting-list", "follow-up")
+
+
 # ── what the API takes ─────────────────────────────────────────────────
 def test_every_call_takes_text_and_refuses_what_cannot_be(
     world: World, monkeypatch: pytest.MonkeyPatch
@@ -522,7 +527,7 @@ def test_every_call_takes_text_and_refuses_what_cannot_be(
             if 400 <= answer.status_code < 500 and not json.loads(body_of(answer)).get("detail"):
                 wrong.append(f"{name}: {text[:3]!r}: says nothing")
             errors = [e for one in used if hasattr(one, "_errors") for e in one.errors.items()]
-            if text == HOSTILE and answer.status_code == 400 and not name.endswith(("bulk", "counter-sign")):
+            if text == HOSTILE and answer.status_code == 400 and not name.endswith(NOT_IN_THIS_WORLD):
                 wrong.append(f"{name}: plain if odd text is refused: {errors} {body_of(answer)[:300]}")
     assert not wrong, "\n".join(wrong)
     assert len(tried) >= 14, sorted(tried)
@@ -570,7 +575,10 @@ def _row(kind: str, text: str, world: World) -> dict[str, Any]:
 
 
 def _json(name: str, field: serializers.Field[Any, Any, Any, Any], text: str, world: World) -> Any:
-    ids = {"account_id": "account", "contact_id": "contact", "insight_id": "insight"}
+    ids = {f"{kind}_id": kind for kind in ("account", "contact", "insight", "meeting")}
+    # A meeting is of an account or of a team, and a person is named once.
+    if name == "team_id" or (name == "contact" and text == HOSTILE):
+        return None
     if isinstance(field, serializers.Serializer):
         return {key: _json(key, inner, text, world) for key, inner in field.fields.items()}
     if isinstance(field, serializers.SlugRelatedField):
@@ -584,7 +592,7 @@ def _json(name: str, field: serializers.Field[Any, Any, Any, Any], text: str, wo
     if isinstance(field, serializers.BooleanField):
         return name != "create_accounts"
     if isinstance(field, serializers.DateField):
-        return (company_today() + dt.timedelta(days=1)).isoformat()
+        return (company_today() + dt.timedelta(days=name != "agreed_on")).isoformat()
     if isinstance(field, serializers.IntegerField):
         return world.ids[ids[name]] if name in ids else 2
     if isinstance(field, serializers.CharField):

@@ -55,6 +55,7 @@ from tests.factories import (
     NotificationFactory,
     OnboardingStepFactory,
     OrderFactory,
+    ProductFactory,
     PromiseFactory,
     PulseCheckFactory,
     ReferenceFactory,
@@ -89,8 +90,11 @@ ITS_OWNER = frozenset({"owner"})
 SEES_THE_ABSENCE = frozenset({"teammate", "manager", "administrator"})
 
 API_ALL = SIGNED_IN | {"token", "stranger_token"}
+API_CARERS = API_ALL - {"marketing"}
 API_SEE_IT = SEE_IT | {"token"}
 API_CARE_FOR_IT = CARE_FOR_IT | {"token"}
+# Whoever owns it and whoever leads: a colleague who sees the account may not.
+CHANGE_THE_ACTION = API_CARE_FOR_IT - {"teammate"}
 
 
 # The secret of somebody's calendar feed, which needs no sign-in.
@@ -153,6 +157,7 @@ TABLE: dict[str, Row] = {
     "pulsecheck:log_attempt": page(NOBODY, CARE_FOR_IT, "handback"),
     "pulsecheck:close": page(NOBODY, CARE_FOR_IT, "handback"),
     "pulsecheck:counter_sign": page(NOBODY, CARE_FOR_IT, "handback"),
+    "pulsecheck:settle_reason": page(NOBODY, CARE_FOR_IT, "handback"),
     "pulsecheck:say_thanks": page(NOBODY, CARE_FOR_IT, "handback"),
     "pulsecheck:triggers": page(CARERS, NOBODY),
     "pulsecheck:unmute": page(NOBODY, ADMINISTRATORS, "trigger"),
@@ -204,6 +209,7 @@ TABLE: dict[str, Row] = {
     "retention:move_meeting": page(NOBODY, CARE_FOR_IT, "meeting"),
     "retention:cancel_meeting": page(NOBODY, CARE_FOR_IT, "meeting"),
     "retention:actions": page(CARERS, NOBODY),
+    "retention:change_action": page(CARE_FOR_IT - {"teammate"}, CARE_FOR_IT - {"teammate"}, "action"),
     "retention:complete_action": page(NOBODY, CARE_FOR_IT, "action"),
     "retention:reopen_action": page(NOBODY, CARE_FOR_IT, "action"),
     "retention:follow_up_action": page(NOBODY, CARE_FOR_IT, "action"),
@@ -365,6 +371,7 @@ TABLE: dict[str, Row] = {
     "api:handback-decline": api(NOBODY, API_CARE_FOR_IT, "handback"),
     "api:handback-attempts": api(NOBODY, API_CARE_FOR_IT, "handback"),
     "api:handback-counter-sign": api(NOBODY, API_CARE_FOR_IT, "handback"),
+    "api:handback-settle-reason": api(NOBODY, API_CARE_FOR_IT, "handback"),
     "api:handback-close": api(NOBODY, API_CARE_FOR_IT, "handback"),
     "api:touchpoint-list": api(API_ALL),
     "api:touchpoint-detail": api(API_SEE_IT, NOBODY, "touchpoint"),
@@ -379,6 +386,24 @@ TABLE: dict[str, Row] = {
     "api:insight-detail": api(API_ALL, NOBODY, "insight"),
     "api:survey-list": api(API_ALL, API_ALL - {"marketing"}),
     "api:survey-detail": api(API_SEE_IT, NOBODY, "survey"),
+    "api:meeting-list": api(API_CARERS, API_CARERS),
+    "api:meeting-detail": api(API_CARE_FOR_IT, NOBODY, "meeting"),
+    "api:meeting-move": api(NOBODY, API_CARE_FOR_IT, "meeting"),
+    "api:meeting-minutes": api(NOBODY, API_CARE_FOR_IT, "meeting"),
+    "api:meeting-hold": api(NOBODY, API_CARE_FOR_IT, "meeting"),
+    "api:meeting-cancel": api(NOBODY, API_CARE_FOR_IT, "meeting"),
+    "api:action-list": api(API_CARERS, API_CARERS),
+    "api:action-detail": api(API_CARE_FOR_IT, NOBODY, "action"),
+    "api:action-change": api(NOBODY, CHANGE_THE_ACTION, "action"),
+    "api:action-complete": api(NOBODY, CHANGE_THE_ACTION, "action"),
+    "api:action-reopen": api(NOBODY, CHANGE_THE_ACTION, "action"),
+    "api:action-follow-up": api(NOBODY, API_CARE_FOR_IT, "action"),
+    "api:reference-list": api(API_ALL, API_ALL - {"marketing"}),
+    "api:reference-detail": api(API_SEE_IT, NOBODY, "reference"),
+    "api:reference-revoke": api(NOBODY, API_CARE_FOR_IT, "reference"),
+    "api:product-list": api(API_ALL),
+    "api:product-detail": api(API_ALL, NOBODY, "product"),
+    "api:account-product-list": api(API_SEE_IT, NOBODY, "account_id"),
     "api:audit-pick-list": api(API_ALL),
     "api:audit-pick-detail": api(API_SEE_IT, NOBODY, "audit_pick"),
 }
@@ -459,6 +484,7 @@ def make_world() -> World:
         "insight": InsightFactory(),
         "audit_pick": AuditPickFactory(account=account),
         "survey": SurveyAnswerFactory(survey__account=account).survey,
+        "product": ProductFactory(),
         "reference": ReferenceFactory(account=account, noted_by=owner),
         "proof_page": ProofPage.objects.create(
             token="known-to-whoever-has-the-link", title="Fair", created_by=cast.marketing

@@ -28,7 +28,7 @@ class InteractionSerializer(serializers.ModelSerializer[Interaction]):
         model = Interaction
         fields = (
             "id", "record_source", "external_id", "account", "account_id", "happened_at", "kind", "direction",
-            "contact", "user", "subject", "note", "message_class", "created_at", "updated_at",
+            "contact", "contact_id", "user", "subject", "note", "message_class", "created_at", "updated_at",
         )  # fmt: skip
 
 
@@ -75,7 +75,7 @@ class PromiseSerializer(serializers.ModelSerializer[Promise]):
     class Meta:
         model = Promise
         fields = (
-            "id", "record_source", "external_id", "account", "account_id", "text", "made_by", "made_to", "made_on",
+            "id", "record_source", "external_id", "account", "account_id", "text", "made_by", "made_to", "made_to_id", "made_on",
             "due_on", "kept_on", "status", "is_shared", "broken_because", "created_at", "updated_at",
         )  # fmt: skip
 
@@ -98,7 +98,7 @@ class EnquirySerializer(serializers.ModelSerializer[Enquiry]):
     class Meta:
         model = Enquiry
         fields = (
-            "id", "record_source", "external_id", "account", "account_id", "contact", "received_at", "source",
+            "id", "record_source", "external_id", "account", "account_id", "contact", "contact_id", "received_at", "source",
             "subject", "owner", "responded_at", "response", "next_step", "next_step_owner", "next_step_due_on",
             "next_step_done_at", "created_at", "updated_at",
         )  # fmt: skip

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import django_filters
-from django.db.models import QuerySet
+from django.db.models import Prefetch, QuerySet
 from drf_spectacular.utils import extend_schema, extend_schema_view
 from rest_framework import serializers, viewsets
 
@@ -142,7 +142,7 @@ class Visible(viewsets.ReadOnlyModelViewSet[Any]):
     pagination_class = Pages
     lookup_value_converter = "int"
     related: tuple[str, ...] = ()
-    prefetched: tuple[str, ...] = ()
+    prefetched: tuple[str | Prefetch[Any], ...] = ()
 
     def get_queryset(self) -> QuerySet[Any]:
         model = self.queryset.model  # type: ignore[union-attr, arg-type]

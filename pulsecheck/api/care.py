@@ -25,6 +25,15 @@ class OnlyCarersWrite(permissions.BasePermission):
         return request.method in permissions.SAFE_METHODS or has_role(caller(request), *CARERS)
 
 
+class OnlyCarers(permissions.BasePermission):
+    """What our own people agree among themselves is for those who care for accounts."""
+
+    message = "Meetings and actions are for those who care for accounts."
+
+    def has_permission(self, request: Request, view: APIView) -> bool:
+        return has_role(caller(request), *CARERS)
+
+
 def checked(serializer: type[serializers.Serializer[Any]], request: Request) -> Mapping[str, Any]:
     body = serializer(data=request.data)
     body.is_valid(raise_exception=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import django_filters
-from django.db.models import QuerySet
+from django.db.models import Prefetch, QuerySet
 from drf_spectacular.utils import extend_schema, extend_schema_view
 from rest_framework import permissions, serializers
 from rest_framework.decorators import action
@@ -17,7 +17,7 @@ from accounts.api.repeats import idempotent
 from accounts.api.resources import AccountColumn, EmailOf, OfAccountFilter, Visible
 from accounts.models import ChurnReason, User
 from pulsecheck.api.care import OnlyCarersWrite, checked, done_or_refused
-from pulsecheck.models import Handback, HandbackAttempt, HandbackCredit, HandbackReason
+from pulsecheck.models import Handback, HandbackAttempt, HandbackCredit, HandbackReason, ReasonSettlement
 from pulsecheck.models.handbacks import (
     TALKS,
     HandbackOutcome,
@@ -25,7 +25,7 @@ from pulsecheck.models.handbacks import (
     HandbackState,
     HandbackTrigger,
 )
-from pulsecheck.services.closing import close_handback, counter_sign
+from pulsecheck.services.closing import close_handback, counter_sign, settle_reason
 from pulsecheck.services.handbacks import accept_handback, decline_handback, log_attempt
 
 
@@ -51,6 +51,16 @@ class CreditSerializer(serializers.ModelSerializer[HandbackCredit]):
         fields = ("person", "part")
 
 
+class SettlementSerializer(serializers.ModelSerializer[ReasonSettlement]):
+    before = serializers.CharField(source="before.code", read_only=True)
+    after = serializers.CharField(source="after.code", read_only=True)
+    settled_by = EmailOf("settled_by")
+
+    class Meta:
+        model = ReasonSettlement
+        fields = ("before", "after", "settled_by", "settled_at", "note")
+
+
 class HandbackSerializer(serializers.ModelSerializer[Handback]):
     account = AccountColumn()
     salesperson = EmailOf("salesperson")
@@ -64,6 +74,9 @@ class HandbackSerializer(serializers.ModelSerializer[Handback]):
     )
     attempts = AttemptSerializer(many=True, read_only=True)
     counter_signer = EmailOf("counter_signer")
+    settlements = SettlementSerializer(
+        many=True, read_only=True, help_text="How the churn reason changed after the other owner disagreed."
+    )
     credits = CreditSerializer(many=True, read_only=True, help_text="Who kept the customer, once saved.")
 
     class Meta:
@@ -72,7 +85,7 @@ class HandbackSerializer(serializers.ModelSerializer[Handback]):
             "id", "account", "account_id", "salesperson", "assigned_because", "trigger", "state", "risk",
             "revenue_at_risk", "currency", "opened_at", "due_on", "due_at", "accepted_at", "escalated_at", "closed_at",
             "closed_by", "outcome", "churn_reason", "closing_note", "counter_signer", "counter_signed_at",
-            "counter_agrees", "counter_note", "reasons", "attempts", "credits", "created_at", "updated_at",
+            "counter_agrees", "counter_note", "settlements", "reasons", "attempts", "credits", "created_at", "updated_at",
         )  # fmt: skip
 
 
@@ -126,6 +139,13 @@ class CloseRequest(serializers.Serializer[Any]):
         return attrs
 
 
+class SettleRequest(serializers.Serializer[Any]):
+    churn_reason = serializers.SlugRelatedField(
+        slug_field="code", queryset=ChurnReason.objects.filter(is_active=True), help_text="Its code."
+    )
+    note = serializers.CharField(max_length=500, help_text="Why this one.")
+
+
 class SignRequest(serializers.Serializer[Any]):
     agrees = serializers.BooleanField(help_text="Whether you see why the customer left the same way.")
     note = serializers.CharField(
@@ -145,7 +165,12 @@ class HandbackViewSet(Visible):
     filterset_class = HandbackFilter
     pagination_class = NewestFirst
     related = ("account", "salesperson", "closed_by", "churn_reason", "counter_signer")
-    prefetched = ("attempts__user", "reasons", "credits__person")
+    prefetched = (
+        "attempts__user",
+        "reasons",
+        "credits__person",
+        Prefetch("settlements", ReasonSettlement.objects.select_related("before", "after", "settled_by")),
+    )
 
     def visible_rows(self, rows: HandbackQuerySet, user: User) -> QuerySet[Handback]:
         """Also those that were handed to `user`."""
@@ -199,4 +224,14 @@ class HandbackViewSet(Visible):
         """Where a loss lay on both sides, the other owner says whether they see it the same way."""
         handback = self.get_object()
         done_or_refused(counter_sign, handback, request.user, **checked(SignRequest, request))
+        return self._answer()
+
+    @extend_schema(summary="Settle a churn reason", request=SettleRequest, responses=HandbackSerializer)
+    @action(detail=True, methods=["post"], url_path="settle-reason")
+    @idempotent
+    def settle_reason(self, request: Request, pk: int) -> Response:
+        """After the other owner disagreed: by a leader, or by whoever closed it, with another reason. Kept with what
+        stood there before."""
+        handback = self.get_object()
+        done_or_refused(settle_reason, handback, request.user, **checked(SettleRequest, request))
         return self._answer()

@@ -13,13 +13,14 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from accounts.api.authentication import caller
+from accounts.api.care import ContactColumn
 from accounts.api.paging import NewestFirst
 from accounts.api.repeats import idempotent
 from accounts.api.resources import AccountColumn, EmailOf, OfAccountFilter, Visible
 from accounts.models import User
 from accounts.selectors import company_today
 from pulsecheck.api.care import OnlyCarersWrite, checked, done_or_refused
-from pulsecheck.api.pulses import account_for, contact_of
+from pulsecheck.api.pulses import ContactRequest, account_for, contact_of
 from pulsecheck.models import AuditPick, Insight, Survey, SurveyAnswer
 from pulsecheck.services.surveys import Questions, send_survey
 
@@ -81,13 +82,14 @@ class AnswerSerializer(serializers.ModelSerializer[SurveyAnswer]):
 
 class SurveySerializer(serializers.ModelSerializer[Survey]):
     account = AccountColumn()
+    contact = ContactColumn()
     sent_by = EmailOf("sent_by")
     answer = AnswerSerializer(read_only=True, allow_null=True, default=None)
 
     class Meta:
         model = Survey
         fields = (
-            "id", "account", "account_id", "contact_id", "pulse_check_id", "sent_by", "sent_at", "expires_at",
+            "id", "account", "account_id", "contact", "contact_id", "pulse_check_id", "sent_by", "sent_at", "expires_at",
             "cancelled_at", "opened_at", "about", "asks_nps", "asks_csat", "asks_ces", "answer",
         )  # fmt: skip
 
@@ -103,9 +105,8 @@ class SurveyFilter(OfAccountFilter):
         fields = ()
 
 
-class SurveyRequest(serializers.Serializer[Any]):
+class SurveyRequest(ContactRequest):
     account_id = serializers.IntegerField(min_value=1, max_value=2**63 - 1)
-    contact_id = serializers.IntegerField(min_value=1, max_value=2**63 - 1)
     asks_nps = serializers.BooleanField(default=True)
     asks_csat = serializers.BooleanField(default=False)
     asks_ces = serializers.BooleanField(default=False)
@@ -114,6 +115,8 @@ class SurveyRequest(serializers.Serializer[Any]):
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         if not (attrs["asks_nps"] or attrs["asks_csat"] or attrs["asks_ces"]):
             raise ValidationError("Ask at least one of the three questions.")
+        if attrs["contact_id"] is None and not attrs["contact"]:
+            raise ValidationError({"contact_id": "Say who is asked: contact_id, or contact by external id."})
         return attrs
 
 
@@ -128,7 +131,7 @@ class SurveyViewSet(mixins.CreateModelMixin, Visible):
     serializer_class = SurveySerializer
     filterset_class = SurveyFilter
     pagination_class = NewestFirst
-    related = ("account", "sent_by", "answer__loop_closed_by")
+    related = ("account", "contact", "sent_by", "answer__loop_closed_by")
 
     @extend_schema(summary="Send a survey", request=SurveyRequest, responses={201: SurveySerializer})
     @idempotent
@@ -136,7 +139,7 @@ class SurveyViewSet(mixins.CreateModelMixin, Visible):
         """Writes an e-mail to the contact; refused while they rest from the last survey (30 days)."""
         body = checked(SurveyRequest, request)
         account = account_for(caller(request), body["account_id"])
-        contact = contact_of(account, body["contact_id"])
+        contact = contact_of(account, body["contact_id"], body["contact"])
         questions = Questions(body["asks_nps"], body["asks_csat"], body["asks_ces"], body["about"])
         survey = done_or_refused(send_survey, account, contact, request.user, questions)
         return Response(SurveySerializer(survey).data, status=201)

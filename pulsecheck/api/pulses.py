@@ -14,6 +14,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from accounts.api.authentication import caller
+from accounts.api.care import ContactColumn
 from accounts.api.paging import NewestFirst
 from accounts.api.repeats import idempotent
 from accounts.api.resources import AccountColumn, EmailOf, OfAccountFilter, Visible
@@ -27,6 +28,7 @@ from pulsecheck.services.pulses import MOST_THEMES, Grievance, PulseEntry, log_p
 
 class PulseSerializer(serializers.ModelSerializer[PulseCheck]):
     account = AccountColumn()
+    contact = ContactColumn()
     taken_by = EmailOf("taken_by")
     next_step_owner = EmailOf("next_step_owner")
     themes: serializers.SlugRelatedField[Any] = serializers.SlugRelatedField(
@@ -36,7 +38,8 @@ class PulseSerializer(serializers.ModelSerializer[PulseCheck]):
     class Meta:
         model = PulseCheck
         fields = (
-            "id", "account", "account_id", "taken_by", "taken_at", "contact_id", "score", "themes", "note", "issue_id",
+            "id", "account", "account_id", "taken_by", "taken_at", "contact", "contact_id", "score", "themes", "note",
+            "issue_id",
             "insight_id", "insight_shared", "insight_reaction", "opportunity", "next_step", "next_step_owner", "next_step_due_on",
             "next_step_done_at", "created_at",
         )  # fmt: skip
@@ -63,16 +66,24 @@ class GrievanceRequest(serializers.Serializer[Any]):
     due_on = serializers.DateField(required=False, allow_null=True, default=None)
 
 
-class PulseRequest(serializers.Serializer[Any]):
+class ContactRequest(serializers.Serializer[Any]):
+    """How requests name somebody at an account."""
+
+    contact_id = serializers.IntegerField(
+        min_value=1, max_value=2**63 - 1, required=False, allow_null=True, default=None
+    )
+    contact = serializers.CharField(
+        max_length=200, required=False, allow_null=True, default=None, help_text="Or the external id."
+    )
+
+
+class PulseRequest(ContactRequest):
     account_id = serializers.IntegerField(min_value=1, max_value=2**63 - 1)
     score = serializers.IntegerField(min_value=1, max_value=6)
     themes: serializers.SlugRelatedField[Any] = serializers.SlugRelatedField(
         slug_field="code", queryset=PulseTheme.objects.filter(is_active=True), many=True, required=False
     )
     note = serializers.CharField(max_length=4000, allow_blank=True, default="")
-    contact_id = serializers.IntegerField(
-        min_value=1, max_value=2**63 - 1, required=False, allow_null=True, default=None
-    )
     grievance = GrievanceRequest(required=False, allow_null=True, default=None, help_text="Opens an issue.")
     insight_id = serializers.IntegerField(
         min_value=1,
@@ -120,14 +131,20 @@ def account_for(user: User, pk: int) -> Account:
     return account
 
 
-def contact_of(account: Account, pk: int | None) -> Contact | None:
-    """Somebody at the account that a request names."""
-    if pk is None:
+def contact_of(account: Account, pk: int | None, external_id: str | None = None) -> Contact | None:
+    """Somebody at the account that a request names, by number or by external id; both have to be the same person."""
+    if pk is None and not external_id:
         return None
-    contact = account.contacts.filter(pk=pk).first()
-    if contact is None:
-        raise ValidationError({"contact_id": "This account has no such contact."})
-    return contact
+    field = "contact_id" if pk is not None else "contact"
+    named = {"pk": pk} if pk is not None else {}
+    found = list(
+        account.contacts.filter(**named, **({"external_id": external_id} if external_id else {}))[:2]
+    )
+    if not found:
+        raise ValidationError({field: "This account has no such contact."})
+    if len(found) > 1:
+        raise ValidationError({field: "Two contacts have this id, from two sources; use contact_id."})
+    return found[0]
 
 
 def _insight(pk: int | None) -> Insight | None:
@@ -156,7 +173,7 @@ class PulseViewSet(mixins.CreateModelMixin, Visible):
     serializer_class = PulseSerializer
     filterset_class = PulseFilter
     pagination_class = NewestFirst
-    related = ("account", "taken_by", "next_step_owner")
+    related = ("account", "contact", "taken_by", "next_step_owner")
     prefetched = ("themes",)
 
     @extend_schema(summary="Log a pulse check", request=PulseRequest, responses={201: PulseSerializer})
@@ -166,7 +183,7 @@ class PulseViewSet(mixins.CreateModelMixin, Visible):
         body = dict(checked(PulseRequest, request))
         account = account_for(caller(request), body.pop("account_id"))
         entry = PulseEntry(
-            contact=contact_of(account, body.pop("contact_id")),
+            contact=contact_of(account, body.pop("contact_id"), body.pop("contact")),
             insight=_insight(body.pop("insight_id")),
             grievance=_grievance(body.pop("grievance"), caller(request)),
             **{"next_step_owner": request.user, **body},

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import NamedTuple
 
-from pulsecheck.cadence.diary import Away, Calendar, Diary, IsClosed, OpenDays, Workplace
+from pulsecheck.cadence.diary import HORIZON, Away, Calendar, Diary, IsClosed, OpenDays, Workplace
 from pulsecheck.cadence.occasions import Customer, Want, day_words, floor_day, next_want
 from pulsecheck.cadence.policies import Policies
 from pulsecheck.cadence.room import Item, Room, Span
@@ -108,6 +108,7 @@ class _Planner:
         self._diaries: dict[int | None, Diary] = {}
         self._open_days: dict[tuple[int, tuple[Away, ...]], OpenDays] = {}
         self._closed: dict[str, IsClosed | None] = {"": None}
+        self._held: dict[tuple[int | None, Away, bool], dict[dt.date, int | None]] = {}
         self._absent = {pk for pk, worker in place.people.items() if worker.absences}
 
     def diary(self, person_id: int | None) -> Diary:
@@ -192,10 +193,9 @@ class _Planner:
     ) -> list[Span]:
         """Of one absence: by who holds the contact on its days."""
         begin, end = max(away.first, first), min(away.last, item.floor)
-        holders = {
-            day: self._holder(item.customer, day)
-            for day in (begin + n * DAY for n in range((end - begin).days + 1))
-        }
+        if begin > end:
+            return []
+        holders = self._holders(item, away)
 
         def span(person_id: int | None) -> Span:
             def is_other(day: dt.date) -> bool:
@@ -205,6 +205,17 @@ class _Planner:
 
         home = item.customer.assignee_id
         return [span(pk) for pk in sorted(set(holders.values()) - {home}, key=lambda pk: pk or 0)]
+
+    def _holders(self, item: Item, away: Away) -> Mapping[dt.date, int | None]:
+        """By day of an absence, who holds the contacts of whoever is away; the same for all of them whose year lets
+        them wait, and for all others."""
+        home = item.customer.assignee_id
+        key = (home, away, self.diary(home).opens_by(item.floor))
+        if key not in self._held:
+            first, last = max(away.first, self.today), min(away.last, self.today + HORIZON * DAY)
+            days = (first + n * DAY for n in range((last - first).days + 1))
+            self._held[key] = {day: self._holder(item.customer, day) for day in days}
+        return self._held[key]
 
     def _put_beyond(self, item: Item) -> None:
         """No arrangement of all contacts leaves room before the year is over: one more than somebody can make, or,

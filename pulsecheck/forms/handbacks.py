@@ -108,6 +108,27 @@ class SignForm(forms.Form):
         return data
 
 
+class SettleReasonForm(forms.Form):
+    """Why they left, once the owners have talked about it."""
+
+    churn_reason = forms.ModelChoiceField(
+        ChurnReason.objects.none(),
+        label="Why they left",
+        empty_label="Choose the reason that counts",
+        error_messages={"required": "Choose why the customer left."},
+    )
+    note = forms.CharField(
+        max_length=500,
+        label="Why this one",
+        error_messages={"required": "Say why, so that both can follow it."},
+        widget=forms.Textarea(attrs={"rows": 2}),
+    )
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["churn_reason"].queryset = ChurnReason.objects.filter(is_active=True)  # type: ignore[attr-defined]
+
+
 class ThanksForm(forms.Form):
     """Words to everybody who had a part in a save."""
 

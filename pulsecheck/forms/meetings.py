@@ -9,7 +9,7 @@ from django import forms
 
 from accounts.models import Account, User
 from pulsecheck.forms.fields import SubmittedOnce, date_input, in_a_week, not_over
-from pulsecheck.models import RetentionMeeting
+from pulsecheck.models import Action, RetentionMeeting
 from pulsecheck.models.actions import FollowUp
 from pulsecheck.models.meetings import Recurrence
 
@@ -78,6 +78,28 @@ class ActionForm(SubmittedOnce):
 
     def clean_due_on(self) -> dt.date:
         return not_over(self.cleaned_data["due_on"])
+
+
+class ChangeActionForm(forms.Form):
+    """An action said otherwise, given to somebody else, or to another day. A day that is over may stay as it is."""
+
+    text = forms.CharField(
+        label="What", max_length=500, error_messages={"required": "Say what is to be done."}
+    )
+    owner = forms.ModelChoiceField(User.objects.none(), label="Who", empty_label=None)
+    due_on = forms.DateField(label="By", widget=date_input())
+
+    def __init__(self, *args: Any, action: Action, **kwargs: Any) -> None:
+        self.action = action
+        super().__init__(*args, **kwargs)
+        self.initial = {"text": action.text, "owner": action.owner_id, "due_on": action.due_on}
+        # Whoever has left keeps it until it is given to somebody else.
+        known = staff() | User.objects.filter(pk=action.owner_id)
+        self.fields["owner"].queryset = known  # type: ignore[attr-defined]
+
+    def clean_due_on(self) -> dt.date:
+        day: dt.date = self.cleaned_data["due_on"]
+        return day if day == self.action.due_on else not_over(day)
 
 
 class HoldForm(forms.Form):

@@ -8,6 +8,7 @@ from pulsecheck.models.handbacks import (
     HandbackCredit,
     HandbackReason,
     HandbackThanks,
+    ReasonSettlement,
 )
 from pulsecheck.models.insights import Insight
 from pulsecheck.models.meetings import RetentionMeeting
@@ -42,6 +43,7 @@ __all__ = [
     "ProofPage",
     "PulseCheck",
     "PulseTheme",
+    "ReasonSettlement",
     "Reference",
     "RetentionMeeting",
     "Survey",

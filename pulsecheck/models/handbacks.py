@@ -186,6 +186,27 @@ class HandbackAttempt(Stamped):
         return f"{self.get_kind_display()} on {self.happened_at:%Y-%m-%d}"
 
 
+class ReasonSettlement(models.Model):
+    """What a churn reason was changed to, or left at, after the other owner saw it differently: by whom, and why. The
+    handback holds the reason that counts now, these rows how it came about."""
+
+    handback = models.ForeignKey(Handback, on_delete=models.CASCADE, related_name="settlements")
+    before = models.ForeignKey(ChurnReason, on_delete=models.PROTECT, related_name="+", db_index=False)
+    after = models.ForeignKey(ChurnReason, on_delete=models.PROTECT, related_name="+", db_index=False)
+    settled_by = models.ForeignKey(
+        User, null=True, on_delete=models.SET_NULL, related_name="+", db_index=False
+    )
+    settled_at = models.DateTimeField()
+    note = models.CharField(max_length=500)
+
+    class Meta:
+        ordering = ["settled_at", "pk"]
+        constraints = [models.CheckConstraint(condition=~Q(note=""), name="settlement_says_why")]
+
+    def __str__(self) -> str:
+        return f"{self.before} → {self.after}"
+
+
 class HandbackCredit(models.Model):
     """What one of ours did for a customer that stays. Worked out when a handback is closed as saved."""
 

@@ -24,6 +24,7 @@ from pulsecheck.models import (
     HandbackReason,
     HandbackThanks,
     Insight,
+    ReasonSettlement,
 )
 from pulsecheck.models.handbacks import UNFINISHED, HandbackOutcome, HandbackState, HandbackTrigger
 from pulsecheck.selectors.insights import insights_for
@@ -276,6 +277,11 @@ def _said(account: Account) -> list[Said]:
         for p in pulses
     ]
     return sorted(found, key=lambda said: said.at, reverse=True)
+
+
+def settlements_of(handback: Handback) -> list[ReasonSettlement]:
+    """How the churn reason changed after the owners disagreed, oldest first."""
+    return list(handback.settlements.select_related("before", "after", "settled_by"))
 
 
 def _talk_words(talk: Interaction) -> str:

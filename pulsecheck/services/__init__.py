@@ -4,8 +4,11 @@ from pulsecheck.services.closing import (
     close_handback,
     counter_sign,
     dismiss_risk,
+    is_disputed,
     may_close,
+    may_settle,
     say_thanks,
+    settle_reason,
 )
 from pulsecheck.services.escalation import escalate_overdue, look_after_waiting
 from pulsecheck.services.handbacks import accept_handback, decline_handback, log_attempt, reassign_handback
@@ -33,10 +36,12 @@ __all__ = [
     "decline_handback",
     "dismiss_risk",
     "escalate_overdue",
+    "is_disputed",
     "log_attempt",
     "log_pulse_check",
     "look_after_waiting",
     "may_close",
+    "may_settle",
     "move_touchpoint",
     "open_handback",
     "open_handbacks",
@@ -45,6 +50,7 @@ __all__ = [
     "plan_touchpoints",
     "reassign_handback",
     "say_thanks",
+    "settle_reason",
     "skip_touchpoint",
     "snooze_touchpoint",
 ]

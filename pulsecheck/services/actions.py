@@ -11,6 +11,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from accounts.models import Account, User
+from accounts.permissions import LEADERS, has_role
 from accounts.services.audit import write_audit
 from notifications.models import Topic
 from notifications.services import notify
@@ -66,6 +67,35 @@ def agree_action(
     return action
 
 
+def may_change(action: Action, user: User) -> bool:
+    """Whoever does it, asked for it or leads."""
+    return user.pk in {action.owner_id, action.asked_by_id} or has_role(user, *LEADERS)
+
+
+@transaction.atomic
+def change_action(action: Action, user: User, *, text: str, owner: User, due_on: dt.date) -> Action:
+    """Say it otherwise, give it to somebody else, or to another day; what it was before stands in the audit log, and a
+    new owner hears of it. What is done stays as it was agreed."""
+    action = Action.objects.select_for_update(of=("self",)).select_related("account").get(pk=action.pk)
+    if action.done_at is not None:
+        raise CareError("This is done. Open it again first, or agree something new.")
+    if action.owner_id != owner.pk and (not owner.is_active or owner.left_on is not None):
+        raise CareError(f"{owner.name} has left. Choose somebody who works here.")
+    if action.follow_up_on is not None and action.follow_up_on < due_on:
+        later = day_words(action.follow_up_on)
+        raise CareError(f"On {later} somebody looks whether it helped: it has to be done by then.")
+    before = {"text": action.text, "owner": action.owner_id, "due_on": action.due_on}
+    after = {"text": text, "owner": owner.pk, "due_on": due_on}
+    if before == after:
+        return action
+    action.text, action.owner, action.due_on = text, owner, due_on
+    action.save(update_fields=["text", "owner", "due_on", "updated_at"])
+    write_audit(user, "change_action", action, before=before, after=after)
+    if before["owner"] != owner.pk and owner.pk != user.pk:
+        _tell(action, user)
+    return action
+
+
 def _tell(action: Action, user: User) -> None:
     about = f"{action.account}: " if action.account else ""
     notify(
@@ -75,7 +105,7 @@ def _tell(action: Action, user: User) -> None:
         account=action.account,
         body=f"{action.text}, by {day_words(action.due_on)}. {user.name} asked for it.",
         path=f"/actions/#a{action.pk}",
-        dedupe_key=f"action:{action.pk}",
+        dedupe_key=f"action:{action.pk}:{action.owner_id}",
     )
 
 

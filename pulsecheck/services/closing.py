@@ -16,7 +16,7 @@ from notifications.models import Topic
 from notifications.services import Message, notify, notify_all
 from pulsecheck.errors import CareError, HandbackConflict
 from pulsecheck.handback import choose_counter_signer
-from pulsecheck.models import Handback, HandbackCredit, HandbackThanks
+from pulsecheck.models import Handback, HandbackCredit, HandbackThanks, ReasonSettlement
 from pulsecheck.models.handbacks import TALKS, HandbackOutcome, HandbackState
 from pulsecheck.selectors.staff import get_staff
 from pulsecheck.services.opening import let_see
@@ -133,6 +133,60 @@ def counter_sign(handback: Handback, user: User, *, agrees: bool, note: str = ""
         path = f"/handbacks/{handback.pk}/#sign"
         notify(handback.closed_by, Topic.HANDBACK, title, account=handback.account, body=note, path=path)
     return handback
+
+
+def is_disputed(handback: Handback) -> bool:
+    """The other owner saw why the customer left differently."""
+    return handback.counter_agrees is False
+
+
+def may_settle(handback: Handback, user: User) -> bool:
+    """Leaders, and whoever closed it: they may give in, the other owner alone may not overrule."""
+    return is_disputed(handback) and (handback.closed_by_id == user.pk or has_role(user, *LEADERS))
+
+
+@transaction.atomic
+def settle_reason(handback: Handback, user: User, *, churn_reason: ChurnReason, note: str) -> Handback:
+    """Say why the customer left after the owners disagreed; what stood there before is kept. A leader may leave the
+    reason as it is, whoever closed it only change it. The same again changes nothing."""
+    found = Handback.objects.select_for_update(of=("self",)).select_related("account", "churn_reason")
+    handback = found.get(pk=handback.pk)
+    if not is_disputed(handback) or handback.churn_reason is None:
+        raise CareError("Nobody sees this differently: there is nothing to settle.")
+    if not may_settle(handback, user):
+        raise CareError(f"{handback.closed_by or 'A manager'} or a manager settles this.")
+    last = handback.settlements.last()
+    if last is not None and (last.after_id, last.note) == (churn_reason.pk, note):
+        return handback
+    before = handback.churn_reason
+    if before == churn_reason and not has_role(user, *LEADERS):
+        raise CareError(
+            f"{handback.counter_signer} sees it differently. Choose another reason, or ask a manager."
+        )
+    handback.churn_reason = churn_reason
+    handback.save(update_fields=["churn_reason", "updated_at"])
+    ReasonSettlement.objects.create(
+        handback=handback,
+        before=before,
+        after=churn_reason,
+        settled_by=user,
+        settled_at=timezone.now(),
+        note=note,
+    )
+    write_audit(user, "settle_reason", handback, before=before.code, after=churn_reason.code, note=note)
+    _tell_of_settlement(handback, user, note)
+    return handback
+
+
+def _tell_of_settlement(handback: Handback, user: User, note: str) -> None:
+    people = {
+        person for person in (handback.closed_by, handback.counter_signer) if person and person.is_active
+    }
+    title, path = f"{handback.account.name}: why they left is settled", f"/handbacks/{handback.pk}/#sign"
+    body = f"{handback.churn_reason}, says {user}. {note}"
+    notify_all(
+        Message(person, Topic.HANDBACK, title, handback.account, body, path) for person in people - {user}
+    )
 
 
 # ── credit and thanks ──────────────────────────────────────────────────

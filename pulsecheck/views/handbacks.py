@@ -23,13 +23,21 @@ from pulsecheck.forms.handbacks import (
     DeclineForm,
     NewHandbackForm,
     ReassignForm,
+    SettleReasonForm,
     SignForm,
     ThanksForm,
 )
 from pulsecheck.models import Handback
 from pulsecheck.models.handbacks import HandbackState, HandbackTrigger
 from pulsecheck.risk import RiskSnapshot, latest_risks
-from pulsecheck.selectors.handbacks import Filters, briefing, count_handbacks, handback_page, is_late
+from pulsecheck.selectors.handbacks import (
+    Filters,
+    briefing,
+    count_handbacks,
+    handback_page,
+    is_late,
+    settlements_of,
+)
 from pulsecheck.selectors.staff import can_take_over
 from pulsecheck.views.chips import handback_chips
 
@@ -82,6 +90,7 @@ def _show(
         "attempt": AttemptForm(auto_id="attempt_%s"),
         "close": CloseForm(auto_id="close_%s"),
         "sign": SignForm(auto_id="sign_%s"),
+        "settle": SettleReasonForm(auto_id="settle_%s"),
         "thanks": ThanksForm(auto_id="thanks_%s"),
     }
     is_leader = has_role(request.user, *LEADERS)
@@ -99,6 +108,8 @@ def _show(
         "is_closed": shown.state == HandbackState.CLOSED,
         "is_leader": is_leader,
         "is_signer": shown.counter_signer_id == request.user.pk and shown.counter_signed_at is None,
+        "settlements": settlements_of(shown) if services.is_disputed(shown) else [],
+        "may_settle": services.may_settle(shown, request.user),
         "may_close": services.may_close(shown, request.user),
         "sees_account": Account.objects.visible_to(request.user).filter(pk=shown.account_id).exists(),
     }
@@ -194,6 +205,23 @@ def sign(request: SignedIn, pk: int) -> HttpResponse:
         pk,
         lambda: services.counter_sign(shown, request.user, agrees=agrees, note=note),
         said,
+    )
+
+
+@require_POST
+@require_role(*CARERS)
+def settle(request: SignedIn, pk: int) -> HttpResponse:
+    """Why they left, after the owners disagreed."""
+    shown = _visible(request, pk)
+    form = SettleReasonForm(request.POST, auto_id="settle_%s")
+    if not form.is_valid():
+        return _show(request, shown, {"settle": form})
+    data = form.cleaned_data
+    return _do(
+        request,
+        pk,
+        lambda: services.settle_reason(shown, request.user, **data),
+        "Settled. Both have been told.",
     )
 
 

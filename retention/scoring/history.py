@@ -329,19 +329,23 @@ def _positions(
 ) -> list[Ints]:
     if not len(rows) or not len(day):
         return [offsets[rows] for _ in days]
-    first, last = rows[0], rows[-1]
-    chosen = slice(offsets[first], offsets[last + 1])
+    first, last = int(rows[0]), int(rows[-1])
+    chosen: Ints | slice
+    if 2 * len(rows) < last - first:  # a few here and there: theirs alone are looked at
+        chosen, owner = spread(offsets[rows], offsets[rows + 1])
+        accounts, shift, column = len(rows), 0, np.arange(len(rows))
+    else:
+        chosen = slice(offsets[first], offsets[last + 1])
+        owner, accounts, shift, column = row[chosen], last - first + 1, first, rows - first
+    bought = day[chosen]
     wanted, place = np.unique(np.array([math.floor(one) for one in days]), return_inverse=True)
-    earliest = int(day[chosen].min(initial=LATEST_DAY))
-    latest = int(day[chosen].max(initial=earliest))
-    accounts = int(last - first) + 1
+    earliest = int(bought.min(initial=LATEST_DAY))
+    latest = int(bought.max(initial=earliest))
     # One number for how many of the days a purchase is later than, and its account: counted, all days are counted at once.
-    later_than = np.searchsorted(wanted, np.arange(earliest, latest + 1)) * accounts - first
-    counts = np.bincount(
-        later_than[day[chosen] - earliest] + row[chosen], minlength=accounts * (len(wanted) + 1)
-    )
+    later_than = np.searchsorted(wanted, np.arange(earliest, latest + 1)) * accounts - shift
+    counts = np.bincount(later_than[bought - earliest] + owner, minlength=accounts * (len(wanted) + 1))
     until = counts.reshape(-1, accounts).cumsum(axis=0)
-    return [offsets[rows] + until[at][rows - first] for at in place]
+    return [offsets[rows] + until[at][column] for at in place]
 
 
 def purchases_of(history: History) -> Purchases:

@@ -8,16 +8,19 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from accounts.models import Account, User
+from accounts.selectors import keep_if_large
 from retention.kpis.expected import Kept, kept_of
 from retention.selectors import own_lines as lines_of
 from retention.selectors.own_lines import Line, Span
 from retention.selectors.own_retention import prediction_runs, retention_lines, was_told_before
+from retention.selectors.today_team import led_people
 
 SPAN_DAYS = 365
 CLOSES_AFTER_DAYS = 7  # a month is the person's alone until a week after it has ended
 LEAST = 5  # records below which a share says nothing
 STRONG = 0.95  # from here on there is nothing to help with
 MOST_LINES = 200
+CLOSED_SECONDS = 6 * 3600
 RETENTION, THANKS, SAVES = "retention", "thanks", "saves"
 Find = Callable[[Sequence[User], Span], Iterable[Line]]
 
@@ -254,20 +257,37 @@ class PersonRow:
     shares: list[tuple[Measure, Share]]
 
 
-def team_rows(people: Sequence[User], today: dt.date) -> list[PersonRow]:
-    """The year up to the last closed month, by name and not by figure; as many queries as for one person."""
-    until = closed_until(today)
-    span = Span(until - dt.timedelta(days=SPAN_DAYS), until)
+def team_rows(leader: User, today: dt.date) -> list[PersonRow]:
+    """The people `leader` leads over the year up to the last closed month, by name and not by figure; as many queries
+    as for one person. Closed months hardly change, so what was added up over many records is kept for some hours."""
+    people, until = list(led_people(leader).order_by("pk")), closed_until(today)
+    found = keep_if_large(
+        "team-retention",
+        leader,
+        "mine",
+        (until, [person.pk for person in people]),
+        lambda: _figures_of(people, Span(until - dt.timedelta(days=SPAN_DAYS), until)),
+        lambda figures: sum(kept.n + sum(s.n for s in shares.values()) for kept, shares in figures.values()),
+        seconds=CLOSED_SECONDS,
+    )
+    return [_row(person, *found[person.pk]) for person in sorted(people, key=lambda one: (one.name, one.pk))]
+
+
+def _row(person: User, kept: Kept, shares: dict[str, Share]) -> PersonRow:
+    return PersonRow(person, kept, [(BY_NAME[name], share) for name, share in shares.items()])
+
+
+def _figures_of(people: Sequence[User], span: Span) -> dict[int, tuple[Kept, dict[str, Share]]]:
+    """By person: accounts kept against expected, and every other figure by its name."""
     found: dict[str, dict[int, list[Line]]] = {}
     for measure in MEASURES:
         by_person = found.setdefault(measure.name, defaultdict(list))
         for line in measure.find(people, span):
             by_person[line.person].append(line)
-    return [
-        PersonRow(
-            person,
+    return {
+        person.pk: (
             _kept(found[RETENTION].get(person.pk, [])),
-            [(m, _share(found[m.name].get(person.pk, []))) for m in MEASURES if m.name != RETENTION],
+            {m.name: _share(found[m.name].get(person.pk, [])) for m in MEASURES if m.name != RETENTION},
         )
-        for person in sorted(people, key=lambda one: (one.name, one.pk))
-    ]
+        for person in people
+    }

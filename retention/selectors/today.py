@@ -13,6 +13,7 @@ from retention.models import ScoreRun
 from retention.selectors import (
     today_actions,
     today_care,
+    today_disputes,
     today_handbacks,
     today_lead,
     today_listening,
@@ -29,6 +30,7 @@ KINDS: tuple[Kind, ...] = (
     *today_actions.KINDS,
     *today_listening.KINDS,
     *today_messages.KINDS,
+    *today_disputes.KINDS,
 )
 
 

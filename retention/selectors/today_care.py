@@ -8,6 +8,7 @@ from django.db.models import Exists, OuterRef, Q
 
 from accounts.models import Contract, Enquiry, Interaction, Issue, Promise
 from accounts.models.care import PromiseStatus, Validity
+from accounts.selectors import get_company
 from pulsecheck.models import PulseCheck, Touchpoint
 from pulsecheck.models.touchpoints import TouchpointState
 from retention.selectors.today_rows import MOST_OF_A_KIND, Act, Asker, Field, Kind, Task, log_call, put_off
@@ -58,7 +59,7 @@ def _enquiries(asker: Asker) -> list[Task]:
             e.account_id,
             f"They ask: {e.subject or 'no subject'}",
             "Answer them",
-            e.received_at.date(),
+            get_company().local_date(e.received_at),
             e.pk,
             [Act("Answer", "pulsecheck:enquiry", e.pk, "message"), log_call(e.account_id)],
             due_word="asked",

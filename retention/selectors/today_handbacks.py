@@ -7,6 +7,7 @@ import datetime as dt
 from django.db.models import Exists, Max, OuterRef, Q
 
 from accounts.models import Interaction
+from accounts.selectors import get_company
 from pulsecheck.models import Handback, Touchpoint
 from pulsecheck.models.handbacks import HandbackState
 from pulsecheck.models.touchpoints import TouchpointState
@@ -73,7 +74,7 @@ def _to_try(asker: Asker) -> list[Task]:
 def _try_again(handback: Handback, today: dt.date) -> Task | None:
     """None while the last try is fresh."""
     tried_at: dt.datetime | None = getattr(handback, "tried_at", None)
-    tried = tried_at.date() if tried_at else None
+    tried = get_company().local_date(tried_at) if tried_at else None
     if tried and (today - tried).days < ACCEPTED_REST_DAYS:
         return None
     ago = f"Last try {(today - tried).days} days ago." if tried else "You accepted it and have not tried yet."

@@ -10,6 +10,7 @@ from django.utils import timezone
 from accounts.models import Account, Contract, Enquiry, Handoff, Issue, OnboardingStep
 from accounts.models.account import LifecycleStage
 from accounts.permissions import LEADERS
+from accounts.selectors import get_company
 from pulsecheck.selectors.issues import UNTOLD, untold_since
 from retention.selectors.today_rows import MOST_OF_A_KIND, Act, Asker, Field, Kind, Task, log_call
 from retention.selectors.today_team import of_mine
@@ -29,7 +30,7 @@ def _untold(asker: Asker) -> list[Task]:
             i.account_id,
             f"Solved, and they do not know yet: {i}",
             "Tell them what was done",
-            i.resolved_at.date() if i.resolved_at else None,
+            get_company().local_date(i.resolved_at) if i.resolved_at else None,
             i.pk,
             [
                 Act(

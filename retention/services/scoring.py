@@ -221,10 +221,12 @@ def score_chunk(chunk: ScoreChunk, records: Records | None = None) -> int:
     A claim that was lost meanwhile (the run was started anew, or another worker took over) writes nothing.
     """
     with transaction.atomic():
-        # Waiting, not skipping: a worker that looks for a chunk holds rows it will not take for a moment.
+        # Waiting, not skipping: a worker that looks for a chunk holds rows it will not take for a moment. Not in the usual
+        # order, which is that of runs: their row would be held too, and no chunk be scored beside another.
         held = (
             ScoreChunk.objects.select_for_update()
             .filter(pk=chunk.pk, state=ChunkState.CLAIMED, attempts=chunk.attempts)
+            .order_by()
             .first()
         )
         if held is None:

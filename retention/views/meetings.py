@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from django import forms
@@ -14,12 +15,13 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 
 from accounts.models import Account, Team
 from accounts.paging import query_url
-from accounts.permissions import CARERS, LEADERS, SignedIn, has_role, require_role
+from accounts.permissions import CARERS, SignedIn, require_role
 from accounts.selectors import company_today
 from pulsecheck.cadence import day_words
 from pulsecheck.errors import CareError
 from pulsecheck.forms.meetings import (
     ActionForm,
+    ChangeActionForm,
     FollowUpForm,
     HoldForm,
     MeetingForm,
@@ -127,6 +129,7 @@ def _show(
         "hold": HoldForm(people=people, next_on=next_on, auto_id="hold_%s"),
     }
     actions = Action.objects.filter(meeting=shown).select_related("owner", "account", "done_by")
+    before = services.open_actions_before(shown) if shown.is_open else []
     context = {
         "meeting": shown,
         "agenda": read,
@@ -135,7 +138,8 @@ def _show(
         "attended": list(shown.attended.all()) if not shown.is_open else [],
         "actions": list(actions),
         "seen": set(_seen(request, [a.account_id for a in actions if a.account_id])),
-        "before": services.open_actions_before(shown) if shown.is_open else [],
+        "before": before,
+        "changeable": _changeable(request, [*actions, *before]),
         "following": RetentionMeeting.objects.filter(follows=shown).first(),
         "is_late": shown.is_late(today),
         "about": request.GET.get("about", ""),
@@ -268,6 +272,7 @@ def _list(request: SignedIn, bound: FollowUpForm | None = None, of: int = 0) -> 
         "states": _options(filters.query, "state", STATES, filters.state),
         "counts": count_actions(request.user, today),
         "seen": set(_seen(request, [a.account_id for a in page.rows if a.account_id])),
+        "changeable": _changeable(request, page.rows),
         "meetings": set(
             RetentionMeeting.objects.visible_to(request.user)
             .filter(pk__in=[a.meeting_id for a in page.rows if a.meeting_id])
@@ -287,20 +292,45 @@ def _options(query: dict[str, str], key: str, words: dict[str, str], value: str)
     ]
 
 
+def _changeable(request: SignedIn, actions: Iterable[Action]) -> set[int]:
+    """Of these, what is not done and the reader may change."""
+    open_ones = (action for action in actions if action.done_at is None)
+    return {action.pk for action in open_ones if action_services.may_change(action, request.user)}
+
+
 def _action(request: SignedIn, pk: int) -> Action:
     return get_object_or_404(Action.objects.visible_to(request.user), pk=pk)
 
 
-def _may_finish(request: SignedIn, action: Action) -> bool:
-    """Whoever does it, asked for it or leads."""
-    return request.user.pk in {action.owner_id, action.asked_by_id} or has_role(request.user, *LEADERS)
+@require_http_methods(["GET", "HEAD", "POST"])
+@require_role(*CARERS)
+def change_action(request: SignedIn, pk: int) -> HttpResponse:
+    """Its words, its owner, its day; for whoever does it, asked for it or leads."""
+    action = _action(request, pk)
+    if not action_services.may_change(action, request.user):
+        raise Http404
+    form = ChangeActionForm(request.POST or None, action=action)
+    if request.method == "POST" and form.is_valid():
+        try:
+            action_services.change_action(action, request.user, **form.cleaned_data)
+        except CareError as problem:
+            form.add_error(None, str(problem))
+        else:
+            messages.success(request, "Changed.")
+            return go_back(request, f"{reverse('retention:actions')}#a{pk}")
+    context = {
+        "form": form,
+        "action": action,
+        "back": request.POST.get("back") or request.GET.get("back", ""),
+    }
+    return render(request, "retention/change_action.html", context, status=422 if form.errors else 200)
 
 
 @require_POST
 @require_role(*CARERS)
 def complete_action(request: SignedIn, pk: int) -> HttpResponse:
     action = _action(request, pk)
-    if not _may_finish(request, action):
+    if not action_services.may_change(action, request.user):
         messages.error(request, f"{action.owner} does this: ask them whether it is done.")
         return go_back(request, reverse("retention:actions"))
     action_services.complete_action(action, request.user)
@@ -313,7 +343,7 @@ def complete_action(request: SignedIn, pk: int) -> HttpResponse:
 @require_role(*CARERS)
 def reopen_action(request: SignedIn, pk: int) -> HttpResponse:
     action = _action(request, pk)
-    if not _may_finish(request, action):
+    if not action_services.may_change(action, request.user):
         messages.error(request, f"{action.owner} does this: ask them whether it is done.")
         return go_back(request, reverse("retention:actions"))
     action_services.reopen_action(action, request.user)

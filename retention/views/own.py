@@ -27,7 +27,6 @@ from retention.selectors.own import (
     own_span,
     team_rows,
 )
-from retention.selectors.today_team import led_people
 
 PEOPLE_WITH_ACCOUNTS = (Role.SALES_REP, Role.ACCOUNT_MANAGER)
 RULES = {
@@ -87,7 +86,7 @@ def team_retention(request: SignedIn) -> HttpResponse:
     """The people one leads, over closed months."""
     today = company_today()
     context = {
-        "rows": team_rows(list(led_people(request.user)), today),
+        "rows": team_rows(request.user, today),
         "measures": [measure for measure in MEASURES if measure.name != RETENTION],
         "closed": closed_until(today),
         "next_closing": next_closing(today),

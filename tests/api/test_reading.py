@@ -110,7 +110,7 @@ def test_pages_of_fifty_do_not_shift(cast: Cast, api: Api) -> None:
         ("orders", 3),
         ("contracts", 3),
         ("scores", 3),
-        ("handbacks", 6),
+        ("handbacks", 7),
         ("pulse-checks", 4),
         ("touchpoints", 3),
     ],

@@ -29,7 +29,7 @@ from accounts.models import (
     User,
 )
 from accounts.models.imports import ImportState
-from pulsecheck.models import Handback, Insight, RetentionMeeting, SurveyAnswer, Touchpoint
+from pulsecheck.models import Action, Handback, Insight, RetentionMeeting, SurveyAnswer, Touchpoint
 from pulsecheck.models.touchpoints import TouchpointState
 from retention.models import FittedModel, ScoreRun
 from retention.sample.company import SEED
@@ -45,6 +45,7 @@ def find_records() -> dict[str, int]:
     assert handback is not None
     assert touchpoint is not None
     return {
+        "action": Action.objects.filter(done_at=None).earliest("pk").pk,
         "insight": Insight.objects.filter(pulse_checks__isnull=False).earliest("pk").pk,
         "survey": SurveyAnswer.objects.with_open_loop().earliest("pk").survey_id,
         "account": handback.account_id,

@@ -12,8 +12,9 @@ from django.core.cache import cache
 from django.db import IntegrityError, connections, transaction
 from django.test import Client
 from django.urls import reverse
+from django.utils import timezone
 
-from accounts.models import AccountMember, Company
+from accounts.models import AccountMember, AuditEntry, Company
 from accounts.selectors import company_today
 from notifications.models import Notification
 from pulsecheck.business_days import BusinessCalendar
@@ -352,3 +353,39 @@ def test_the_gravest_issue_is_named_first_however_many_are_older(cast: Cast) -> 
     sections = {s["code"]: s["rows"] for s in make_agenda(meeting, company_today(), None)["sections"]}
 
     assert sections["issues"][0]["text"] == "The cold chain broke"
+
+
+# ── actions said otherwise ─────────────────────────────────────────────
+def test_an_action_is_changed_by_whom_it_concerns(cast, client):
+    action = ActionFactory(account=cast.account, owner=cast.owner, asked_by=cast.owner, due_on=date_ago(4))
+    address = f"/actions/{action.pk}/change/"
+    changed = {"text": "Send the list", "owner": cast.teammate.pk, "due_on": date_ago(-9).isoformat()}
+    client.force_login(cast.teammate)
+    assert client.post(address, changed).status_code == 404
+    client.force_login(cast.owner)
+    assert address in client.get("/actions/").content.decode()
+    # A day that is over may stay, but none that is over may be chosen.
+    assert client.post(address, changed | {"due_on": date_ago(4).isoformat()}).status_code == 302
+    assert client.post(address, changed | {"due_on": date_ago(2).isoformat()}).status_code == 422
+    assert client.post(address, changed | {"text": ""}).status_code == 422
+    for _ in range(2):
+        client.post(address, changed)
+    action.refresh_from_db()
+    assert (action.text, action.owner, action.due_on) == ("Send the list", cast.teammate, date_ago(-9))
+    assert cast.teammate.notifications.filter(title__contains="an action is yours").count() == 1
+    entry = AuditEntry.objects.filter(action="change_action").earliest("pk")
+    assert entry.detail["before"]["owner"] == cast.owner.pk
+
+
+def test_what_is_done_or_followed_up_sooner_is_not_moved(cast, client):
+    done = ActionFactory(account=cast.account, owner=cast.owner, done_at=timezone.now())
+    improvement = ActionFactory(
+        owner=cast.owner, cause="price||", due_on=date_ago(-5), follow_up_on=date_ago(-30)
+    )
+    client.force_login(cast.owner)
+    form = {"text": "Other", "owner": cast.owner.pk, "due_on": date_ago(-40).isoformat()}
+    assert client.post(f"/actions/{done.pk}/change/", form).status_code == 422
+    refused = client.post(f"/actions/{improvement.pk}/change/", form)
+    assert "it has to be done by then" in refused.content.decode()
+    improvement.refresh_from_db()
+    assert improvement.due_on == date_ago(-5)

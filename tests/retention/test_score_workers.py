@@ -153,3 +153,23 @@ def _claim_elsewhere() -> ScoreChunk | None:
         return scoring.claim_chunk()
     finally:
         connection.close()
+
+
+def test_chunks_are_scored_beside_each_other(many_chunks: tuple[ScoreRun, list]) -> None:
+    """Whoever scores a chunk holds its row alone: another chunk of the run waits for nothing."""
+    first, second = scoring.claim_chunk(), scoring.claim_chunk()
+    assert first is not None
+    assert second is not None
+    with transaction.atomic():
+        assert scoring.score_chunk(first) > 0
+        with ThreadPoolExecutor(1) as pool:
+            assert pool.submit(_score_elsewhere, second).result() > 0
+
+
+def _score_elsewhere(chunk: ScoreChunk) -> int:
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute("SET lock_timeout = '20s'")
+        return scoring.score_chunk(chunk)
+    finally:
+        connection.close()
