@@ -102,6 +102,55 @@ class Renewed:
     expire_at: dt.datetime | None
 
 
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """One thing a person is asked for when a system is connected. A credential is encrypted and never shown again;
+    anything else becomes an option. `is_hidden`: dots are shown while it is typed."""
+
+    name: str
+    label: str
+    help: str = ""
+    is_credential: bool = True
+    is_hidden: bool = True
+    is_needed: bool = True
+    default: str = ""
+    choices: Sequence[tuple[str, str]] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """One way in: what is asked for, and where a person finds that over there, step by step. `signs_in`: the person is
+    sent to the system to agree (OAuth), see `sign_in_address`. `link` is the page of the system that explains it."""
+
+    name: str
+    label: str
+    asks: Sequence[Ask]
+    how_to: Sequence[str] = ()
+    link: str = ""
+    signs_in: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """A field that can be mapped; `path` as accounts.crm.mapping reads it."""
+
+    path: str
+    label: str
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """Something of which only a person knows what it holds: a table or view. `option` is its entry of
+    `options["tables"]` without name and kind; `key` and `changed` are guesses."""
+
+    name: str
+    columns: Sequence[str]
+    times: Sequence[str]
+    option: Mapping[str, Any]
+    key: str = ""
+    changed: str = ""
+
+
 class Connector(ABC):
     """One connected system. Every call stands alone: what it needs to go on is in `position`, so a process that is
     killed between two calls is replaced by any other."""
@@ -115,6 +164,12 @@ class Connector(ABC):
     push_size: ClassVar[int] = 100
     can_push: ClassVar[bool] = False
     has_webhooks: ClassVar[bool] = False
+    # For the pages: what is read, in a sentence; the ways in (none: credential_names as they are); whether a person
+    # says which tables are read; and what to do over there so that webhooks come.
+    about: ClassVar[str] = ""
+    ways: ClassVar[Sequence[Way]] = ()
+    has_tables: ClassVar[bool] = False
+    webhook_how_to: ClassVar[Sequence[str]] = ()
 
     def __init__(self, link: Link) -> None:
         self.link = link
@@ -138,6 +193,22 @@ class Connector(ABC):
     @abstractmethod
     def read(self, stream: str, ids: Sequence[str]) -> Sequence[Record]:
         """These records as they are now; those that are gone are missing from the answer."""
+
+    def fields(self, stream: str) -> Sequence[Field]:
+        """What could be mapped; nothing where the first records show it."""
+        return ()
+
+    def tables(self) -> Sequence[Table]:
+        """What can be chosen from, where `has_tables`."""
+        return ()
+
+    def sign_in_address(self, back: str, state: str) -> str:
+        """Where a person agrees that we may read, for a way that `signs_in`; they come back to `back`."""
+        raise CrmError(f"{self.label} has no such sign-in.")
+
+    def take_code(self, code: str, back: str) -> Renewed:
+        """The first credentials, for the code that the person came back with."""
+        raise CrmError(f"{self.label} has no such sign-in.")
 
     def push(self, changes: Sequence[Change]) -> Sequence[Pushed]:
         """Tell the system; one result per change."""

@@ -15,13 +15,16 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any
+from urllib.parse import urlencode
 
 from accounts.crm.errors import CrmError, WebhookRefused
 from accounts.crm.link import Reply
 from accounts.crm.mapping import fields_of
 from accounts.crm.outbox import FIELDS
 from accounts.crm.protocol import (
+    Ask,
     Change,
+    Field,
     Hint,
     IdPage,
     Page,
@@ -30,6 +33,7 @@ from accounts.crm.protocol import (
     Record,
     Renewed,
     Stream,
+    Way,
     WebhookCall,
 )
 from accounts.crm.protocol import Connector as Base
@@ -91,6 +95,57 @@ DECODED = {
 }  # fmt: skip
 PRIMARY = 5  # association type: a deal's primary company
 PROPERTY_TYPES = {"number": ("number", "number"), "text": ("string", "textarea"), "date": ("date", "date")}
+SIGN_IN = "https://app.hubspot.com/oauth/authorize"
+SCOPES = (
+    "oauth crm.objects.companies.read crm.objects.contacts.read crm.objects.deals.read crm.objects.owners.read"
+    " crm.objects.companies.write crm.schemas.companies.write"
+)
+NAMED_SCOPES = (
+    "crm.objects.companies.read, crm.objects.contacts.read, crm.objects.deals.read and crm.objects.owners.read; to"
+    " write scores back also crm.objects.companies.write and crm.schemas.companies.write"
+)
+SECRET = Ask(
+    "client_secret",
+    "Client secret",
+    "Only for webhooks, which a service key does not have: the secret of the app whose token this is.",
+    is_needed=False,
+)
+# Where these are found: https://developers.hubspot.com/docs/apps/developer-platform/build-apps/authentication/account-service-keys
+WAYS = (
+    Way(
+        "key",
+        "With a key",
+        (
+            Ask(
+                "access_token",
+                "Key or access token",
+                "Begins with \u201cpat-\u201d. A token of a private app does as well.",
+            ),
+            SECRET,
+        ),
+        (
+            "In HubSpot open Development, then Keys, then Service keys, and choose Create service key. You have to be a"
+            " super admin.",
+            f"Add the scopes {NAMED_SCOPES}.",
+            "Create it, open it, choose Show, and copy the key into the field here.",
+        ),
+        "https://developers.hubspot.com/docs/apps/developer-platform/build-apps/authentication/account-service-keys",
+    ),
+    Way(
+        "oauth",
+        "By signing in at HubSpot",
+        (
+            Ask("client_id", "Client ID", is_hidden=False),
+            Ask("client_secret", "Client secret", "It also proves that webhooks are genuine."),
+        ),
+        (
+            "You need an app of your own at HubSpot with OAuth; its Auth settings show client ID and client secret.",
+            f"Give it the scopes {NAMED_SCOPES}.",
+        ),
+        "https://developers.hubspot.com/docs/apps/legacy-apps/authentication/working-with-oauth",
+        signs_in=True,
+    ),
+)
 
 
 class Connector(Base):
@@ -105,6 +160,12 @@ class Connector(Base):
     overlap = dt.timedelta(minutes=10)
     can_push = True
     has_webhooks = True
+    about = "Companies, contacts and won deals, with who won them."
+    ways = WAYS
+    webhook_how_to = (
+        "In your app at HubSpot open Webhooks and enter this address as the target URL.",
+        "Subscribe to company, contact and deal: created, deleted, property changed.",
+    )
 
     _wanted: dict[str, list[str]] | None = None
 
@@ -124,6 +185,18 @@ class Connector(Base):
 
     def streams(self) -> Sequence[Stream]:
         return STREAMS
+
+    def fields(self, stream: str) -> Sequence[Field]:
+        """The properties of an object type: https://developers.hubspot.com/docs/api-reference/legacy/crm/properties/get-properties"""
+        if stream == OWNERS:
+            return ()
+        found = self._call("GET", f"/crm/v3/properties/{stream}").data["results"]
+        known = [
+            Field(f"properties.{one['name']}", str(one.get("label") or one["name"]))
+            for one in found
+            if not one.get("hidden") and not one["name"].startswith("mainstay_")
+        ]
+        return [*([Field("company", "Primary company")] if stream == "deals" else []), *known]
 
     # Reading ----------------------------------------------------------------------------------------------------
 
@@ -297,12 +370,31 @@ class Connector(Base):
 
     # Signing ----------------------------------------------------------------------------------------------------
 
+    def sign_in_address(self, back: str, state: str) -> str:
+        """https://developers.hubspot.com/docs/apps/legacy-apps/authentication/working-with-oauth"""
+        asked = {
+            "client_id": self.link.secrets["client_id"],
+            "redirect_uri": back,
+            "scope": SCOPES,
+            "state": state,
+        }
+        return f"{self.link.options.get('sign_in', SIGN_IN)}?{urlencode(asked)}"
+
+    def take_code(self, code: str, back: str) -> Renewed:
+        given = {name: self.link.secrets[name] for name in ("client_id", "client_secret")}
+        return self._tokens(
+            Secrets({"grant_type": "authorization_code", "code": code, "redirect_uri": back} | given)
+        )
+
     def refresh(self, credentials: Mapping[str, str]) -> Renewed | None:
         if not credentials.get("refresh_token"):
             return None
         names = ("refresh_token", "client_id", "client_secret")
         # As Secrets, because an error page shows what local variables hold.
         form = Secrets({"grant_type": "refresh_token", **{name: credentials.get(name, "") for name in names}})
+        return self._tokens(form)
+
+    def _tokens(self, form: Secrets) -> Renewed:
         reply = self._call("POST", "/oauth/v1/token", form=form, signs_in=False)
         fresh = Secrets(
             {name: reply.data[name] for name in ("access_token", "refresh_token") if reply.data.get(name)}

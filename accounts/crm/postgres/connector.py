@@ -20,8 +20,8 @@ from psycopg2.extensions import connection as Session  # noqa: N812 - it is a cl
 
 from accounts.crm.errors import CrmError, SignInRefused, TryLater
 from accounts.crm.guard import pinned_address
+from accounts.crm.protocol import Ask, Field, IdPage, Page, Position, Record, Stream, Table, Way
 from accounts.crm.protocol import Connector as Base
-from accounts.crm.protocol import IdPage, Page, Position, Record, Stream
 from accounts.ingest.headers import suggest
 from accounts.ingest.schema import find_kind
 
@@ -35,6 +35,61 @@ COLUMNS = """
 SELECT a.attname, format_type(a.atttypid, NULL) FROM pg_attribute a
 WHERE a.attrelid = to_regclass(%s) AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum
 """
+# Tables and views that the role may read, with their columns and the one that is the primary key.
+TABLES = r"""
+SELECT n.nspname AS schema, c.relname AS name,
+       array_agg(a.attname::text ORDER BY a.attnum) AS columns,
+       array_agg(format_type(a.atttypid, NULL) ORDER BY a.attnum) AS types,
+       (SELECT k.attname::text FROM pg_index i JOIN pg_attribute k ON k.attrelid = c.oid AND k.attnum = i.indkey[0]
+        WHERE i.indrelid = c.oid AND i.indisprimary AND i.indnkeyatts = 1) AS key
+FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
+WHERE c.relkind IN ('r', 'v', 'm', 'p', 'f') AND n.nspname NOT IN ('pg_catalog', 'information_schema')
+  AND n.nspname NOT LIKE 'pg\_%%' AND has_schema_privilege(n.oid, 'USAGE') AND has_table_privilege(c.oid, 'SELECT')
+GROUP BY c.oid, n.nspname, c.relname ORDER BY n.nspname, c.relname LIMIT 200
+"""
+LIKELY_CHANGED = (
+    "updated_at",
+    "modified_at",
+    "changed_at",
+    "last_modified",
+    "write_date",
+    "updated",
+    "changed",
+)
+WAYS = (
+    Way(
+        "role",
+        "With a role that may only read",
+        (
+            Ask("host", "Server", "Its name or address.", is_credential=False, is_hidden=False),
+            Ask("port", "Port", is_credential=False, is_hidden=False, default="5432"),
+            Ask("database", "Database", is_credential=False, is_hidden=False),
+            Ask(
+                "sslmode",
+                "Encryption",
+                "Over the internet always required.",
+                is_credential=False,
+                is_hidden=False,
+                default="require",
+                choices=(
+                    ("require", "Required"),
+                    ("verify-full", "Required, and the certificate is checked"),
+                    ("prefer", "Where the server has it"),
+                    ("disable", "None: inside your own network"),
+                ),
+            ),
+            Ask("user", "User", is_hidden=False),
+            Ask("password", "Password"),
+        ),
+        (
+            "Ask whoever keeps the database for a role of its own for Mainstay: CREATE ROLE mainstay LOGIN PASSWORD '…'.",
+            "It only has to read: GRANT USAGE ON SCHEMA …; GRANT SELECT ON the tables to be read.",
+            "A server inside your own network has to be named in MAINSTAY_CRM_PRIVATE_HOSTS first.",
+        ),
+        "https://www.postgresql.org/docs/current/sql-grant.html",
+    ),
+)
 
 
 class Connector(Base):
@@ -45,6 +100,9 @@ class Connector(Base):
     credential_names = ("user", "password")
     calls_per_second = 50.0
     burst = 50
+    about = "Any table or view, for what an ELT tool has loaded or a database of your own."
+    ways = WAYS
+    has_tables = True
 
     _session: Session | None = None
 
@@ -117,7 +175,23 @@ class Connector(Base):
                 raise CrmError(f"{table['table']} has no column '{table['id']}'.")
             if cursor and types.get(cursor) not in TIMES:
                 raise CrmError(f"The cursor column '{cursor}' of {table['table']} is no date or time.")
-        return f"{len(self.link.options.get('tables', []))} tables can be read."
+        if not self.link.options.get("tables"):
+            return f"Signed in; {len(self.tables()):,} tables and views may be read."
+        return f"{len(self.link.options['tables'])} tables can be read."
+
+    def tables(self) -> Sequence[Table]:
+        """What the role may read (at most 200), with guesses at the key and the time of change."""
+        found = []
+        for row in self._rows(sql.SQL(TABLES)):
+            times = [name for name, kind in zip(row["columns"], row["types"], strict=True) if kind in TIMES]
+            changed = next((name for name in LIKELY_CHANGED if name in times), "")
+            option = {"schema": row["schema"], "table": row["name"]}
+            name = row["name"] if row["schema"] == "public" else f"{row['schema']}.{row['name']}"
+            found.append(Table(name, row["columns"], times, option, row["key"] or "", changed))
+        return found
+
+    def fields(self, stream: str) -> Sequence[Field]:
+        return [Field(name, name) for name in self._types(self._table(stream))]
 
     def streams(self) -> Sequence[Stream]:
         tables: list[dict[str, Any]] = self.link.options.get("tables", [])
