@@ -266,9 +266,14 @@ class Link:
 
 
 def _read_json(answer: httpx.Response, content: bytes) -> Any:
-    """The answer as JSON; an answer that promises JSON and is none came to us in part."""
+    """The answer as JSON, or as text where it is a table (CSV); an answer that is neither came to us in part."""
     if not content:
         return None
+    if answer.status_code < 400 and answer.headers.get("content-type", "").startswith("text/csv"):
+        try:
+            return content.decode("utf-8")
+        except UnicodeDecodeError:
+            raise Transient("answered with a text that ends in the middle") from None
     try:
         return json.loads(content)
     except ValueError:
@@ -279,5 +284,8 @@ def _read_json(answer: httpx.Response, content: bytes) -> Any:
 
 def _said(data: Any) -> str:
     """What the system said about a failure, in one line."""
-    text = data.get("message") or data.get("error") or "" if isinstance(data, dict) else ""
+    if isinstance(data, list) and data:
+        data = data[0]
+    said = data if isinstance(data, dict) else {}
+    text = said.get("message") or said.get("error_description") or said.get("error") or ""
     return " ".join(str(text).split())[:SHOWN] or "no reason given"

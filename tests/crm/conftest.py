@@ -17,12 +17,13 @@ if TYPE_CHECKING:
 def nearby(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """Stand-ins live on this machine, and nobody has to be spared."""
     from accounts.crm import link
-    from accounts.crm.hubspot.connector import Connector
+    from accounts.crm.systems import connector_class, known_systems
 
     settings.CRM_PRIVATE_HOSTS = ["127.0.0.1"]
     monkeypatch.setattr(link, "BACK_OFF", 0.001)
-    monkeypatch.setattr(Connector, "calls_per_second", 100_000.0)
-    monkeypatch.setattr(Connector, "burst", 100_000)
+    for system in known_systems():
+        monkeypatch.setattr(connector_class(system), "calls_per_second", 100_000.0)
+        monkeypatch.setattr(connector_class(system), "burst", 100_000)
 
 
 @pytest.fixture

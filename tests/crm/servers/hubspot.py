@@ -1,39 +1,24 @@
 """A local stand-in for HubSpot, written by us after its published API: paging by `after`, searches that stop at 10,000
-results, 429 with Retry-After, tokens that expire, 207 for batches of which rows are refused. Faults are put in by
-`server.fault`, which sees every request before it is answered. It is not HubSpot, and proves nothing about it.
+results, 429 with Retry-After, tokens that expire, 207 for batches of which rows are refused. It is not HubSpot,
+and proves nothing about it.
 """
 
 from __future__ import annotations
 
-import json
-import threading
-import time
-from collections.abc import Callable
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
+
+from tests.crm.servers import base
+from tests.crm.servers.base import Answer, Request
+
+__all__ = ["HubSpot", "Request", "Server"]
 
 MOST_RESULTS = 10_000
 CHANGED = {"companies": "hs_lastmodifieddate", "contacts": "lastmodifieddate", "deals": "hs_lastmodifieddate"}
 
 
-@dataclass(frozen=True)
-class Request:
-    """One request as the server saw it; `number` counts from 1."""
-
-    number: int
-    method: str
-    path: str
-    query: dict[str, str]
-    body: Any
-
-
-Fault = Callable[[Request], str]  # "", "cut", "truncate", "slow", "500", "502", "429"
-
-
 @dataclass
-class HubSpot:
+class HubSpot(base.World):
     """The data, and how the server behaves."""
 
     objects: dict[str, dict[str, dict[str, Any]]] = field(
@@ -46,11 +31,6 @@ class HubSpot:
     refresh_token: str = "refresh-me"
     refreshed: int = 0
     unknown_to_batch: set[str] = field(default_factory=set)
-    calls_per_second: int = 0
-    requests: list[Request] = field(default_factory=list)
-    refused_for_pace: int = 0
-    fault: Fault = lambda request: ""
-    after_page: Callable[[Request], None] = lambda request: None
     now_ms: int = 1_760_000_000_000
 
     def tick(self) -> int:
@@ -69,6 +49,14 @@ class HubSpot:
         del self.objects[kind][str(object_id)]
 
     # Answers ----------------------------------------------------------------------------------------------------
+
+    def judge(self, request: Request) -> Answer:
+        if request.path == "/oauth/v1/token":
+            return Answer(*self.renew(request.body))
+        if request.bearer not in self.tokens:
+            said = {"status": "error", "category": "EXPIRED_AUTHENTICATION"}
+            return Answer(401, said | {"message": f"bad token {request.headers.get('authorization')}"})
+        return Answer(*self.answer(request))
 
     def answer(self, request: Request) -> tuple[int, Any]:
         path = request.path.strip("/").split("/")
@@ -187,91 +175,10 @@ class HubSpot:
         return 200, {"access_token": fresh, "refresh_token": self.refresh_token, "expires_in": 1800}
 
 
-class Server:
+class Server(base.Server):
     """The stand-in on a port of its own: `with Server() as server`, `server.address`, `server.world`."""
 
+    world: HubSpot
+
     def __init__(self) -> None:
-        self.world = HubSpot()
-        self.lock = threading.Lock()
-        self.recent: list[float] = []
-        self.http = ThreadingHTTPServer(("127.0.0.1", 0), type("Bound", (Handler,), {"owner": self}))
-        self.http.daemon_threads = True
-        self.address = f"http://127.0.0.1:{self.http.server_port}"
-
-    def __enter__(self) -> Server:
-        threading.Thread(target=self.http.serve_forever, args=(0.02,), daemon=True).start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.http.shutdown()
-        self.http.server_close()
-
-    def is_too_fast(self) -> bool:
-        now = time.monotonic()
-        self.recent = [moment for moment in self.recent if moment > now - 1] + [now]
-        return bool(self.world.calls_per_second) and len(self.recent) > self.world.calls_per_second
-
-
-class Handler(BaseHTTPRequestHandler):
-    """Answers for the Server it belongs to."""
-
-    protocol_version = "HTTP/1.1"
-    owner: Server
-
-    def do_GET(self) -> None:
-        self._serve(None)
-
-    def do_POST(self) -> None:
-        content = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-        if "json" in self.headers.get("Content-Type", ""):
-            self._serve(json.loads(content))
-        else:
-            self._serve({name: values[0] for name, values in parse_qs(content.decode()).items()})
-
-    def _serve(self, body: Any) -> None:
-        world, parts = self.owner.world, urlsplit(self.path)
-        query = {name: values[0] for name, values in parse_qs(parts.query).items()}
-        with self.owner.lock:
-            request = Request(len(world.requests) + 1, self.command, parts.path, query, body)
-            world.requests.append(request)
-            fault = world.fault(request)
-            if self.owner.is_too_fast():
-                world.refused_for_pace += 1
-                fault = "429"
-            status, answer = self._judge(request, fault)
-        self._send(status, answer, fault)
-        world.after_page(request)
-
-    def _judge(self, request: Request, fault: str) -> tuple[int, Any]:
-        world = self.owner.world
-        if request.path == "/oauth/v1/token":
-            return world.renew(request.body)
-        if self.headers.get("Authorization", "").removeprefix("Bearer ") not in world.tokens:
-            said = {"status": "error", "category": "EXPIRED_AUTHENTICATION"}
-            return 401, said | {"message": f"bad token {self.headers.get('Authorization')}"}
-        if fault in {"500", "502", "429"}:
-            return int(fault), {"status": "error", "message": "not now"}
-        return (200, None) if fault == "cut" else world.answer(request)
-
-    def _send(self, status: int, answer: Any, fault: str) -> None:
-        if fault == "cut":
-            self.close_connection = True
-            self.connection.close()
-            return
-        content = json.dumps(answer).encode()
-        if fault == "slow":
-            time.sleep(0.5)
-        self.send_response(status)
-        self.send_header("Content-Type", "application/json")
-        if fault == "429":
-            self.send_header("Retry-After", "1")
-        # "truncate": whole by its length, broken as JSON; "short": less than was promised.
-        content = content[: len(content) // 2] if fault == "truncate" else content
-        self.send_header("Content-Length", str(len(content)))
-        self.end_headers()
-        self.wfile.write(content[:-5] if fault == "short" else content)
-        if fault == "short":
-            self.close_connection = True
-
-    def log_message(self, *_: Any) -> None:
-        pass
+        super().__init__(HubSpot())
