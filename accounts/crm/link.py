@@ -131,6 +131,7 @@ class Link:
         params: Mapping[str, Any] | None = None,
         body: Any = None,
         form: Mapping[str, str] | None = None,
+        headers: Mapping[str, str] | None = None,
         accept: tuple[int, ...] = (),
         signs_in: bool = True,
     ) -> Reply:
@@ -139,7 +140,7 @@ class Link:
         Raises TryLater when it may work later, SignInRefused and CrmError when it will not.
         """
         check_url(url, settings.CRM_PRIVATE_HOSTS)
-        request = {"params": params, "json": body, "data": form}
+        request = {"params": params, "json": body, "data": form, "headers": headers}
         renewed = False
         for attempt in range(TRIES):
             self.still_here()
@@ -159,8 +160,8 @@ class Link:
         self.pace.wait()
 
     def _once(self, method: str, url: str, request: Mapping[str, Any], signs_in: bool) -> Reply:
-        headers = Secrets(self._sign_in() if signs_in else {})
         given = {name: value for name, value in request.items() if value is not None}
+        headers = Secrets({**given.pop("headers", {}), **(self._sign_in() if signs_in else {})})
         began = time.monotonic()
         try:
             with self._http().stream(method, url, headers=headers, **given) as answer:
@@ -287,5 +288,8 @@ def _said(data: Any) -> str:
     if isinstance(data, list) and data:
         data = data[0]
     said = data if isinstance(data, dict) else {}
-    text = said.get("message") or said.get("error_description") or said.get("error") or ""
+    names = ("message", "error_description", "error", "errors")
+    text = next((said[name] for name in names if said.get(name)), "")
+    if isinstance(text, dict):
+        text = text.get("message", "")
     return " ".join(str(text).split())[:SHOWN] or "no reason given"

@@ -18,7 +18,8 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 @dataclass(frozen=True)
 class Request:
-    """One request as the server saw it; `number` counts from 1, header names are in lower case."""
+    """One request as the server saw it; `number` counts from 1, header names are in lower case. `query` holds the first
+    value of each parameter, `values` all of them."""
 
     number: int
     method: str
@@ -26,6 +27,7 @@ class Request:
     query: dict[str, str]
     body: Any
     headers: dict[str, str] = field(default_factory=dict, repr=False)
+    values: dict[str, list[str]] = field(default_factory=dict, repr=False)
 
     @property
     def bearer(self) -> str:
@@ -102,17 +104,18 @@ class Handler(BaseHTTPRequestHandler):
         if "json" in self.headers.get("Content-Type", ""):
             self._serve(json.loads(content))
         else:
-            self._serve({name: values[0] for name, values in parse_qs(content.decode()).items()})
+            self._serve({name: values[0] for name, values in _read_form(content.decode()).items()})
 
     do_PATCH = do_PUT = do_POST  # noqa: N815 - the names http.server looks for
 
     def _serve(self, body: Any) -> None:
         world, parts = self.owner.world, urlsplit(self.path)
-        query = {name: values[0] for name, values in parse_qs(parts.query).items()}
+        values = _read_form(parts.query)
+        query = {name: given[0] for name, given in values.items()}
         headers = {name.lower(): value for name, value in self.headers.items()}
         with self.owner.lock:
             number = len(world.requests) + 1
-            request = Request(number, self.command, unquote(parts.path), query, body, headers)
+            request = Request(number, self.command, unquote(parts.path), query, body, headers, values)
             world.requests.append(request)
             fault = world.fault(request)
             if self.owner.is_too_fast():
@@ -151,3 +154,7 @@ class Handler(BaseHTTPRequestHandler):
 
     def log_message(self, *_: Any) -> None:
         pass
+
+
+def _read_form(text: str) -> dict[str, list[str]]:
+    return parse_qs(text, keep_blank_values=True)

@@ -1,0 +1,59 @@
+"""The fault sweep of a connector: every request fails once, and the end state is the one of a calm sync."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from accounts.crm import link
+from accounts.models import Account, Connection, Contact, Contract, Order, Product
+from accounts.models.crm import SyncState
+from tests.crm.servers.base import Request, World
+from tests.crm.syncing import end_state, sync
+
+FAULTS = ("cut", "truncate", "short", "429", "500", "502")
+
+
+def weather(
+    world: World, connect: Callable[[str], Connection], monkeypatch: pytest.MonkeyPatch, at_least: int
+) -> None:
+    """Sync calmly, then once more on a connection of its own with each request failing the first time it is made, in
+    one way after the other; the worker puts the step down each time. At least so many requests failed."""
+    calm = connect("calm")
+    run = sync(calm)
+    assert (run.state, run.message) == (SyncState.DONE, "")
+    before = end_state(calm)
+    assert before["accounts"]
+    assert before["orders"]
+    for model in (Order, Contract, Contact, Account, Product):
+        model.objects.all().delete()
+    monkeypatch.setattr(link, "TRIES", 1)
+    met = disturb(world)
+    stormy = connect("stormy")
+
+    run = sync(stormy)
+
+    assert (run.state, run.message) == (SyncState.DONE, "")
+    assert len(met) >= at_least
+    assert end_state(stormy) == before
+
+
+def disturb(world: World) -> list[str]:
+    """Let each request fail the first time it is made; the list of those that did grows as they come."""
+    met: list[str] = []
+
+    def first_time(request: Request) -> str:
+        what = f"{request.path} {sorted(request.values.items())} {_plain(request.body)}"
+        if what in met:
+            return ""
+        met.append(what)
+        return FAULTS[len(met) % len(FAULTS)]
+
+    world.fault = first_time
+    return met
+
+
+def _plain(body: Any) -> str:
+    return "" if body is None else str(body)
