@@ -25,9 +25,10 @@ from django.utils import timezone
 from accounts.crm.errors import CrmError, SignInRefused, TryLater
 from accounts.crm.guard import check_url, pinned_address
 from accounts.crm.limits import LONGEST_WAIT, Pace
-from accounts.crm.protocol import Connector, Renewed
+from accounts.crm.mapping import fields_of
+from accounts.crm.protocol import Connector, Renewed, Stream
 from accounts.crm.vault import Secrets, seal, unseal
-from accounts.models import Connection
+from accounts.models import Connection, FieldMap
 
 CREDENTIAL_LOCK = 7401  # advisory: (CREDENTIAL_LOCK, connection id) is held while credentials are renewed
 TRIES = 4
@@ -224,6 +225,13 @@ class Link:
             row = Connection.objects.select_for_update().get(pk=self.connection_id)
             row.options |= options
             row.save(update_fields=["options", "updated_at"])
+
+    def mapped_fields(self, shipped: Stream) -> set[str]:
+        """The fields of the other system that the map of a stream reads: the saved one, else the one proposed."""
+        saved = FieldMap.objects.filter(connection_id=self.connection_id, stream=shipped.name).first()
+        if saved is not None:
+            return set(fields_of(saved.columns, saved.only_if))
+        return set(fields_of(shipped.columns, shipped.only_if))
 
     # Credentials ------------------------------------------------------------------------------------------------
 

@@ -19,7 +19,6 @@ from urllib.parse import urlencode
 
 from accounts.crm.errors import CrmError, WebhookRefused
 from accounts.crm.link import Reply
-from accounts.crm.mapping import fields_of
 from accounts.crm.outbox import FIELDS
 from accounts.crm.protocol import (
     Ask,
@@ -38,7 +37,6 @@ from accounts.crm.protocol import (
 )
 from accounts.crm.protocol import Connector as Base
 from accounts.crm.vault import Secrets
-from accounts.models import FieldMap
 
 ADDRESS = "https://api.hubapi.com"
 PAGE = 100
@@ -302,13 +300,10 @@ class Connector(Base):
         if self._wanted is None:
             self._wanted = {}
         if stream not in self._wanted:
-            saved = FieldMap.objects.filter(connection_id=self.link.connection_id, stream=stream).first()
             shipped = next(one for one in STREAMS if one.name == stream)
-            columns = saved.columns if saved else shipped.columns
-            only_if = saved.only_if if saved else shipped.only_if
             names = {
                 name.removeprefix("properties.")
-                for name in fields_of(columns, only_if)
+                for name in self.link.mapped_fields(shipped)
                 if name.startswith("properties.")
             }
             self._wanted[stream] = sorted(names | {CHANGED[stream]})
