@@ -7,10 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.crm.servers.hubspot import Server
-
 if TYPE_CHECKING:
     from accounts.models import Connection
+    from tests.crm.servers.hubspot import Server
 
 
 @pytest.fixture(autouse=True)
@@ -28,6 +27,8 @@ def nearby(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def server() -> Iterator[Server]:
+    from tests.crm.servers.hubspot import Server
+
     with Server() as running:
         yield running
 

@@ -21,15 +21,10 @@ def weather(
 ) -> None:
     """Sync calmly, then once more on a connection of its own with each request failing the first time it is made, in
     one way after the other; the worker puts the step down each time. At least so many requests failed."""
-    calm = connect("calm")
-    run = sync(calm)
-    assert (run.state, run.message) == (SyncState.DONE, "")
-    before = end_state(calm)
-    assert before["accounts"]
+    before = undisturbed(connect("calm"))
     assert before["orders"]
-    for model in (Order, Contract, Contact, Account, Product):
-        model.objects.all().delete()
     monkeypatch.setattr(link, "TRIES", 1)
+    world.requests.clear()
     met = disturb(world)
     stormy = connect("stormy")
 
@@ -38,6 +33,17 @@ def weather(
     assert (run.state, run.message) == (SyncState.DONE, "")
     assert len(met) >= at_least
     assert end_state(stormy) == before
+
+
+def undisturbed(connection: Connection) -> dict[str, list[Any]]:
+    """The end state of a sync that nothing happens to; what it brought is taken out again."""
+    run = sync(connection)
+    assert (run.state, run.message) == (SyncState.DONE, "")
+    state = end_state(connection)
+    assert state["accounts"]
+    for model in (Order, Contract, Contact, Account, Product):
+        model.objects.all().delete()
+    return state
 
 
 def disturb(world: World) -> list[str]:

@@ -16,9 +16,10 @@ from accounts.crm import engine, limits, link, runs
 from accounts.crm.hubspot import connector as hubspot
 from accounts.crm.landing import land
 from accounts.crm.protocol import Record
-from accounts.models import Account, Connection, Contact, Order, Quarantine, RawRecord, RecordAlias, SyncStep
+from accounts.models import Connection, Quarantine, RawRecord, RecordAlias, SyncStep
 from accounts.models.crm import StepState, SyncState
 from tests.crm.servers.hubspot import Request, Server
+from tests.crm.storm import undisturbed, weather
 from tests.crm.syncing import end_state, free_at_once, sync
 from tests.crm.world import fill
 from tests.factories import AccountFactory
@@ -28,46 +29,19 @@ PAGES = 50
 
 
 @pytest.fixture
-def fifty_pages(connect: Connect, server: Server, monkeypatch: pytest.MonkeyPatch) -> tuple[Server, Any]:
-    """A world whose companies, contacts and deals come in more than fifty pages, and its undisturbed end state."""
+def fifty_pages(connect: Connect, server: Server, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """A world that comes in more than fifty pages, and its undisturbed end state."""
     monkeypatch.setattr(hubspot, "PAGE", 1)
     fill(server.world, companies=18, deals_each=1)
-    calm = connect("calm")
-    assert sync(calm).state == SyncState.DONE
-    state = end_state(calm)
-    assert sum(calm.runs.get().steps.values_list("pages", flat=True)) > PAGES
-    for model in (Order, Contact, Account):
-        model.objects.all().delete()
-    server.world.requests.clear()
-    return server, state
+    return undisturbed(connect("calm"))
 
 
-FAULTS = ("cut", "truncate", "short", "500", "502")
-
-
-def test_every_page_is_disturbed_once(
-    fifty_pages: tuple[Server, Any], connect: Connect, monkeypatch: pytest.MonkeyPatch
+def test_every_request_is_disturbed_once(
+    connect: Connect, server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Each request fails the first time it is made, in one of five ways, and the worker puts the step down each time."""
-    server, calm = fifty_pages
-    monkeypatch.setattr(link, "TRIES", 1)
-    met: list[str] = []
-
-    def first_time(request: Request) -> str:
-        what = f"{request.path} {sorted(request.query.items())} {request.body}"
-        if what in met:
-            return ""
-        met.append(what)
-        return FAULTS[len(met) % len(FAULTS)]
-
-    server.world.fault = first_time
-    connection = connect("stormy")
-
-    run = sync(connection)
-
-    assert run.state == SyncState.DONE, run.message
-    assert len(met) > PAGES
-    assert end_state(connection) == calm
+    monkeypatch.setattr(hubspot, "PAGE", 1)
+    fill(server.world, companies=18, deals_each=1)
+    weather(server.world, connect, monkeypatch, PAGES)
 
 
 class Killed(BaseException):
@@ -76,9 +50,8 @@ class Killed(BaseException):
 
 @pytest.mark.parametrize("when", ["before the commit", "after the commit"])
 def test_the_worker_is_killed_at_every_page(
-    fifty_pages: tuple[Server, Any], connect: Connect, monkeypatch: pytest.MonkeyPatch, when: str
+    fifty_pages: Any, connect: Connect, monkeypatch: pytest.MonkeyPatch, when: str
 ) -> None:
-    _, calm = fifty_pages
     connection = connect("stormy")
     kills = kill_once_a_page(monkeypatch, when)
     run = runs.start_sync(connection)
@@ -95,7 +68,7 @@ def test_the_worker_is_killed_at_every_page(
 
     assert run.state == SyncState.DONE
     assert len(kills) > PAGES
-    assert end_state(connection) == calm
+    assert end_state(connection) == fifty_pages
 
 
 def kill_once_a_page(monkeypatch: pytest.MonkeyPatch, when: str) -> set[str]:

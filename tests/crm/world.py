@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-from tests.crm.servers.hubspot import HubSpot
+from typing import TYPE_CHECKING
+
 from tests.factories import SalesRepFactory
+
+if TYPE_CHECKING:
+    from tests.crm.servers.hubspot import HubSpot
 
 
 def fill(world: HubSpot, companies: int = 40, deals_each: int = 2) -> None:
