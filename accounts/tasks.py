@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 
 from celery import shared_task
+from django.utils import timezone
 from kombu.exceptions import OperationalError
 
 from accounts.crm import engine, runs
@@ -42,10 +43,19 @@ def ring_import(run_id: int) -> None:
 
 @shared_task
 def sync_due() -> None:
-    """Begin the syncs whose time has come, and take up those nobody works on."""
+    """Begin the syncs whose time has come, take up those nobody works on, and forget those of long ago."""
     runs.start_due_syncs()
+    runs.forget_old_runs(timezone.now())
     for run_id in runs.find_open_runs():
         work_on_sync.delay(run_id)
+
+
+def ring_syncs() -> None:
+    """Have somebody look for what is due. Without a broker beat's next ring does."""
+    try:
+        sync_due.delay_on_commit()
+    except OperationalError as problem:
+        log.warning("The broker does not answer (%s); syncs wait for the next look.", problem)
 
 
 @shared_task

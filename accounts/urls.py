@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from accounts.views import company, imports, people, sign_in, tokens
+from accounts.views import company, imports, people, sign_in, tokens, webhooks
 
 app_name = "accounts"
 urlpatterns = [
@@ -14,6 +14,7 @@ urlpatterns = [
     path("imports/<int:pk>/cancel/", imports.cancel_import, name="import_cancel"),
     path("imports/<int:pk>/undo/", imports.undo, name="import_undo"),
     path("imports/<int:pk>/refused.csv", imports.rejected_rows, name="import_rejected"),
+    path("hooks/<str:key>/", webhooks.webhook, name="webhook"),
     path("sign-in/", sign_in.SignIn.as_view(), name="sign_in"),
     path("sign-out/", sign_in.SignOut.as_view(), name="sign_out"),
     path("set-password/<uidb64>/<token>/", people.SetPassword.as_view(), name="set_password"),

@@ -229,6 +229,8 @@ API_CALLS_PER_MINUTE = env.int("MAINSTAY_API_CALLS_PER_MINUTE", default=6000)
 API_ANONYMOUS_CALLS_PER_MINUTE = 60
 # Of all pages that need no sign-in but a link, from one address.
 PUBLIC_CALLS_PER_MINUTE = 60
+# Webhooks of one connected system; what is refused here is read with the next pull.
+CRM_WEBHOOKS_PER_MINUTE = 600
 SPECTACULAR_SETTINGS = {
     "TITLE": "Mainstay API",
     "DESCRIPTION": "Accounts, their orders, how likely each is to leave, and what is done about it.",

@@ -23,6 +23,7 @@ from accounts.links import sign_key
 from accounts.models import (
     ApiToken,
     ChurnReason,
+    Connection,
     Department,
     ExchangeRate,
     ImportRun,
@@ -99,6 +100,8 @@ CHANGE_THE_ACTION = API_CARE_FOR_IT - {"teammate"}
 
 # The secret of somebody's calendar feed, which needs no sign-in.
 FEED = "a-secret-of-the-calendar"
+# The address of a connection's webhooks: anybody may call it, and is told that the call is not genuine.
+HOOK = "an-address-nobody-guesses-1234567"
 
 
 @dataclass(frozen=True)
@@ -296,6 +299,7 @@ TABLE: dict[str, Row] = {
     "accounts:import_cancel": page(NOBODY, LEADERS, "import"),
     "accounts:import_undo": page(NOBODY, LEADERS, "import"),
     "accounts:import_rejected": page(LEADERS, NOBODY, "import"),
+    "accounts:webhook": page(NOBODY, EVERYBODY, key=HOOK),
     # one's own things
     "notifications:inbox": page(SIGNED_IN, NOBODY),
     "notifications:read_all": page(NOBODY, SIGNED_IN),
@@ -463,6 +467,7 @@ def make_world() -> World:
     PromisePage.objects.create(account=account, token="a-page-for-a-customer", made_by=owner)
     step = OnboardingStepFactory(handoff__account=account, handoff__handed_by=owner)
     CalendarFeed.objects.create(user=owner, digest=digest_of(FEED))
+    Connection.objects.create(name="Shop", system="hubspot", record_source="shop-crm", hook_key=HOOK)
     records = {
         "account": account,
         "account_id": account,

@@ -7,13 +7,14 @@ page that was written down; a page that was read and not written down is read ag
 from __future__ import annotations
 
 import datetime as dt
+import logging
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from django.db import DatabaseError, transaction
 from django.db import connection as database
-from django.db import transaction
 from django.db.models import F
 from django.utils import timezone
 
@@ -21,6 +22,7 @@ from accounts.crm import landing, outbox, runs
 from accounts.crm.errors import CrmError, SignInRefused, StepLost, TryLater
 from accounts.crm.intake import (
     count_waiting,
+    map_version,
     mapper_of,
     name_salespeople,
     note_taken,
@@ -28,10 +30,12 @@ from accounts.crm.intake import (
     take_batch,
 )
 from accounts.crm.link import Link
-from accounts.crm.protocol import Connector, Page
+from accounts.crm.protocol import Connector, Page, Record
 from accounts.crm.systems import connector_class
-from accounts.models import Connection, ReadHint, StreamCursor, SyncStep
+from accounts.models import Connection, ReadHint, StreamCursor, SyncRun, SyncStep
 from accounts.models.crm import StepAction, StepState
+
+log = logging.getLogger(__name__)
 
 HINTS_AT_ONCE = 100
 # A look for deleted records that would find more than this share gone (and more than FEW) asks a person first: a
@@ -91,6 +95,13 @@ def work_on_step(step: SyncStep, until: float = float("inf")) -> None:
         runs.fail_run(step.run_id, f"{step}: {problem}")
     except CrmError as problem:
         runs.fail_run(step.run_id, f"{step}: {problem}")
+    except DatabaseError:
+        raise
+    except Exception as problem:
+        # An answer nobody thought of. What it was stands in the server's log; the run ends after some tries.
+        log.exception("Step %s of sync %s broke", step, step.run_id)
+        name = type(problem).__name__
+        runs.put_down(step, f"Something unexpected came in ({name}).", 30, has_failed=True)
     finally:
         if connector is not None:
             connector.link.close()
@@ -163,8 +174,8 @@ def read_hints(work: Work) -> Iterator[None]:
     """Read again what webhooks named. A hint that came once more while it was read stays."""
     while hints := list(_next_hints(work.connection)):
         stream, ids = hints[0].stream, [hint.source_id for hint in hints]
-        records = work.connector.read(stream, ids)
-        gone = sorted(set(ids) - {record.source_id for record in records})
+        records, refused = _read_again(work, stream, ids)
+        gone = sorted(set(ids) - {record.source_id for record in records} - set(refused))
         with transaction.atomic():
             held = runs.hold_step(work.step)
             landed = landing.land(work.connection.pk, stream, records)
@@ -175,6 +186,21 @@ def read_hints(work: Work) -> Iterator[None]:
             held.save()
         yield
     _finish(work.step)
+
+
+def _read_again(work: Work, stream: str, ids: list[str]) -> tuple[list[Record], list[str]]:
+    """These records as they are now, and the ids that were refused. One that the system will not be asked for must not
+    keep the others from being read: then each is asked for by itself, and what is refused is left to the next pull."""
+    try:
+        return list(work.connector.read(stream, ids)), []
+    except (SignInRefused, TryLater):
+        raise
+    except CrmError as problem:
+        if len(ids) == 1:
+            runs.write_log(work.step.run_id, f"{stream} {ids[0]} could not be read again: {problem}")
+            return [], ids
+    parts = [_read_again(work, stream, [one]) for one in ids]
+    return [one for records, _ in parts for one in records], [one for _, refused in parts for one in refused]
 
 
 def _next_hints(connection: Connection) -> list[ReadHint]:
@@ -230,6 +256,7 @@ def _database_now() -> dt.datetime:
 
 def apply(work: Work) -> Iterator[None]:
     """Take what was landed through the import door."""
+    version = map_version(work.connection, work.stream)
     mapper = mapper_of(work.connection, work.stream)
     after = int((work.step.position or {}).get("after", 0))
     if after == 0 and _has_news(work.step):
@@ -239,9 +266,13 @@ def apply(work: Work) -> Iterator[None]:
         taken = take_batch(work.connection, work.stream, mapper, after)
         if taken.last_id is None:
             break
-        after = taken.last_id
         with transaction.atomic():
             held = runs.hold_step(work.step)
+            now = map_version(work.connection, work.stream, locks=True)
+            if now != version:  # a person changed the map meanwhile: begin again with the new one
+                after, version, mapper = 0, now, mapper_of(work.connection, work.stream)
+                continue
+            after = taken.last_id
             note_taken(taken)
             held.position, held.last_import = {"after": after}, taken.run or held.last_import
             held.pages += 1
@@ -265,7 +296,12 @@ def name_sales(work: Work) -> Iterator[None]:
     mapper = mapper_of(work.connection, work.stream)
     if mapper is not None and "salesperson" in mapper.columns and _has_news(work.step):
         runs.still_here(work.step)
-        changed = name_salespeople(work.connection, work.stream, mapper)
+        # Only what came in by this run can name somebody new, unless everything is looked at again.
+        run = SyncRun.objects.get(pk=work.step.run_id)
+        since = None if run.is_full else run.started_at
+        changed = name_salespeople(
+            work.connection, work.stream, mapper, since, lambda: runs.still_here(work.step)
+        )
         with transaction.atomic():
             held = runs.hold_step(work.step)
             held.rows_changed = changed

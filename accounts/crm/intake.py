@@ -6,7 +6,8 @@ through the door once more, which finds that it changes nothing.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import datetime as dt
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -34,6 +35,7 @@ from accounts.models.crm import Decision
 from accounts.models.imports import ImportState
 
 BATCH = 5_000
+MOST_REMEMBERED = 50_000
 
 
 @dataclass(slots=True)
@@ -53,17 +55,39 @@ class Taken:
 
 
 class Lookups:
-    """Records of other streams by id, remembered for one batch."""
+    """Records of other streams by id. A stream may hold a million of them: a bounded number is remembered, and those
+    that a batch refers to are fetched together."""
 
     def __init__(self, connection_id: int) -> None:
         self.connection_id = connection_id
-        self.known: dict[str, dict[str, Mapping[str, Any]]] = {}
+        self.known: dict[tuple[str, str], Mapping[str, Any] | None] = {}
 
     def __call__(self, stream: str, source_id: str) -> Mapping[str, Any] | None:
-        if stream not in self.known:
-            rows = RawRecord.objects.filter(connection_id=self.connection_id, stream=stream)
-            self.known[stream] = dict(rows.values_list("source_id", "payload"))
-        return self.known[stream].get(source_id)
+        if (stream, source_id) not in self.known:
+            self.prepare([(stream, source_id)])
+        return self.known[stream, source_id]
+
+    def prepare(self, wanted: Iterable[tuple[str, str]]) -> None:
+        """Fetch what will be asked for."""
+        if len(self.known) > MOST_REMEMBERED:
+            self.known.clear()
+        by_stream: dict[str, list[str]] = {}
+        for stream, source_id in {*wanted} - self.known.keys():
+            by_stream.setdefault(stream, []).append(source_id)
+        for stream, ids in by_stream.items():
+            rows = RawRecord.objects.filter(
+                connection_id=self.connection_id, stream=stream, source_id__in=ids
+            )
+            found = dict(rows.values_list("source_id", "payload"))
+            self.known |= {(stream, one): found.get(one) for one in ids}
+
+
+def map_version(connection: Connection, stream: str, *, locks: bool = False) -> dt.datetime | None:
+    """When the map of a stream was last changed; with `locks`, nobody changes it before the transaction ends."""
+    rows = FieldMap.objects.filter(connection=connection, stream=stream)
+    if locks:
+        rows = rows.select_for_update()
+    return rows.values_list("updated_at", flat=True).first()
 
 
 def mapper_of(connection: Connection, stream: str) -> Mapper | None:
@@ -89,6 +113,8 @@ def take_batch(connection: Connection, stream: str, mapper: Mapper, after: int) 
     )
     taken = Taken(last_id=raws[-1].pk if raws else None, read=len(raws))
     taken.hashes = {raw.pk: raw.hash for raw in raws}
+    if isinstance(mapper.lookup, Lookups):
+        mapper.lookup.prepare(one for raw in raws for one in mapper.refers(raw.payload))
     rows = {raw.source_id: mapped for raw in raws if (mapped := _mapped(mapper, raw)) is not None}
     by_id = {raw.source_id: raw for raw in raws}
     if mapper.kind.name == "accounts":
@@ -171,8 +197,15 @@ def retry_refused(connection: Connection) -> int:
     return refused.update(is_pending=True)
 
 
-def name_salespeople(connection: Connection, stream: str, mapper: Mapper) -> int:
-    """Name the original salesperson of accounts that have none: whoever won their first order; how many.
+def name_salespeople(
+    connection: Connection,
+    stream: str,
+    mapper: Mapper,
+    since: dt.datetime | None = None,
+    still_here: Callable[[], None] = lambda: None,
+) -> int:
+    """Name the original salesperson of accounts that have none: whoever won their first order, of those taken in from
+    `since` on; how many. `still_here` is called after each few thousand.
 
     Only for accounts of this connection, and never over somebody who stands there.
     """
@@ -181,7 +214,12 @@ def name_salespeople(connection: Connection, stream: str, mapper: Mapper) -> int
         return 0
     first: dict[str, tuple[str, str]] = {}
     raws = RawRecord.objects.filter(connection=connection, stream=stream, deleted_at=None, problem="")
-    for source_id, payload in raws.values_list("source_id", "payload").iterator(chunk_size=2_000):
+    if since is not None:
+        raws = raws.filter(applied_at__gte=since)
+    told = raws.values_list("source_id", "payload").iterator(chunk_size=2_000)
+    for number, (source_id, payload) in enumerate(told):
+        if number % 2_000 == 0:
+            still_here()
         if not mapper.takes(payload):
             continue
         mapped = mapper.row(source_id, payload)
@@ -195,7 +233,11 @@ def name_salespeople(connection: Connection, stream: str, mapper: Mapper) -> int
         {"external_id": account, "name": lacking[account], "original_salesperson": person}
         for account, (_, person) in sorted(first.items())
     ]
-    return through_the_door(connection, "accounts", rows).rows_changed
+    changed = 0
+    for begin in range(0, len(rows), BATCH):
+        still_here()
+        changed += through_the_door(connection, "accounts", rows[begin : begin + BATCH]).rows_changed
+    return changed
 
 
 def _without_salesperson(connection: Connection) -> dict[str, str]:

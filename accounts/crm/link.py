@@ -38,6 +38,7 @@ BACK_OFF = 0.5  # seconds before the second try; doubled each time
 TIMEOUT = 30.0
 LONGEST_ANSWER = 120.0
 LARGEST_ANSWER = 64 * 1024**2
+SIGN_OF_LIFE = 10.0  # seconds of a slow answer after which the lease of the step is prolonged
 RENEW_BEFORE = dt.timedelta(minutes=2)
 SHOWN = 200
 
@@ -186,7 +187,7 @@ class Link:
         return Reply(answer.status_code, _read_json(answer, content), answer.headers)
 
     def _content(self, answer: httpx.Response, began: float) -> bytes:
-        parts, size = [], 0
+        parts, size, told = [], 0, began
         for part in answer.iter_bytes():
             parts.append(part)
             size += len(part)
@@ -194,6 +195,9 @@ class Link:
                 raise CrmError("The system answered with more than 64 MB at once; ask for smaller pages.")
             if time.monotonic() - began > LONGEST_ANSWER:
                 raise Transient("the answer came too slowly")
+            if time.monotonic() - told > SIGN_OF_LIFE:
+                told = time.monotonic()
+                self.still_here()
         return b"".join(parts)
 
     def _pause(self, attempt: int, problem: Transient) -> None:

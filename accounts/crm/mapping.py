@@ -87,6 +87,12 @@ class Mapper:
             }
         return Mapped(values, aside)
 
+    def refers(self, payload: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+        """(stream, id) of the records of other streams that this one's row will look up."""
+        for spec in self.columns.values():
+            if isinstance(spec, Mapping) and "lookup" in spec and (found := value_at(payload, spec["field"])):
+                yield spec["lookup"], as_text(found)
+
     def _value(self, name: str, spec: Any, payload: Mapping[str, Any]) -> Any:
         value = as_cell(self._raw(spec, payload))
         if name == "salesperson" or (name in self.kind.names and self.kind.column(name).refers_to == "users"):

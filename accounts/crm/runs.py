@@ -13,7 +13,7 @@ import socket
 from collections.abc import Iterable
 
 from django.db import IntegrityError, transaction
-from django.db.models import Q
+from django.db.models import Exists, OuterRef, Q
 from django.utils import timezone
 
 from accounts.crm.errors import CrmError, StepLost
@@ -22,6 +22,7 @@ from accounts.models.crm import StepAction, StepState, SyncState
 
 LEASE = dt.timedelta(seconds=60)
 MOST_FAILURES = 8
+HINT_REST = dt.timedelta(seconds=20)  # between two runs that only read what webhooks named
 KEPT_FOR = dt.timedelta(days=90)
 OPEN = (SyncState.WAITING, SyncState.RUNNING, SyncState.PAUSED)
 
@@ -31,10 +32,11 @@ def start_sync(
     *,
     is_full: bool = False,
     accepts_deletions: bool = False,
+    only_hints: bool = False,
     user: User | None = None,
 ) -> SyncRun:
     """Begin a run; the one that is open already where there is one. `is_full` reads everything again and looks for
-    what is gone."""
+    what is gone; `only_hints` reads what webhooks named and nothing else."""
     try:
         with transaction.atomic():
             run = SyncRun.objects.create(
@@ -48,24 +50,21 @@ def start_sync(
                 connection.streams.update(since=None, position=None, pass_began_at=None, pass_top=None)
             SyncStep.objects.bulk_create(
                 SyncStep(run=run, number=number, action=action, stream=stream)
-                for number, (action, stream) in enumerate(_plan(connection, run))
+                for number, (action, stream) in enumerate(_plan(connection, run, only_hints))
             )
             return run
     except IntegrityError:
         return SyncRun.objects.get(connection=connection, state__in=OPEN)
 
 
-def _plan(connection: Connection, run: SyncRun) -> Iterable[tuple[str, str]]:
-    """Read everything, then take it in from what others refer to on to what refers, then write back."""
+def _plan(connection: Connection, run: SyncRun, only_hints: bool) -> Iterable[tuple[str, str]]:
+    """Read, then take in from what others refer to on to what refers, then write back."""
     streams = list(connection.streams.filter(is_wanted=True))
     mapped = dict(FieldMap.objects.filter(connection=connection).values_list("stream", "kind"))
     if ReadHint.objects.filter(connection=connection).exists():
         yield StepAction.HINTS, ""
-    for cursor in streams:
-        yield StepAction.PULL, cursor.stream
-    for cursor in streams:
-        if run.is_full or _is_sweep_due(connection, cursor):
-            yield StepAction.SWEEP, cursor.stream
+    if not only_hints:
+        yield from _plan_reading(connection, run, streams)
     for cursor in streams:
         if cursor.stream in mapped:
             yield StepAction.APPLY, cursor.stream
@@ -74,6 +73,17 @@ def _plan(connection: Connection, run: SyncRun) -> Iterable[tuple[str, str]]:
             yield StepAction.SALES, cursor.stream
     if connection.writes_back:
         yield StepAction.PUSH, ""
+
+
+def _plan_reading(
+    connection: Connection, run: SyncRun, streams: Iterable[StreamCursor]
+) -> Iterable[tuple[str, str]]:
+    """Pull every stream, then look for what is gone where that is due."""
+    for cursor in streams:
+        yield StepAction.PULL, cursor.stream
+    for cursor in streams:
+        if run.is_full or _is_sweep_due(connection, cursor):
+            yield StepAction.SWEEP, cursor.stream
 
 
 def _is_sweep_due(connection: Connection, cursor: StreamCursor) -> bool:
@@ -226,21 +236,29 @@ def start_due_syncs() -> list[int]:
     begun = []
     idle = Connection.objects.filter(is_paused=False).exclude(runs__state__in=OPEN)
     for connection in idle:
-        if _is_due(connection, now):
+        if _is_pull_due(connection, now):
             begun.append(start_sync(connection).pk)
+        elif _are_hints_due(connection, now):
+            begun.append(start_sync(connection, only_hints=True).pk)
     return begun
 
 
-def _is_due(connection: Connection, now: dt.datetime) -> bool:
+def _is_pull_due(connection: Connection, now: dt.datetime) -> bool:
+    """Whether the time of the next pull has come. The first one is begun by a person."""
+    last = connection.runs.filter(steps__action=StepAction.PULL).first()
+    if last is None or not connection.pull_minutes:
+        return False
+    return last.created_at <= now - dt.timedelta(minutes=connection.pull_minutes)
+
+
+def _are_hints_due(connection: Connection, now: dt.datetime) -> bool:
+    """Whether webhooks named something, and the run before is over for a while: for longer where it failed."""
     last = connection.runs.first()
-    rest = dt.timedelta(minutes=max(connection.pull_minutes, 1))
-    if last is not None and last.state == SyncState.FAILED and last.created_at > now - rest:
+    if last is None or not ReadHint.objects.filter(connection=connection).exists():
         return False
-    if ReadHint.objects.filter(connection=connection).exists():
-        return True
-    if not connection.pull_minutes:
-        return False
-    return last is not None and last.created_at <= now - rest
+    has_failed = last.state == SyncState.FAILED
+    rest = dt.timedelta(minutes=max(connection.pull_minutes, 1)) if has_failed else HINT_REST
+    return last.created_at <= now - rest
 
 
 def find_open_runs() -> list[int]:
@@ -254,8 +272,10 @@ def find_open_runs() -> list[int]:
 
 
 def forget_old_runs(now: dt.datetime) -> int:
-    """Delete ended runs after KEPT_FOR, with their steps and logs; how many."""
-    old = SyncRun.objects.filter(finished_at__lt=now - KEPT_FOR)
+    """Delete ended runs after KEPT_FOR, with their steps and logs, but for the last one of each connection; how
+    many."""
+    newer = SyncRun.objects.filter(connection=OuterRef("connection"), pk__gt=OuterRef("pk"))
+    old = SyncRun.objects.filter(Exists(newer), finished_at__lt=now - KEPT_FOR)
     count = old.count()
     old.delete()
     return count

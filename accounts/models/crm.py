@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from typing import Self
 
 from django.core.serializers.json import DjangoJSONEncoder
@@ -13,6 +14,11 @@ from accounts.models.account import Account, AccountRelatedQuerySet
 from accounts.models.fields import Stamped
 from accounts.models.imports import ImportRun
 from accounts.models.staff import Role, User
+
+
+def new_hook_key() -> str:
+    """What makes the address of a connection's webhooks one that nobody guesses: 192 random bits."""
+    return secrets.token_urlsafe(24)
 
 
 class ConnectionQuerySet(models.QuerySet["Connection"]):
@@ -45,6 +51,8 @@ class Connection(Stamped):
     tokens = models.FloatField(default=0)
     filled_at = models.DateTimeField(db_default=Now())
     wait_until = models.DateTimeField(null=True, blank=True)
+    hook_key = models.CharField(max_length=43, unique=True, null=True, editable=False, default=new_hook_key)
+    hook_at = models.DateTimeField(null=True, blank=True, help_text="When the last genuine webhook came in.")
     created_by = models.ForeignKey(User, null=True, blank=True, on_delete=models.SET_NULL, related_name="+")
     message = models.CharField(max_length=500, blank=True, help_text="What a person has to do, if anything.")
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from django.conf import settings
 from django.db import connection as database
 from django.db import transaction
+from django.urls import reverse
 from django.utils import timezone
 
 from accounts.crm.engine import open_connector
@@ -127,6 +129,12 @@ def save_map(
     return saved
 
 
+def webhook_address(connection: Connection) -> str:
+    """Where a system calls when something changed. Whoever knows it can call, and be refused; nobody can guess it."""
+    path = reverse("accounts:webhook", kwargs={"key": connection.hook_key})
+    return f"{settings.BASE_URL.rstrip('/')}{path}"
+
+
 def take_webhook(connection: Connection, call: WebhookCall) -> int:
     """Note what a genuine webhook call names, to be read again; how many records. WebhookRefused when it is not
     genuine. A call is only a hint: what it says about a record is not believed, so a repeated, late or shuffled one
@@ -136,6 +144,7 @@ def take_webhook(connection: Connection, call: WebhookCall) -> int:
         hints = connector.verify_webhook(call, timezone.now())
     finally:
         connector.link.close()
+    Connection.objects.filter(pk=connection.pk).update(hook_at=timezone.now())
     wanted = set(connection.streams.filter(is_wanted=True).values_list("stream", flat=True))
     pairs = sorted({(hint.stream, hint.source_id) for hint in hints if hint.stream in wanted})
     if pairs:

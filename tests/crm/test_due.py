@@ -26,10 +26,36 @@ def test_a_sync_begins_when_it_is_due_and_once(connect: Connect) -> None:
     begun = runs.start_due_syncs()
     assert len(begun) == 1
     assert runs.start_due_syncs() == []
-    SyncRun.objects.update(state=SyncState.DONE)
+
+
+def test_what_webhooks_name_is_read_soon_and_nothing_else(connect: Connect) -> None:
+    connection = connect()
     ReadHint.objects.create(connection=connection, stream="companies", source_id="1")
+    assert runs.start_due_syncs() == []  # the first sync is begun by a person
+    runs.start_sync(connection)
+    SyncRun.objects.update(state=SyncState.DONE)
+    assert runs.start_due_syncs() == []  # a moment ago
+    SyncRun.objects.update(created_at=timezone.now() - dt.timedelta(seconds=21))
     (hinted,) = runs.start_due_syncs()
-    assert SyncStep.objects.filter(run=hinted, action="hints").exists()
+    actions = set(SyncStep.objects.filter(run=hinted).values_list("action", flat=True))
+    assert actions == {"hints", "apply", "sales"}
+    SyncRun.objects.filter(pk=hinted).update(state=SyncState.FAILED)
+    SyncRun.objects.update(created_at=timezone.now() - dt.timedelta(seconds=30))
+    assert runs.start_due_syncs() == []  # what failed is not tried again at once
+    SyncRun.objects.update(created_at=timezone.now() - dt.timedelta(minutes=16))
+    (pulled,) = runs.start_due_syncs()
+    assert SyncStep.objects.filter(run=pulled, action="pull").exists()
+
+
+def test_runs_of_long_ago_are_forgotten_but_for_the_last_one(connect: Connect) -> None:
+    connection = connect()
+    first = runs.start_sync(connection)
+    SyncRun.objects.update(state=SyncState.DONE)
+    last = runs.start_sync(connection)
+    SyncRun.objects.update(state=SyncState.DONE, finished_at=timezone.now() - dt.timedelta(days=91))
+    assert runs.forget_old_runs(timezone.now()) == 1
+    assert SyncRun.objects.filter(pk=last.pk).exists()
+    assert not SyncRun.objects.filter(pk=first.pk).exists()
 
 
 def test_a_run_is_found_when_nobody_works_on_it(connect: Connect) -> None:
