@@ -63,3 +63,11 @@ def work_on_sync(run_id: int) -> None:
     """Work on a sync for some minutes; what is left is taken up by the next task."""
     if engine.work_on_run(run_id, SYNC_SLICE):
         work_on_sync.delay(run_id)
+
+
+def ring_sync(run_id: int) -> None:
+    """Tell a worker that a sync is waiting. Without a broker it waits for `sync_due`."""
+    try:
+        work_on_sync.delay_on_commit(run_id)
+    except OperationalError as problem:
+        log.warning("The broker does not answer (%s); sync %s waits for the next look.", problem, run_id)

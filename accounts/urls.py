@@ -2,7 +2,18 @@
 
 from django.urls import path
 
-from accounts.views import company, imports, people, sign_in, tokens, webhooks
+from accounts.views import (
+    company,
+    connection_setup,
+    connections,
+    imports,
+    people,
+    quarantine,
+    sign_in,
+    syncs,
+    tokens,
+    webhooks,
+)
 
 app_name = "accounts"
 urlpatterns = [
@@ -15,6 +26,26 @@ urlpatterns = [
     path("imports/<int:pk>/undo/", imports.undo, name="import_undo"),
     path("imports/<int:pk>/refused.csv", imports.rejected_rows, name="import_rejected"),
     path("hooks/<str:key>/", webhooks.webhook, name="webhook"),
+    path("connections/", connections.connection_list, name="connections"),
+    path("connections/new/", connections.choose_system, name="choose_system"),
+    path("connections/new/<slug:system>/", connections.new_connection, name="new_connection"),
+    path("connections/signed-in/", connections.signed_in, name="signed_in"),
+    path("connections/<int:pk>/", connections.connection_detail, name="connection"),
+    path("connections/<int:pk>/credentials/", connections.credentials, name="credentials"),
+    path("connections/<int:pk>/test/", connections.try_connection, name="try_connection"),
+    path("connections/<int:pk>/tables/", connection_setup.connection_tables, name="connection_tables"),
+    path("connections/<int:pk>/fields/", connection_setup.connection_map, name="connection_map"),
+    path("connections/<int:pk>/preview/", connection_setup.connection_preview, name="connection_preview"),
+    path("connections/<int:pk>/sync/", syncs.start_sync, name="start_sync"),
+    path("connections/<int:pk>/stop/", syncs.stop_sync, name="stop_sync"),
+    path("connections/<int:pk>/pause/", syncs.pause, name="pause_connection"),
+    path("connections/<int:pk>/continue/", syncs.carry_on, name="continue_connection"),
+    path("connections/<int:pk>/schedule/", syncs.schedule, name="schedule_connection"),
+    path("connections/<int:pk>/write-back/", syncs.write_back, name="write_back"),
+    path("connections/<int:pk>/disconnect/", syncs.disconnect, name="disconnect"),
+    path("connections/<int:pk>/to-decide/", quarantine.quarantine, name="quarantine"),
+    path("connections/to-decide/<int:pk>/", quarantine.decide, name="decide"),
+    path("connections/runs/<int:pk>/", syncs.sync_run, name="sync_run"),
     path("sign-in/", sign_in.SignIn.as_view(), name="sign_in"),
     path("sign-out/", sign_in.SignOut.as_view(), name="sign_out"),
     path("set-password/<uidb64>/<token>/", people.SetPassword.as_view(), name="set_password"),

@@ -84,6 +84,7 @@ MENU = (
         (Role.ADMINISTRATOR,),
         (
             ("Imports", "accounts:imports", "database-import", "", LEADERS),
+            ("Connections", "accounts:connections", "plug-connected", "", LEADERS),
             ("Settings", "retention:settings", "settings", "", ADMINISTRATORS),
             ("Status", "retention:status", "activity", "", ADMINISTRATORS),
         ),

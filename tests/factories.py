@@ -19,9 +19,11 @@ from accounts.models import (
     Account,
     AccountMember,
     ChurnReason,
+    Connection,
     Contact,
     Contract,
     Enquiry,
+    FieldMap,
     Handoff,
     Interaction,
     Issue,
@@ -30,8 +32,14 @@ from accounts.models import (
     OrderLine,
     Product,
     Promise,
+    Quarantine,
+    RawRecord,
     Role,
     RoleSwap,
+    StreamCursor,
+    SyncLog,
+    SyncRun,
+    SyncStep,
     Team,
     User,
 )
@@ -585,3 +593,49 @@ def make_cast() -> Cast:
         administrator=AdministratorFactory(name="Ada Administrator"),
         disabled=SalesRepFactory(name="Dora Disabled", team=other_team, is_active=False),
     )
+
+
+# ── connected systems ──────────────────────────────────────────────────
+def make_connection(account: Account) -> dict[str, Any]:
+    """A connection (to a place that is not there) with a run that failed, a refused record, and one in doubt."""
+    from django.utils import timezone
+
+    now = timezone.now()
+    connection = Connection.objects.create(
+        name="Our CRM", system="hubspot", record_source="hubspot-crm", options={"address": "http://127.0.0.1:9"},
+        message="The system does not accept the credentials any more.",
+    )  # fmt: skip
+    StreamCursor.objects.create(connection=connection, stream="companies")
+    FieldMap.objects.create(
+        connection=connection, stream="companies", kind="accounts", columns={"name": "properties.name"}
+    )
+    dry = SyncRun.objects.create(
+        connection=connection, is_dry_run=True, state="done", finished_at=now,
+        found={"streams": [], "refused": [], "doubtful": [], "linked": 0},
+    )  # fmt: skip
+    run = SyncRun.objects.create(connection=connection, state="failed", message="It broke.", finished_at=now)
+    SyncStep.objects.create(
+        run=run, number=0, action="pull", stream="companies", state="failed", message="It broke."
+    )
+    SyncLog.objects.create(run=run, text="Read changes companies: 3 read")
+    payload = {"properties": {"name": account.name, "country": "DE"}}
+    raw = RawRecord.objects.create(
+        connection=connection,
+        stream="companies",
+        source_id="77",
+        hash="0" * 64,
+        payload=payload,
+        changed_at=now,
+    )
+    RawRecord.objects.create(
+        connection=connection,
+        stream="companies",
+        source_id="78",
+        hash="1" * 64,
+        payload={},
+        problem="name is missing",
+    )
+    doubtful = Quarantine.objects.create(
+        raw=raw, candidates=[account.pk], reason="2 accounts could be this one."
+    )
+    return {"connection": connection, "sync_run": run, "doubtful": doubtful, "dry_run": dry}

@@ -66,6 +66,7 @@ from tests.factories import (
     TouchpointFactory,
     date_ago,
     make_cast,
+    make_connection,
 )
 
 # ── everybody ──────────────────────────────────────────────────────────
@@ -300,6 +301,27 @@ TABLE: dict[str, Row] = {
     "accounts:import_undo": page(NOBODY, LEADERS, "import"),
     "accounts:import_rejected": page(LEADERS, NOBODY, "import"),
     "accounts:webhook": page(NOBODY, EVERYBODY, key=HOOK),
+    # connected systems: administrators; managers may see how they fare
+    "accounts:connections": page(LEADERS, NOBODY),
+    "accounts:choose_system": page(ADMINISTRATORS, NOBODY),
+    "accounts:new_connection": page(ADMINISTRATORS, ADMINISTRATORS, system="hubspot"),
+    "accounts:signed_in": page(ADMINISTRATORS, NOBODY),
+    "accounts:connection": page(LEADERS, NOBODY, "connection"),
+    "accounts:credentials": page(ADMINISTRATORS, ADMINISTRATORS, "connection"),
+    "accounts:try_connection": page(NOBODY, ADMINISTRATORS, "connection"),
+    "accounts:connection_tables": page(ADMINISTRATORS, ADMINISTRATORS, "connection"),
+    "accounts:connection_map": page(ADMINISTRATORS, ADMINISTRATORS, "connection"),
+    "accounts:connection_preview": page(ADMINISTRATORS, ADMINISTRATORS, "connection"),
+    "accounts:start_sync": page(NOBODY, ADMINISTRATORS, "connection"),
+    "accounts:stop_sync": page(NOBODY, ADMINISTRATORS, "connection"),
+    "accounts:pause_connection": page(NOBODY, ADMINISTRATORS, "connection"),
+    "accounts:continue_connection": page(NOBODY, ADMINISTRATORS, "connection"),
+    "accounts:schedule_connection": page(NOBODY, ADMINISTRATORS, "connection"),
+    "accounts:write_back": page(NOBODY, ADMINISTRATORS, "connection"),
+    "accounts:disconnect": page(ADMINISTRATORS, ADMINISTRATORS, "connection"),
+    "accounts:sync_run": page(LEADERS, NOBODY, "sync_run"),
+    "accounts:quarantine": page(ADMINISTRATORS, NOBODY, "connection"),
+    "accounts:decide": page(ADMINISTRATORS, ADMINISTRATORS, "doubtful"),
     # one's own things
     "notifications:inbox": page(SIGNED_IN, NOBODY),
     "notifications:read_all": page(NOBODY, SIGNED_IN),
@@ -496,6 +518,7 @@ def make_world() -> World:
         ),
         "token": token,
         "import": run,
+        **make_connection(account),
         "person": cast.teammate,
         "team": cast.team,
         "rate": ExchangeRate.objects.create(currency="CHF", rate="1.05"),

@@ -30,6 +30,7 @@ from accounts.crm.intake import (
     take_batch,
 )
 from accounts.crm.link import Link
+from accounts.crm.preview import find_out
 from accounts.crm.protocol import Connector, Page, Record
 from accounts.crm.systems import connector_class
 from accounts.models import Connection, ReadHint, StreamCursor, SyncRun, SyncStep
@@ -42,6 +43,7 @@ HINTS_AT_ONCE = 100
 # token that lost its rights lists nothing, too.
 MOST_GONE = 0.3
 FEW_GONE = 20
+LONGEST_PREVIEW = dt.timedelta(minutes=30)
 
 
 @dataclass(slots=True)
@@ -329,6 +331,21 @@ def push(work: Work) -> Iterator[None]:
     _finish(work.step)
 
 
+# Trying out ----------------------------------------------------------------------------------------------------------
+
+
+def preview(work: Work) -> Iterator[None]:
+    """Find out what taking in everything would do, and take nothing in."""
+    runs.hold_for(work.step, LONGEST_PREVIEW)
+    found = find_out(work.connection)
+    with transaction.atomic():
+        held = runs.hold_step(work.step)
+        held.run.found = found
+        held.run.save(update_fields=["found", "updated_at"])
+    _finish(work.step)
+    yield
+
+
 STEPS: dict[StepAction, Callable[[Work], Iterator[None]]] = {
     StepAction.PULL: pull,
     StepAction.HINTS: read_hints,
@@ -336,4 +353,5 @@ STEPS: dict[StepAction, Callable[[Work], Iterator[None]]] = {
     StepAction.APPLY: apply,
     StepAction.SALES: name_sales,
     StepAction.PUSH: push,
+    StepAction.PREVIEW: preview,
 }

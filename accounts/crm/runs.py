@@ -33,16 +33,19 @@ def start_sync(
     is_full: bool = False,
     accepts_deletions: bool = False,
     only_hints: bool = False,
+    is_dry_run: bool = False,
     user: User | None = None,
 ) -> SyncRun:
     """Begin a run; the one that is open already where there is one. `is_full` reads everything again and looks for
-    what is gone; `only_hints` reads what webhooks named and nothing else."""
+    what is gone; `only_hints` reads what webhooks named and nothing else; a dry run reads, and
+    finds out what taking it in would do."""
     try:
         with transaction.atomic():
             run = SyncRun.objects.create(
                 connection=connection,
                 is_full=is_full,
                 accepts_deletions=accepts_deletions,
+                is_dry_run=is_dry_run,
                 started_by=user,
                 state=SyncState.PAUSED if connection.is_paused else SyncState.WAITING,
             )
@@ -50,7 +53,9 @@ def start_sync(
                 connection.streams.update(since=None, position=None, pass_began_at=None, pass_top=None)
             SyncStep.objects.bulk_create(
                 SyncStep(run=run, number=number, action=action, stream=stream)
-                for number, (action, stream) in enumerate(_plan(connection, run, only_hints))
+                for number, (action, stream) in enumerate(
+                    _dry_plan(connection) if is_dry_run else _plan(connection, run, only_hints)
+                )
             )
             return run
     except IntegrityError:
@@ -84,6 +89,13 @@ def _plan_reading(
     for cursor in streams:
         if run.is_full or _is_sweep_due(connection, cursor):
             yield StepAction.SWEEP, cursor.stream
+
+
+def _dry_plan(connection: Connection) -> Iterable[tuple[str, str]]:
+    """Read everything, and find out what it would do."""
+    for cursor in connection.streams.filter(is_wanted=True):
+        yield StepAction.PULL, cursor.stream
+    yield StepAction.PREVIEW, ""
 
 
 def _is_sweep_due(connection: Connection, cursor: StreamCursor) -> bool:
@@ -136,6 +148,13 @@ def hold_step(step: SyncStep) -> SyncStep:
         raise StepLost
     held.lease_until, held.failures, held.message = timezone.now() + LEASE, 0, ""
     return held
+
+
+def hold_for(step: SyncStep, lease: dt.timedelta) -> None:
+    """Claim a step for as long as something takes that cannot prolong its lease meanwhile: one long transaction."""
+    mine = SyncStep.objects.filter(pk=step.pk, state=StepState.CLAIMED, claim=step.claim)
+    if not mine.update(lease_until=timezone.now() + lease):
+        raise StepLost
 
 
 def still_here(step: SyncStep) -> None:
@@ -245,7 +264,7 @@ def start_due_syncs() -> list[int]:
 
 def _is_pull_due(connection: Connection, now: dt.datetime) -> bool:
     """Whether the time of the next pull has come. The first one is begun by a person."""
-    last = connection.runs.filter(steps__action=StepAction.PULL).first()
+    last = connection.runs.filter(is_dry_run=False, steps__action=StepAction.PULL).first()
     if last is None or not connection.pull_minutes:
         return False
     return last.created_at <= now - dt.timedelta(minutes=connection.pull_minutes)
@@ -253,7 +272,7 @@ def _is_pull_due(connection: Connection, now: dt.datetime) -> bool:
 
 def _are_hints_due(connection: Connection, now: dt.datetime) -> bool:
     """Whether webhooks named something, and the run before is over for a while: for longer where it failed."""
-    last = connection.runs.first()
+    last = connection.runs.filter(is_dry_run=False).first()
     if last is None or not ReadHint.objects.filter(connection=connection).exists():
         return False
     has_failed = last.state == SyncState.FAILED

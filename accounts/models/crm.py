@@ -23,8 +23,8 @@ def new_hook_key() -> str:
 
 class ConnectionQuerySet(models.QuerySet["Connection"]):
     def visible_to(self, user: User) -> Self:
-        """Connections are the business of administrators."""
-        allowed = user.is_active and (user.is_superuser or user.role == Role.ADMINISTRATOR)
+        """Administrators, and managers, who may see how a connection fares. What is done to one is for administrators."""
+        allowed = user.is_active and (user.is_superuser or user.role in {Role.ADMINISTRATOR, Role.MANAGER})
         return self if allowed else self.none()
 
 
@@ -229,6 +229,15 @@ class SyncRun(Stamped):
     accepts_deletions = models.BooleanField(
         default=False, help_text="A person said that so many records may really be gone."
     )
+    is_dry_run = models.BooleanField(
+        default=False, db_default=False, help_text="Reads, and finds out what taking it in would do."
+    )
+    found = models.JSONField(
+        null=True,
+        blank=True,
+        encoder=DjangoJSONEncoder,
+        help_text="What a dry run found (accounts.crm.preview).",
+    )
     state = models.CharField(max_length=10, choices=SyncState.choices, default=SyncState.WAITING)
     started_by = models.ForeignKey(User, null=True, blank=True, on_delete=models.SET_NULL, related_name="+")
     started_at = models.DateTimeField(null=True, blank=True)
@@ -257,6 +266,7 @@ class StepAction(models.TextChoices):
     APPLY = "apply", "Take in"
     SALES = "sales", "Find who won the account"
     PUSH = "push", "Write back"
+    PREVIEW = "preview", "Find out what would happen"
 
 
 class StepState(models.TextChoices):

@@ -122,6 +122,8 @@ def save_map(
     missing = [name for name in kind.required if name not in columns and name not in {kind.key, *kind.one_of}]
     if missing:
         raise CrmError(f"{kind.label} need {', '.join(missing)}; say where they come from.")
+    if (saved.columns, saved.only_if) == (dict(columns), dict(only_if or {})):
+        return saved
     saved.columns, saved.only_if = dict(columns), dict(only_if or {})
     saved.save()
     RawRecord.objects.filter(connection=connection, stream=stream).update(is_pending=True)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from django.core.cache import cache
 
-from accounts.models import ChurnReason, ExchangeRate, OnboardingItem, Team, Term, User
+from accounts.models import ChurnReason, Connection, ExchangeRate, OnboardingItem, Team, Term, User
 from accounts.selectors import get_company, unknown_currencies
 from pulsecheck.models import CadencePolicy, TriggerRule
 from pulsecheck.selectors.triggers import get_handback_policy
@@ -48,7 +48,7 @@ def settings_overview() -> list[tuple[str, list[Section]]]:
                 _onboarding(),
             ],
         ),
-        ("Programs", [_tokens()]),
+        ("Other systems", [_connections(), _tokens()]),
     ]
 
 
@@ -152,6 +152,19 @@ def _reasons() -> Section:
 def _tokens() -> Section:
     return Section(
         "API tokens", "/settings/tokens/", "api", "Keys for programs that read or write records.", ""
+    )
+
+
+def _connections() -> Section:
+    count = Connection.objects.count()
+    troubled = Connection.objects.exclude(message="").values_list("name", flat=True)
+    return Section(
+        "Connections",
+        "/connections/",
+        "plug-connected",
+        "The CRM or shop your records come from, and scores go back to.",
+        f"{count} connected" if count else "None yet",
+        f"{', '.join(troubled)} needs new credentials." if troubled else "",
     )
 
 

@@ -19,7 +19,9 @@ from django.db.models import Min
 from django.db.utils import Error as DatabaseError
 from django.utils import timezone
 
+from accounts.models.crm import SyncRun
 from accounts.models.imports import ImportRun, ImportState
+from accounts.selectors_crm import UNDER_WAY, Standing, last_syncs
 from notifications.models import OutboxMessage, OutboxState
 from retention.celery import BEAT_KEY, app
 from retention.models import JobRun, ScoreRun
@@ -91,6 +93,7 @@ class Status:
     disk: Disk
     versions: dict[str, str]
     flags: list[str] = field(default_factory=list)
+    syncs: list[Standing] = field(default_factory=list)
 
     @property
     def troubles(self) -> list[str]:
@@ -111,7 +114,8 @@ class Status:
             ),
             (self.disk.is_short, "The disk is nearly full."),
         ]
-        return [sentence for is_so, sentence in found if is_so] + self.flags
+        unread = [f"{one.connection}: {one.trouble}" for one in self.syncs if one.trouble]
+        return [sentence for is_so, sentence in found if is_so] + unread + self.flags
 
 
 def get_status() -> Status:
@@ -128,6 +132,7 @@ def get_status() -> Status:
         disk=_disk(),
         versions=_versions(),
         flags=flag_sentences(),
+        syncs=last_syncs(),
     )
 
 
@@ -151,10 +156,12 @@ def list_waiting() -> list[Waiting]:
     chunks = ScoreChunk.objects.exclude(state__in=[ChunkState.DONE, ChunkState.FAILED])
     chunks = chunks.filter(run__state__in=[RunState.PREPARING, RunState.SCORING])
     imports = ImportRun.objects.filter(state__in=[ImportState.QUEUED, ImportState.RUNNING])
+    syncs = SyncRun.objects.filter(state__in=UNDER_WAY)
     mails = OutboxMessage.objects.filter(state=OutboxState.WAITING)
     return [
         Waiting("Parts of a score run", chunks.count(), chunks.aggregate(at=Min("run__created_at"))["at"]),
         Waiting("Imports", imports.count(), imports.aggregate(at=Min("created_at"))["at"]),
+        Waiting("Syncs", syncs.count(), syncs.aggregate(at=Min("created_at"))["at"]),
         Waiting("E-mails", mails.count(), mails.aggregate(at=Min("created_at"))["at"]),
     ]
 

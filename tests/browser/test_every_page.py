@@ -14,6 +14,7 @@ import pytest
 from django.urls import reverse
 
 from accounts.models import (
+    Account,
     ChurnReason,
     Contract,
     Department,
@@ -36,6 +37,7 @@ from retention.sample.company import SEED
 from retention.services import evidence
 from retention.services.sample import load_sample
 from tests.browser.walk import PAGES, VIEWS, Axe, Open, address_of, look
+from tests.factories import make_connection
 
 
 def find_records() -> dict[str, int]:
@@ -44,7 +46,9 @@ def find_records() -> dict[str, int]:
     touchpoint = Touchpoint.objects.filter(state=TouchpointState.PLANNED).first()
     assert handback is not None
     assert touchpoint is not None
+    some = Account.objects.filter(is_sample=True).earliest("pk")
     return {
+        **{name: record.pk for name, record in make_connection(some).items()},
         "action": Action.objects.filter(done_at=None).earliest("pk").pk,
         "insight": Insight.objects.filter(pulse_checks__isnull=False).earliest("pk").pk,
         "survey": SurveyAnswer.objects.with_open_loop().earliest("pk").survey_id,
