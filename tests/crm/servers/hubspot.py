@@ -30,6 +30,8 @@ class HubSpot(base.World):
     tokens: set[str] = field(default_factory=lambda: {"token-one"})
     refresh_token: str = "refresh-me"
     refreshed: int = 0
+    code: str = "good-code"
+    labels: dict[str, dict[str, str]] = field(default_factory=dict)  # object type -> property -> its label
     unknown_to_batch: set[str] = field(default_factory=set)
     now_ms: int = 1_760_000_000_000
 
@@ -62,6 +64,8 @@ class HubSpot(base.World):
         path = request.path.strip("/").split("/")
         if path[:2] == ["crm", "v3"] and path[2] == "owners":
             return self._page(list(self.owners.values()), request.query)
+        if path[:3] == ["crm", "v3", "properties"] and request.method == "GET":
+            return 200, {"results": self._described(path[3])}
         if path[:3] == ["crm", "v3", "properties"]:
             return self._property(path, request.body)
         if path[:3] == ["crm", "v4", "associations"]:
@@ -163,11 +167,25 @@ class HubSpot(base.World):
         self.properties.add(name)
         return 201, body
 
+    def _described(self, kind: str) -> list[dict[str, Any]]:
+        labels = self.labels.get(kind, {})
+        names = {name for one in self.objects[kind].values() for name in one["properties"]} | set(labels)
+        return [
+            {
+                "name": name,
+                "label": labels.get(name, name),
+                "type": "string",
+                "fieldType": "text",
+                "hidden": False,
+            }
+            for name in sorted(names)
+        ]
+
     def renew(self, form: dict[str, str]) -> tuple[int, Any]:
-        if (
-            form.get("refresh_token") != self.refresh_token
-            or form.get("client_secret") != "hush-client-secret"
-        ):
+        is_known = form.get("refresh_token") == self.refresh_token
+        if form.get("grant_type") == "authorization_code":
+            is_known = form.get("code") == self.code and bool(form.get("redirect_uri"))
+        if not is_known or form.get("client_secret") != "hush-client-secret":
             return 400, {"status": "BAD_REFRESH_TOKEN", "message": "missing or invalid refresh token"}
         self.refreshed += 1
         fresh = f"token-fresh-{self.refreshed}"
