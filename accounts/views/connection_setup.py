@@ -32,7 +32,7 @@ from accounts.views.connections import connection_or_404
 @require_role(*ADMINISTRATORS)
 def connection_tables(request: SignedIn, pk: int) -> HttpResponse:
     """Which tables are read, for systems that leave that to a person."""
-    connection = connection_or_404(request, pk)
+    connection = connection_or_404(request, pk, to_work_with=True)
     if not connector_class(connection.system).has_tables:
         return redirect("accounts:connection_map", pk)
     try:
@@ -57,7 +57,7 @@ def connection_tables(request: SignedIn, pk: int) -> HttpResponse:
 @require_role(*ADMINISTRATORS)
 def connection_map(request: SignedIn, pk: int) -> HttpResponse:
     """Which of our columns takes its value from where, stream by stream, beside the first records."""
-    connection = connection_or_404(request, pk)
+    connection = connection_or_404(request, pk, to_work_with=True)
     maps = _maps(connection)
     if not maps:
         messages.info(request, "First it has to be connected.")
@@ -146,7 +146,7 @@ def _after_map(request: SignedIn, connection: Connection, maps: list[FieldMap], 
 @vary_on_headers("HX-Request")
 def connection_preview(request: SignedIn, pk: int) -> HttpResponseBase:
     """What taking everything in would do: found out in the background, shown here."""
-    connection = connection_or_404(request, pk)
+    connection = connection_or_404(request, pk, to_work_with=True)
     if not connection.maps.exists():
         messages.info(request, "First it has to be connected.")
         return redirect("accounts:credentials", pk)

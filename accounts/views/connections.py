@@ -28,9 +28,12 @@ SIGN_IN_SALT, SIGN_IN_SECONDS = "connected-systems", 1800
 SIGN_IN_KEY = "connection-sign-in"
 
 
-def connection_or_404(request: SignedIn, pk: int) -> Connection:
-    """A connection that the person may see."""
-    return get_object_or_404(Connection.objects.visible_to(request.user), pk=pk)
+def connection_or_404(request: SignedIn, pk: int, *, to_work_with: bool = False) -> Connection:
+    """A connection that the person may see; `to_work_with`: one whose connector is there."""
+    connection = get_object_or_404(Connection.objects.visible_to(request.user), pk=pk)
+    if to_work_with and selectors.connector_of(connection) is None:
+        raise Http404
+    return connection
 
 
 @require_GET
@@ -91,7 +94,7 @@ def _way(request: SignedIn, system: str, default: str = "") -> tuple[list[Way], 
 @require_role(*ADMINISTRATORS)
 def credentials(request: SignedIn, pk: int) -> HttpResponse:
     """Other credentials for a connection; those it has are never shown."""
-    connection = connection_or_404(request, pk)
+    connection = connection_or_404(request, pk, to_work_with=True)
     stored = services.stored_names(connection)
     ways, way = _way(request, connection.system, default=_way_used(connection, stored))
     form = AccessForm(request.POST or None, way=way, connection=connection, stored=frozenset(stored))
@@ -172,7 +175,7 @@ def next_page(connection: Connection) -> str:
 @require_role(*ADMINISTRATORS)
 def try_connection(request: SignedIn, pk: int) -> HttpResponse:
     """Try the credentials that are stored."""
-    return _try(request, connection_or_404(request, pk))
+    return _try(request, connection_or_404(request, pk, to_work_with=True))
 
 
 # Signing in over there (OAuth) --------------------------------------------------------------------------------------

@@ -104,7 +104,7 @@ def schedule(request: SignedIn, pk: int) -> HttpResponse:
 @require_role(*ADMINISTRATORS)
 def write_back(request: SignedIn, pk: int) -> HttpResponse:
     """Write scores into the other system, or stop doing so."""
-    connection = connection_or_404(request, pk)
+    connection = connection_or_404(request, pk, to_work_with=True)
     is_on = request.POST.get("turn") == "on"
     try:
         services.switch_write_back(connection, is_on=is_on, user=request.user)
