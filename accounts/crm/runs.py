@@ -37,8 +37,8 @@ def start_sync(
     user: User | None = None,
 ) -> SyncRun:
     """Begin a run; the one that is open already where there is one. `is_full` reads everything again and looks for
-    what is gone; `only_hints` reads what webhooks named and nothing else; a dry run reads, and
-    finds out what taking it in would do."""
+    what is gone; `only_hints` reads what webhooks named and nothing else; `is_dry_run` only reads, and finds out what
+    taking it in would do."""
     try:
         with transaction.atomic():
             run = SyncRun.objects.create(

@@ -9,7 +9,7 @@ from django.contrib import messages
 from django.core import signing
 from django.http import Http404, HttpResponse, HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect, render
-from django.urls import NoReverseMatch, reverse
+from django.urls import reverse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 from django.views.decorators.vary import vary_on_headers
@@ -23,6 +23,7 @@ from accounts.forms_crm import AccessForm, ScheduleForm
 from accounts.models import Connection
 from accounts.permissions import ADMINISTRATORS, LEADERS, SignedIn, has_role, require_role
 from accounts.services import connecting as services
+from accounts.services.crm import webhook_address
 
 SIGN_IN_SALT, SIGN_IN_SECONDS = "connected-systems", 1800
 SIGN_IN_KEY = "connection-sign-in"
@@ -252,10 +253,10 @@ def connection_detail(request: SignedIn, pk: int) -> HttpResponseBase:
     }
     if polls:
         return render(request, "accounts/connections/detail.html#live", context)
-    return render(request, "accounts/connections/detail.html", context | _more(request, connection, standing))
+    return render(request, "accounts/connections/detail.html", context | _more(connection, standing))
 
 
-def _more(request: SignedIn, connection: Connection, standing: selectors.Standing) -> dict[str, Any]:
+def _more(connection: Connection, standing: selectors.Standing) -> dict[str, Any]:
     connector = selectors.connector_of(connection)
     return {
         "next_page": next_page(connection) if connector and not standing.is_set_up else "",
@@ -267,13 +268,5 @@ def _more(request: SignedIn, connection: Connection, standing: selectors.Standin
         "runs": list(selectors.last_runs(connection)),
         "schedule": ScheduleForm(connection=connection),
         "stored": sorted(services.stored_names(connection)),
-        "hook": _hook_address(request, connection),
+        "hook": webhook_address(connection),
     }
-
-
-def _hook_address(request: SignedIn, connection: Connection) -> str:
-    """Where the system calls when something changes."""
-    try:
-        return request.build_absolute_uri(reverse("accounts:webhook", args=[connection.pk]))
-    except NoReverseMatch:
-        return ""
