@@ -109,6 +109,7 @@ def _shell(request: SignedIn) -> dict[str, Any]:
         "freshness": freshness(run),
         "scored_at": run.published_at if run else None,
         "sample": has_sample(),
+        "cares": has_role(request.user, *CARERS),
         "may_remove_sample": has_role(request.user, *ADMINISTRATORS),
         "inbox_url": reverse("notifications:inbox"),
     }

@@ -7,6 +7,7 @@ POST; everybody else must get what a stranger gets: 404 on a page, the sign-in p
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -16,7 +17,7 @@ from django.core.cache import cache
 from django.db import transaction
 from django.http import HttpResponseBase
 from django.test import Client
-from django.urls import URLPattern, URLResolver, get_resolver, reverse
+from django.urls import URLPattern, URLResolver, get_resolver, resolve, reverse
 from django.utils import timezone
 
 from accounts.links import sign_key
@@ -85,7 +86,8 @@ ADMINISTRATORS = frozenset({"administrator"})
 WITH_ACCOUNTS = frozenset({"owner", "teammate", "stranger"})
 KPI_READERS = LEADERS | {"marketing"}
 # Who sees the account of the cast, and who of them may act on it.
-SEE_IT = SIGNED_IN - {"stranger", "other_manager"}
+STRANGE = frozenset({"stranger", "other_manager", "stranger_token"})
+SEE_IT = SIGNED_IN - STRANGE
 CARE_FOR_IT = SEE_IT - {"marketing"}
 LEAD_IT = SEE_IT & LEADERS
 ITS_OWNER = frozenset({"owner"})
@@ -596,8 +598,17 @@ def is_refused(answer: HttpResponseBase, who: str, row: Row, method: str) -> boo
 
 def _api_refusals(who: str, row: Row) -> set[int]:
     """403 tells a role that this is none of its business; never a stranger that a record exists."""
-    is_strange = who in {"stranger", "other_manager", "stranger_token"}
-    return {404} if row.record and is_strange else {403, 404}
+    return {404} if row.record and who in STRANGE else {403, 404}
+
+
+def closed_links(answer: HttpResponseBase, who: str) -> list[str]:
+    """Addresses that a page links to and that its reader may not open; strangers have accounts of their own besides the
+    one the table is about."""
+    if who in STRANGE or answer.streaming or not answer.get("Content-Type", "").startswith("text/html"):
+        return []
+    found = set(re.findall(r'href="(/[^"?#]*)', answer.content.decode()))  # type: ignore[attr-defined]
+    names = {link: resolve(link).view_name for link in found if not link.startswith("/static/")}
+    return sorted(link for link, name in names.items() if name in TABLE and who not in TABLE[name].get)
 
 
 @pytest.mark.parametrize("method", ["get", "post"])
@@ -614,6 +625,10 @@ def test_who_may(world: World, method: str) -> None:
             if not is_right:
                 may = "may" if who in allowed else "may not"
                 wrong.append(f"{method.upper()} {address}: {who} {may}, but got {answer.status_code}")
+            wrong += [
+                f"{address} shows {who} a link to {link}, which is not theirs"
+                for link in closed_links(answer, who)
+            ]
     assert not wrong, "\n".join(["", *wrong])
 
 

@@ -21,8 +21,7 @@ REGULAR, YEARLY, ONBOARDING, RENEWAL = "regular", "yearly", "onboarding", "renew
 PRECEDENCE = {RENEWAL: 0, ONBOARDING: 1, REGULAR: 2, YEARLY: 3}
 
 
-@dataclass(frozen=True)
-class Planned:
+class Planned(NamedTuple):
     """A contact that stands in the calendar; `is_fixed`: a person put it on its day."""
 
     due_on: dt.date
@@ -40,8 +39,7 @@ class Term:
     notice_on: dt.date | None = None
 
 
-@dataclass(frozen=True)
-class Customer:
+class Customer(NamedTuple):
     """An account as the plan sees it. `contacted_on` is the last pulse check, `skipped_on` the last contact that was
     left out on purpose, `since` the day it became a customer (the first contact counts from there), `value` what twelve
     months are expected to bring in the company's currency, `country` where it is (ISO code, empty = not known)."""
@@ -62,7 +60,8 @@ class Customer:
     @property
     def last_on(self) -> dt.date | None:
         """The last contact, made or left out on purpose."""
-        return max(filter(None, (self.contacted_on, self.skipped_on)), default=None)
+        made, left_out = self.contacted_on, self.skipped_on
+        return made or left_out if made is None or left_out is None else max(made, left_out)
 
 
 class Want(NamedTuple):

@@ -137,7 +137,7 @@ def _floor() -> float:
 
 def _planning_alone(book: WholePlan) -> float:
     """The pure planner on an empty calendar of the same customers."""
-    empty = [customer.__class__(**{**customer.__dict__, "planned": None}) for customer in book.customers]
+    empty = [customer._replace(planned=None) for customer in book.customers]
     policies = get_policies()
     began = time.perf_counter()
     plan(empty, policies, book.place, LAST_DAY)

@@ -6,6 +6,7 @@ from __future__ import annotations
 from django.db import connection
 
 from accounts.selectors import company_today
+from pulsecheck.services.messages import recount_messages
 from pulsecheck.services.products import study_products
 from retention.benchmarks.book import RECORD_SOURCE
 
@@ -191,3 +192,4 @@ def care_for_the_book() -> None:
         for statement in STATEMENTS:
             cursor.execute(statement)
     study_products(company_today())
+    recount_messages()

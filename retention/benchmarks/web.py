@@ -35,7 +35,9 @@ from retention.supervisor import end_with_parent
 
 HOST = "127.0.0.1"
 FLOOR = "floor"
-TEAMS, REPS = 5, 50
+TEAMS = 5
+# Who looks after a book: as many accounts each in a small one as fill a page, more in a large one.
+ACCOUNTS_EACH, FEWEST, MOST = 400, 3, 50
 START_SECONDS = 60
 # Pages of the care loop, as one who sees everything; as one salesperson as well where a name ends in _of_one.
 PAGES = {
@@ -63,6 +65,10 @@ PAGES = {
     "collective": "/collective/",
     "products": "/products/",
     "references": "/references/",
+    "message_mix": "/messages/",
+    "message_mix_accounts": "/messages/accounts/",
+    "messages_sent": "/messages/sent/",
+    "team_retention": "/team-retention/",
 }
 PAGES_OF_ONE = {
     "pulse_of_one": "/pulse/",
@@ -72,6 +78,7 @@ PAGES_OF_ONE = {
     "promises_of_one": "/promises/",
     "issues_of_one": "/issues/",
     "products_of_one": "/products/",
+    "my_retention_of_one": "/my-retention/",
 }
 WARM_UP = 5
 
@@ -122,7 +129,7 @@ def _measure(accounts: int, orders: int, requests: int, only: set[str]) -> dict[
         cache.clear()  # of the book before
         get_company()
         load_book(accounts, orders)
-        _staff_the_book()
+        _staff_the_book(min(max(accounts // ACCOUNTS_EACH, FEWEST), MOST))
         care_for_the_book()
         scoring.score_book(LAST_DAY, 90, takes_action=False)
         with connection.cursor() as cursor:
@@ -134,8 +141,8 @@ def _measure(accounts: int, orders: int, requests: int, only: set[str]) -> dict[
     return {name: found[name] | {"queries": queries[name]} for name in found}
 
 
-def _staff_the_book() -> None:
-    """Teams of salespeople who won the accounts, and two contacts each, spread evenly."""
+def _staff_the_book(reps: int) -> None:
+    """Teams of `reps` salespeople who won the accounts, and two contacts each, spread evenly."""
     with connection.cursor() as cursor:
         cursor.execute(
             "INSERT INTO accounts_team (name, created_at, updated_at) "
@@ -146,14 +153,14 @@ def _staff_the_book() -> None:
         teams = cursor.fetchone()[0]
         people = [
             User(email=f"rep{n}@example.com", name=f"Rep {n}", role=Role.SALES_REP, team_id=teams[n % TEAMS])
-            for n in range(REPS)
+            for n in range(reps)
         ]
         ids = [user.pk for user in User.objects.bulk_create(people)]
         User.objects.create(email="manager@example.com", name="Manager", role=Role.ADMINISTRATOR)
         cursor.execute(
             "UPDATE accounts_account SET original_salesperson_id = (%s::bigint[])[1 + id %% %s], "
             "account_manager_id = (%s::bigint[])[1 + (id / 7) %% %s] WHERE record_source = %s",
-            [ids, REPS, ids, REPS, RECORD_SOURCE],
+            [ids, reps, ids, reps, RECORD_SOURCE],
         )
         cursor.execute(
             "INSERT INTO accounts_contact (account_id, external_id, record_source, name, email, created_at, updated_at) "

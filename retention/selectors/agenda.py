@@ -7,12 +7,12 @@ account; whoever reads one sees the rows of the accounts they see (`for_reader`)
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
-from django.db.models import Case, Count, F, Max, OuterRef, Q, QuerySet, Subquery, Sum, When
+from django.db.models import Case, Count, F, Max, OuterRef, Q, QuerySet, Subquery, Sum, When, Window
 
 from accounts.models import Account, Contract, Interaction, Issue, Promise, User
 from accounts.models.care import PromiseStatus, Severity
@@ -31,6 +31,14 @@ PROMISE_DAYS = 31
 # How bad a tier is; new and steady are neither.
 GRAVITY = {Tier.THRIVING: -1, Tier.WATCH: 1, Tier.QUIET: 2, Tier.AT_RISK: 3, Tier.LOST: 4}
 Row = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Found:
+    """What one section talks about: records, the most important first, and what is said of each."""
+
+    records: QuerySet[Any]
+    tell: Callable[[Any], Row]
 
 
 @dataclass(frozen=True)
@@ -88,9 +96,13 @@ def make_agenda(meeting: RetentionMeeting, today: dt.date, run: ScoreRun | None)
     }
 
 
-def _section(rows: Iterable[Row]) -> dict[str, Any]:
-    found = list(rows)
-    return {"rows": found[:MOST], "more": max(0, len(found) - MOST)}
+def _section(found: Found | None) -> dict[str, Any]:
+    """The first rows and how many more there are; one query."""
+    if found is None:
+        return {"rows": [], "more": 0}
+    records = list(found.records.annotate(of_all=Window(Count("pk")))[:MOST])
+    more = records[0].of_all - len(records) if records else 0
+    return {"rows": [found.tell(record) for record in records], "more": more}
 
 
 def _figures(scope: Scope) -> dict[str, Any]:
@@ -118,15 +130,15 @@ def _row(account: Account, text: str, **more: Any) -> Row:
     }
 
 
-def _movements(scope: Scope) -> Iterable[Row]:
+def _movements(scope: Scope) -> Found | None:
     """Accounts whose tier is another one than at the last run before the days looked at, most money at risk first."""
     run = scope.run
     if run is None:
-        return
+        return None
     earlier = ScoreRun.objects.filter(state=RunState.PUBLISHED, as_of__lt=run.as_of)
     before = earlier.filter(as_of__lte=scope.since).order_by("-as_of").first() or earlier.last()
     if before is None:
-        return
+        return None
     then = Score.objects.filter(account=OuterRef("account"), as_of=before.as_of).order_by()
     moved = (
         scope.of(Score.objects.filter(as_of=run.as_of))
@@ -138,9 +150,10 @@ def _movements(scope: Scope) -> Iterable[Row]:
         .select_related("account")
         .order_by("-revenue_at_risk_company", "account_id")
     )
-    for score in moved[:200]:
+
+    def tell(score: Any) -> Row:
         worse = GRAVITY.get(score.tier, 0) - GRAVITY.get(score.before, 0)
-        yield _row(
+        return _row(
             score.account,
             f"{Tier(score.before).label} → {score.get_tier_display()}: {score.was * 100:.0f} % → "
             f"{score.churn_probability * 100:.0f} % may leave.",
@@ -150,17 +163,20 @@ def _movements(scope: Scope) -> Iterable[Row]:
             currency=score.currency,
         )
 
+    return Found(moved, tell)
 
-def _handbacks(scope: Scope) -> Iterable[Row]:
+
+def _handbacks(scope: Scope) -> Found:
     """Handbacks closed since, and those under way."""
     rows = scope.of(
         Handback.objects.filter(Q(closed_at=None) | Q(closed_at__gte=scope.begin), opened_at__lt=scope.end)
     )
     rows = rows.exclude(outcome=HandbackOutcome.FALSE_ALARM).select_related("account", "salesperson")
-    for handback in rows.order_by(F("closed_at").desc(nulls_last=True), "-revenue_at_risk", "pk")[:200]:
+
+    def tell(handback: Handback) -> Row:
         who = handback.salesperson or "nobody"
         says = handback.get_outcome_display() or handback.get_state_display()
-        yield _row(
+        return _row(
             handback.account,
             f"{says}: handed back to {who}.",
             detail=handback.closing_note,
@@ -170,12 +186,15 @@ def _handbacks(scope: Scope) -> Iterable[Row]:
             path=f"/handbacks/{handback.pk}/",
         )
 
+    return Found(rows.order_by(F("closed_at").desc(nulls_last=True), "-revenue_at_risk", "pk"), tell)
 
-def _renewals(scope: Scope) -> Iterable[Row]:
+
+def _renewals(scope: Scope) -> Found:
     """Contracts that end, or have to be given notice of, soon."""
     until = scope.today + dt.timedelta(days=RENEWAL_DAYS)
     rows = scope.of(Contract.objects.filter(ends_on__range=(scope.today, until), cancelled_on=None))
-    for contract in rows.select_related("account").order_by("ends_on", "pk")[:200]:
+
+    def tell(contract: Contract) -> Row:
         notice = contract.ends_on - dt.timedelta(days=contract.notice_days)
         text = f"The contract ends in {(contract.ends_on - scope.today).days} days"
         if contract.notice_days:
@@ -185,7 +204,7 @@ def _renewals(scope: Scope) -> Iterable[Row]:
                 if left > 0
                 else ", the time to give notice is over"
             )
-        yield _row(
+        return _row(
             contract.account,
             f"{text}. {'It renews by itself.' if contract.auto_renews else 'It has to be renewed.'}",
             on=contract.ends_on,
@@ -194,18 +213,21 @@ def _renewals(scope: Scope) -> Iterable[Row]:
             anchor="contracts",
         )
 
+    return Found(rows.select_related("account").order_by("ends_on", "pk"), tell)
 
-def _promises(scope: Scope) -> Iterable[Row]:
+
+def _promises(scope: Scope) -> Found:
     """Promises overdue and due within a month, and those broken since."""
     due = Q(status=PromiseStatus.OPEN, due_on__lte=scope.today + dt.timedelta(days=PROMISE_DAYS))
     broken = Q(status=PromiseStatus.BROKEN, due_on__gt=scope.since)
     rows = scope.of(Promise.objects.filter(due | broken, made_on__lte=scope.today)).select_related(
         "account", "made_by"
     )
-    for promise in rows.order_by("due_on", "pk")[:200]:
+
+    def tell(promise: Promise) -> Row:
         is_late = promise.status == PromiseStatus.BROKEN or promise.due_on < scope.today
         state = "Broken" if promise.status == PromiseStatus.BROKEN else "Overdue" if is_late else "Due"
-        yield _row(
+        return _row(
             promise.account,
             f"{state}: {promise.text}",
             detail=f"Promised by {promise.made_by}.",
@@ -214,16 +236,19 @@ def _promises(scope: Scope) -> Iterable[Row]:
             anchor="promises",
         )
 
+    return Found(rows.order_by("due_on", "pk"), tell)
 
-def _issues(scope: Scope) -> Iterable[Row]:
+
+def _issues(scope: Scope) -> Found:
     """Issues that are open, the gravest and oldest first."""
     rows = scope.of(Issue.objects.filter(resolved_at=None, opened_at__lt=scope.end)).select_related(
         "account", "owner"
     )
     gravity = Case(When(severity=Severity.HIGH, then=0), When(severity=Severity.LOW, then=2), default=1)
-    for issue in rows.order_by(gravity, "opened_at", "pk")[:200]:
+
+    def tell(issue: Issue) -> Row:
         is_late = issue.due_on is not None and issue.due_on < scope.today
-        yield _row(
+        return _row(
             issue.account,
             str(issue),
             detail=f"{issue.get_severity_display()}, open for {scope.days_since(issue.opened_at)} days,"
@@ -233,16 +258,19 @@ def _issues(scope: Scope) -> Iterable[Row]:
             anchor="issues",
         )
 
+    return Found(rows.order_by(gravity, "opened_at", "pk"), tell)
 
-def _pulses(scope: Scope) -> Iterable[Row]:
+
+def _pulses(scope: Scope) -> Found:
     """Poor pulses since."""
     poor = PulseCheck.objects.filter(
         score__lte=poor_pulse(), taken_at__gte=scope.begin, taken_at__lt=scope.end
     )
     rows = scope.of(poor)
-    for pulse in rows.select_related("account", "next_step_owner").order_by("score", "-taken_at")[:200]:
+
+    def tell(pulse: PulseCheck) -> Row:
         done = "done" if pulse.next_step_done_at else f"{pulse.next_step_owner} does it"
-        yield _row(
+        return _row(
             pulse.account,
             f"Pulse check {pulse.score} of 6: {pulse.note or pulse.get_score_display().lower()}",
             detail=f"Next step: {pulse.next_step} ({done}).",
@@ -250,11 +278,13 @@ def _pulses(scope: Scope) -> Iterable[Row]:
             anchor="pulses",
         )
 
+    return Found(rows.select_related("account", "next_step_owner").order_by("score", "-taken_at"), tell)
 
-def _quiet(scope: Scope) -> Iterable[Row]:
+
+def _quiet(scope: Scope) -> Found | None:
     """Accounts silent beyond their own rhythm, and customers nobody has spoken with for three months; most money first."""
     if scope.run is None:
-        return
+        return None
     talks = Interaction.objects.filter(account=OuterRef("account")).order_by()
     spoken = Subquery(talks.values("account").annotate(at=Max("happened_at")).values("at"))
     scores = scope.of(Score.objects.filter(as_of=scope.run.as_of)).exclude(tier=Tier.LOST)
@@ -262,7 +292,8 @@ def _quiet(scope: Scope) -> Iterable[Row]:
     silent = scores.annotate(spoken=spoken).filter(
         Q(tier=Tier.QUIET) | Q(spoken__isnull=True) | Q(spoken__lt=day)
     )
-    for score in silent.select_related("account").order_by("-revenue_at_risk_company", "account_id")[:200]:
+
+    def tell(score: Any) -> Row:
         if score.tier == Tier.QUIET:
             text = f"Quiet: last order {score.days_since_last_order} days ago"
             gap = score.usual_gap_days
@@ -270,10 +301,12 @@ def _quiet(scope: Scope) -> Iterable[Row]:
         else:
             ago = scope.days_since(score.spoken) if score.spoken else None
             text = f"Nobody has spoken with them for {ago} days." if ago else "No conversation is on record."
-        yield _row(score.account, text, money=str(score.expected_value_12m), currency=score.currency)
+        return _row(score.account, text, money=str(score.expected_value_12m), currency=score.currency)
+
+    return Found(silent.select_related("account").order_by("-revenue_at_risk_company", "account_id"), tell)
 
 
-SECTIONS: tuple[tuple[str, str, Callable[[Scope], Iterable[Row]]], ...] = (
+SECTIONS: tuple[tuple[str, str, Callable[[Scope], Found | None]], ...] = (
     ("movements", "Movements", _movements),
     ("handbacks", "Handbacks", _handbacks),
     ("renewals", "Renewals", _renewals),

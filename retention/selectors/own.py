@@ -20,7 +20,7 @@ CLOSES_AFTER_DAYS = 7  # a month is the person's alone until a week after it has
 LEAST = 5  # records below which a share says nothing
 STRONG = 0.95  # from here on there is nothing to help with
 MOST_LINES = 200
-CLOSED_SECONDS = 6 * 3600
+CLOSED_SECONDS, MANY_LINES = 6 * 3600, 500  # figures of closed months over more lines are kept for so long
 RETENTION, THANKS, SAVES = "retention", "thanks", "saves"
 Find = Callable[[Sequence[User], Span], Iterable[Line]]
 
@@ -268,6 +268,7 @@ def team_rows(leader: User, today: dt.date) -> list[PersonRow]:
         (until, [person.pk for person in people]),
         lambda: _figures_of(people, Span(until - dt.timedelta(days=SPAN_DAYS), until)),
         lambda figures: sum(kept.n + sum(s.n for s in shares.values()) for kept, shares in figures.values()),
+        large=MANY_LINES,
         seconds=CLOSED_SECONDS,
     )
     return [_row(person, *found[person.pk]) for person in sorted(people, key=lambda one: (one.name, one.pk))]

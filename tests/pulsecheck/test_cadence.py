@@ -1,6 +1,5 @@
 """The plan of contacts: whatever the book looks like, it keeps its promises."""
 
-import dataclasses
 import datetime as dt
 from collections import Counter
 
@@ -69,7 +68,7 @@ customer = st.builds(
 )
 # A book of accounts, some of them never asked, some planned already.
 books = st.lists(customer, max_size=25).map(
-    lambda found: [dataclasses.replace(c, id=number) for number, c in enumerate(found)]
+    lambda found: [c._replace(id=number) for number, c in enumerate(found)]
 )
 
 
@@ -112,7 +111,7 @@ def applied(book, changes):
     """The book as it is when the changes are written down."""
     by_account = {change.account_id: change for change in changes}
     return [
-        dataclasses.replace(customer, planned=Planned(change.due_on, change.assignee_id, change.reason))
+        customer._replace(planned=Planned(change.due_on, change.assignee_id, change.reason))
         if (change := by_account.get(customer.id))
         else customer
         for customer in book
@@ -193,7 +192,7 @@ def test_whoever_is_away_has_nothing_to_do(book, place):
 @given(books, st.integers(1, 3))
 def test_nobody_has_more_in_a_day_than_they_can_do(book, calls):
     """As long as there is a free day in the year, which 25 customers leave."""
-    book = [dataclasses.replace(customer, planned=None, contacted_on=TODAY) for customer in book]
+    book = [customer._replace(planned=None, contacted_on=TODAY) for customer in book]
 
     load = Counter(
         (c.assignee_id, c.due_on) for c in plan(book, POLICIES, staffed(p1=calls, p2=3, p3=1), TODAY)
@@ -212,7 +211,7 @@ def crowded(draw):
         Customer, id=st.just(0), tier=st.sampled_from(["at_risk", "steady", "thriving"]), segment=st.just(""),
         assignee_id=st.sampled_from([1, 1, 2]), contacted_on=near | st.just(TODAY), country=st.sampled_from(["", "GB"]),
     )  # fmt: skip
-    book = [dataclasses.replace(c, id=n) for n, c in enumerate(draw(st.lists(one, min_size=6, max_size=24)))]
+    book = [c._replace(id=n) for n, c in enumerate(draw(st.lists(one, min_size=6, max_size=24)))]
     away = st.builds(
         lambda begin, length, other: Away(begin, begin + dt.timedelta(days=length), other),
         st.integers(-3, 20).map(lambda n: TODAY + dt.timedelta(days=n)),
@@ -326,7 +325,7 @@ def test_what_a_person_put_on_its_day_makes_no_room():
     monday = dt.date(2026, 11, 23)
     held = one(contacted_on=TODAY, planned=None)
     reason = planned_for(held).reason
-    held = dataclasses.replace(held, planned=Planned(monday, 7, reason, is_fixed=True))
+    held = held._replace(planned=Planned(monday, 7, reason, is_fixed=True))
     tight = [Customer(n, "thriving", "", 7, contacted_on=TODAY - dt.timedelta(days=YEAR - 3)) for n in (2, 3)]
 
     changes = plan([held, *tight], POLICIES, staffed(p7=1), TODAY)
@@ -359,7 +358,7 @@ def test_what_others_have_booked_counts():
 
 
 def one(**changes):
-    return dataclasses.replace(Customer(1, "steady", "", 7, contacted_on=dt.date(2026, 11, 3)), **changes)
+    return Customer(1, "steady", "", 7, contacted_on=dt.date(2026, 11, 3))._replace(**changes)
 
 
 def planned_for(customer, place=PLAIN, today=TODAY, policies=POLICIES):
@@ -395,7 +394,7 @@ def test_the_more_particular_policy_wins():
 def test_a_worse_tier_brings_the_contact_forward():
     steady = applied([one()], [planned_for(one())])[0]
 
-    moved = planned_for(dataclasses.replace(steady, tier="at_risk"))
+    moved = planned_for(steady._replace(tier="at_risk"))
 
     assert (moved.is_new, moved.due_on) == (False, TODAY)
 
@@ -410,7 +409,7 @@ def test_another_tier_or_person_does_not_make_it_less_late():
     [late] = applied([one(tier="at_risk")], [planned_for(one(tier="at_risk"))])
     later = TODAY + dt.timedelta(days=60)
 
-    change = planned_for(dataclasses.replace(late, tier="steady", assignee_id=8), today=later)
+    change = planned_for(late._replace(tier="steady", assignee_id=8), today=later)
 
     assert (change.due_on, change.assignee_id) == (late.planned.due_on, 8)
 
@@ -419,7 +418,7 @@ def test_who_was_asked_since_is_not_late():
     [late] = applied([one(tier="at_risk")], [planned_for(one(tier="at_risk"))])
     later = TODAY + dt.timedelta(days=60)
 
-    change = planned_for(dataclasses.replace(late, contacted_on=later), today=later)
+    change = planned_for(late._replace(contacted_on=later), today=later)
 
     assert change.due_on > later
 
@@ -492,11 +491,9 @@ def follow(customer, days):
         today = TODAY + dt.timedelta(days=number)
         [customer] = applied([customer], plan([customer], POLICIES, PLAIN, today))
         if customer.planned.due_on == today:
-            [kind] = [
-                c.kind for c in plan([dataclasses.replace(customer, planned=None)], POLICIES, PLAIN, today)
-            ]
+            [kind] = [c.kind for c in plan([customer._replace(planned=None)], POLICIES, PLAIN, today)]
             made.append((number, kind))
-            customer = dataclasses.replace(customer, contacted_on=today)
+            customer = customer._replace(contacted_on=today)
     return made
 
 

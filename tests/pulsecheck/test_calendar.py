@@ -3,6 +3,7 @@
 import datetime as dt
 
 import pytest
+from django.db import connection
 from django.urls import reverse
 
 from accounts.models import Absence, Account
@@ -14,7 +15,7 @@ from pulsecheck.models import CadencePolicy, Touchpoint
 from pulsecheck.services import move_touchpoint, plan_people, plan_touchpoints
 from pulsecheck.services.absences import end_absence, note_absence
 from pulsecheck.services.feeds import make_feed, revoke_feed
-from pulsecheck.services.touchpoints import plan_next
+from pulsecheck.services.touchpoints import array_literal, plan_next
 from tests.factories import (
     AbsenceFactory,
     AccountFactory,
@@ -340,3 +341,13 @@ def test_lines_of_the_feed_are_folded_at_75_octets_without_cutting_a_character()
     assert max(map(len, lines)) <= 75
     assert b"".join(lines).replace(b" ", b"").count("ü".encode()) == 100
     assert b"DTEND;VALUE=DATE:20270101" in lines
+
+
+@pytest.mark.parametrize(
+    "text",
+    ['"', "\\", '\\"', "{a,b}", "NULL", "", "a,b", "  ", "\t\n\r", "'; DROP TABLE x; --", "%s", "\x1f", "é𝄞"],
+)
+def test_whatever_is_said_of_a_contact_is_written_as_it_is(text):
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT %s::text[]", [array_literal([text, None, text])])
+        assert cursor.fetchone()[0] == [text, None, text]
