@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -13,7 +14,6 @@ from django.utils import timezone
 from accounts.crm.errors import CrmError
 from accounts.crm.mapping import Mapper, as_text
 from accounts.crm.outbox import FIELDS
-from accounts.crm.protocol import Connector
 from accounts.crm.systems import connector_class, known_systems
 from accounts.models import (
     Account,
@@ -33,6 +33,7 @@ from accounts.models.crm import Decision, StepState, SyncState, WriteBackState
 UNDER_WAY = {SyncState.WAITING, SyncState.RUNNING}
 OPEN = {*UNDER_WAY, SyncState.PAUSED}
 SHOWN_REASONS = 12
+MOST_PROBLEMS = 500  # different texts that are looked at to be grouped
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,14 +45,30 @@ class SystemCard:
     about: str
     can_push: bool
     has_webhooks: bool
+    has_tables: bool
+    webhook_how_to: Sequence[str]
+
+
+def system_card(name: str) -> SystemCard | None:
+    """What a connector says of its system; None when its folder is not there any more."""
+    try:
+        found = connector_class(name)
+    except CrmError:
+        return None
+    return SystemCard(
+        name,
+        found.label,
+        found.about,
+        found.can_push,
+        found.has_webhooks,
+        found.has_tables,
+        found.webhook_how_to,
+    )
 
 
 def system_cards() -> list[SystemCard]:
     """All of them, by label."""
-    cards = []
-    for name in known_systems():
-        found = connector_class(name)
-        cards.append(SystemCard(name, found.label, found.about, found.can_push, found.has_webhooks))
+    cards = [card for name in known_systems() if (card := system_card(name)) is not None]
     return sorted(cards, key=lambda card: card.label.lower())
 
 
@@ -104,6 +121,18 @@ class Standing:
             return None
         return max(self.run.created_at + dt.timedelta(minutes=every), timezone.now())
 
+    @property
+    def next_in(self) -> str:
+        """When that is, in words: a few minutes matter here."""
+        if self.next_due_at is None:
+            return ""
+        minutes = round((self.next_due_at - timezone.now()).total_seconds() / 60)
+        if minutes < 1:
+            return "within a minute"
+        if minutes < 120:
+            return f"in {minutes} {'minute' if minutes == 1 else 'minutes'}"
+        return f"in {round(minutes / 60)} hours"
+
 
 def standings(user: User) -> list[Standing]:
     """The connections that `user` may see; the same number of queries however many there are."""
@@ -138,19 +167,10 @@ def _standings(connections: Sequence[Connection]) -> list[Standing]:
     ]
 
 
-def connector_of(connection: Connection) -> type[Connector] | None:
-    """The connector of a connection; None when its folder is not there any more."""
-    try:
-        return connector_class(connection.system)
-    except CrmError:
-        return None
-
-
 def label_of(system: str) -> str:
-    try:
-        return connector_class(system).label
-    except CrmError:
-        return system
+    """What people call a system."""
+    card = system_card(system)
+    return card.label if card else system
 
 
 # One connection ----------------------------------------------------------------------------------------------------
@@ -200,11 +220,30 @@ def stream_figures(connection: Connection) -> list[StreamFigures]:
     ]
 
 
-def refusals(connection: Connection) -> list[Any]:
-    """Why records were refused, the most frequent first: stream, problem, how many, the id of one."""
+REFUSED = re.compile(r"^(?P<column>\w+) '.*?' (?P<reason>.+)$", re.DOTALL)
+NOT_HERE = "Belongs to an account that is not here: it waits for a decision, was refused or left out, or is not there any more"
+
+
+def plain_reason(reason: str) -> str:
+    """Why a record was refused, for people who import no files."""
+    return NOT_HERE if "is no known account" in reason else reason
+
+
+def refusals(connection: Connection) -> list[dict[str, Any]]:
+    """Why records were refused, the most frequent first: stream, column, reason, how many, the id of one."""
     rows = RawRecord.objects.filter(connection=connection).exclude(problem="").order_by()
-    found = rows.values("stream", "problem").annotate(n=Count("pk"), example=Max("source_id"))
-    return list(found.order_by("-n", "stream", "problem")[:SHOWN_REASONS])
+    found = rows.values_list("stream", "problem").annotate(n=Count("pk"), example=Max("source_id"))
+    grouped: dict[tuple[str, str, str], tuple[int, str]] = {}
+    for stream, problem, n, example in found.order_by("-n", "stream", "problem")[:MOST_PROBLEMS]:
+        told = REFUSED.match(problem)
+        column, reason = (told["column"], told["reason"]) if told else ("", problem)
+        key = (stream, column, plain_reason(reason))
+        grouped[key] = (grouped.get(key, (0, ""))[0] + n, example)
+    ranked = sorted(grouped.items(), key=lambda item: (-item[1][0], item[0]))[:SHOWN_REASONS]
+    return [
+        {"stream": stream, "column": column.replace("_", " "), "reason": reason, "n": n, "example": example}
+        for (stream, column, reason), (n, example) in ranked
+    ]
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ from django.utils import timezone
 from accounts.crm import runs
 from accounts.crm.engine import open_connector
 from accounts.crm.errors import CrmError
+from accounts.crm.linking import decide
 from accounts.crm.mapping import ASIDE, Mapper, value_at
 from accounts.crm.protocol import Ask, Connector, Field, Record, Table, Way
 from accounts.crm.systems import connector_class
@@ -32,7 +33,7 @@ from accounts.models import (
     User,
     WriteBack,
 )
-from accounts.models.crm import SyncState
+from accounts.models.crm import Decision, SyncState
 from accounts.services.audit import write_audit
 
 SAMPLES = 5
@@ -362,6 +363,25 @@ def switch_write_back(connection: Connection, *, is_on: bool, user: User | None)
         raise CrmError(f"{connector_class(connection.system).label} is only read.")
     Connection.objects.filter(pk=connection.pk).update(writes_back=is_on, updated_at=timezone.now())
     write_audit(user, "switch_write_back", connection, is_on=is_on)
+
+
+@transaction.atomic
+def settle_record(
+    quarantine_id: int, user: User, *, account: Account | None = None, is_new: bool = False
+) -> Quarantine:
+    """Say which account a doubtful record is, that it is new, or (neither) that it is left out. CrmError when it was
+    taken in as something else already."""
+    known = Quarantine.objects.select_for_update(of=["self"]).select_related("raw").get(pk=quarantine_id)
+    if is_taken_in(known):
+        raise CrmError("It was taken in already, so this cannot be decided any more.")
+    settled = decide(quarantine_id, user, account=account, is_new=is_new)
+    write_audit(user, "settle_record", settled, decision=settled.decision, account=account and account.pk)
+    return settled
+
+
+def is_taken_in(one: Quarantine) -> bool:
+    """Whether a decided record came in since."""
+    return one.decision in {Decision.LINKED, Decision.NEW} and one.raw.applied_at is not None
 
 
 @transaction.atomic

@@ -16,7 +16,7 @@ from django.views.decorators.vary import vary_on_headers
 from django_htmx.http import HttpResponseClientRefresh
 
 from accounts import selectors_crm as selectors
-from accounts.crm.errors import CrmError
+from accounts.crm.errors import CrmError, SignInRefused
 from accounts.crm.protocol import Way
 from accounts.crm.systems import connector_class, known_systems
 from accounts.forms_crm import AccessForm, ScheduleForm
@@ -32,7 +32,7 @@ SIGN_IN_KEY = "connection-sign-in"
 def connection_or_404(request: SignedIn, pk: int, *, to_work_with: bool = False) -> Connection:
     """A connection that the person may see; `to_work_with`: one whose connector is there."""
     connection = get_object_or_404(Connection.objects.visible_to(request.user), pk=pk)
-    if to_work_with and selectors.connector_of(connection) is None:
+    if to_work_with and selectors.system_card(connection.system) is None:
         raise Http404
     return connection
 
@@ -111,7 +111,7 @@ def credentials(request: SignedIn, pk: int) -> HttpResponse:
         "connection": connection,
         "label": selectors.label_of(connection.system),
         "standing": selectors.standing_of(connection),
-        "sign_in": _sign_in_address(request, connection)
+        "sign_in": _sign_in_address(request, connection, way)
         if way.signs_in and _can_sign_in(way, stored)
         else "",
     }
@@ -153,6 +153,13 @@ def _try(request: SignedIn, connection: Connection) -> HttpResponse:
     connection.refresh_from_db()
     try:
         found = services.try_connection(connection)
+    except SignInRefused as problem:
+        messages.error(
+            request,
+            f"{connection.name} did not let us in. Check that everything was copied whole and has the rights that"
+            f" stand beside the form. {problem}",
+        )
+        return redirect("accounts:credentials", connection.pk)
     except CrmError as problem:
         messages.error(request, f"{connection.name} could not be reached. {problem}")
         return redirect("accounts:credentials", connection.pk)
@@ -182,11 +189,12 @@ def try_connection(request: SignedIn, pk: int) -> HttpResponse:
 # Signing in over there (OAuth) --------------------------------------------------------------------------------------
 
 
-def _sign_in_address(request: SignedIn, connection: Connection) -> str:
+def _sign_in_address(request: SignedIn, connection: Connection, way: Way) -> str:
     """Where the person agrees. What they come back with has to carry the same word that their session remembers."""
     word = request.session.get(SIGN_IN_KEY) or secrets.token_urlsafe(16)
     request.session[SIGN_IN_KEY] = word
-    state = signing.dumps({"connection": connection.pk, "word": word}, salt=SIGN_IN_SALT)
+    told = {"connection": connection.pk, "way": way.name, "word": word}
+    state = signing.dumps(told, salt=SIGN_IN_SALT)
     try:
         return services.sign_in_address(
             connection, request.build_absolute_uri(reverse("accounts:signed_in")), state
@@ -201,34 +209,36 @@ def _sign_in_address(request: SignedIn, connection: Connection) -> str:
 @require_role(*ADMINISTRATORS)
 def signed_in(request: SignedIn) -> HttpResponse:
     """Back from the other system, with a code that is worth credentials."""
-    connection = _returned(request)
+    connection, way = _returned(request)
     if connection is None:
         messages.error(request, "That sign-in was not begun here, or too long ago. Begin it again.")
         return redirect("accounts:connections")
+    again = reverse("accounts:credentials", args=[connection.pk]) + f"?way={way}"
     code = request.GET.get("code", "")
     if not code:
         said = " ".join(request.GET.get("error_description", request.GET.get("error", "")).split())[:200]
         messages.error(request, f"{connection.name} was not connected: {said or 'nothing was agreed to'}.")
-        return redirect("accounts:credentials", connection.pk)
+        return redirect(again)
     try:
         back = request.build_absolute_uri(reverse("accounts:signed_in"))
         services.take_code(connection, code, back, request.user)
     except CrmError as problem:
         messages.error(request, f"{connection.name} was not connected. {problem}")
-        return redirect("accounts:credentials", connection.pk)
+        return redirect(again)
     return _try(request, connection)
 
 
-def _returned(request: SignedIn) -> Connection | None:
-    """The connection that a sign-in was begun for, by this person in this session."""
+def _returned(request: SignedIn) -> tuple[Connection | None, str]:
+    """The connection that a sign-in was begun for, by this person in this session; and the way."""
     word = request.session.pop(SIGN_IN_KEY, "")
     try:
         state = signing.loads(request.GET.get("state", ""), salt=SIGN_IN_SALT, max_age=SIGN_IN_SECONDS)
     except signing.BadSignature:
-        return None
+        return None, ""
     if not word or not secrets.compare_digest(str(state["word"]), word):
-        return None
-    return Connection.objects.visible_to(request.user).filter(pk=state["connection"]).first()
+        return None, ""
+    found = Connection.objects.visible_to(request.user).filter(pk=state["connection"]).first()
+    return found, str(state["way"])
 
 
 # How one fares -------------------------------------------------------------------------------------------------------
@@ -257,10 +267,10 @@ def connection_detail(request: SignedIn, pk: int) -> HttpResponseBase:
 
 
 def _more(connection: Connection, standing: selectors.Standing) -> dict[str, Any]:
-    connector = selectors.connector_of(connection)
+    card = selectors.system_card(connection.system)
     return {
-        "next_page": next_page(connection) if connector and not standing.is_set_up else "",
-        "connector": connector,
+        "next_page": next_page(connection) if card and not standing.is_set_up else "",
+        "connector": card,
         "figures": selectors.stream_figures(connection),
         "refusals": selectors.refusals(connection),
         "write_back": selectors.write_back_figures(connection),

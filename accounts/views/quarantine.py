@@ -11,11 +11,12 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_http_methods
 
 from accounts import selectors_crm as selectors
-from accounts.crm.linking import decide as settle
+from accounts.crm.errors import CrmError
 from accounts.forms_crm import DecisionForm
 from accounts.models import Account, Connection, Quarantine
 from accounts.models.crm import Decision
 from accounts.permissions import ADMINISTRATORS, SignedIn, require_role
+from accounts.services import connecting as services
 from accounts.views.connections import connection_or_404
 
 PAGE = 50
@@ -69,6 +70,7 @@ def decide(request: SignedIn, pk: int) -> HttpResponse:
         "candidates": candidates,
         "form": form,
         "text": search,
+        "is_taken_in": services.is_taken_in(one),
         "is_decided": one.decision != Decision.WAITING,
     }
     return render(request, "accounts/connections/decide.html", context, status=422 if form.errors else 200)
@@ -78,7 +80,11 @@ def _settle(request: SignedIn, one: Quarantine, choice: str) -> HttpResponse:
     """Keep the decision, and go on to the next record."""
     name = selectors.mapped_rows([one.raw]).get(one.raw_id, {}).get("name", one.raw.source_id)
     account = get_object_or_404(Account, pk=int(choice)) if choice.isdigit() else None
-    settle(one.pk, request.user, account=account, is_new=choice == DecisionForm.NEW)
+    try:
+        services.settle_record(one.pk, request.user, account=account, is_new=choice == DecisionForm.NEW)
+    except CrmError as problem:
+        messages.error(request, str(problem))
+        return redirect("accounts:decide", one.pk)
     if account is not None:
         messages.success(request, f"{name} is {account.name}. It is taken in with the next sync.")
     elif choice == DecisionForm.NEW:

@@ -132,7 +132,7 @@ def test_credentials_that_do_not_work_say_so_and_are_kept(
     body = answer.content.decode()
     connection = Connection.objects.get()
     assert answer.request["PATH_INFO"] == reverse("accounts:credentials", args=[connection.pk])
-    assert "could not be reached. The system does not accept the credentials any more" in body
+    assert "did not let us in. Check that everything was copied whole" in body
     assert "a-wrong-token-1" not in body
     assert "Stored; it is not shown again" in body
 
@@ -200,6 +200,10 @@ def test_a_doubtful_record_is_settled(client: Client, server: Server, begin: Cal
     sync(connection)
     assert Order.objects.filter(account=one).count() == 2
     assert "Is a known account: Company 2" in page(client, "quarantine", connection.pk, "?state=decided")
+    assert "It has come in since" in page(client, "decide", doubtful.pk)
+    client.post(address, {"choice": "new"})
+    doubtful.refresh_from_db()
+    assert doubtful.decision == Decision.LINKED
     assert "Nothing to decide" in page(client, "quarantine", connection.pk)
 
 
