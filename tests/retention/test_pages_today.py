@@ -120,7 +120,7 @@ def test_an_empty_installation_opens_three_doors_to_an_administrator(client, cas
     client.force_login(cast.administrator)
     page = client.get("/").content.decode()
     assert "Load the sample company" in page
-    assert "Comes with the next release" in page
+    assert "Connect your CRM" in page
     client.force_login(cast.owner)
     page = client.get("/").content.decode()
     assert "Load the sample company" not in page
