@@ -17,15 +17,20 @@ FAULTS = ("cut", "truncate", "short", "429", "500", "502")
 
 
 def weather(
-    world: World, connect: Callable[[str], Connection], monkeypatch: pytest.MonkeyPatch, at_least: int
+    world: World,
+    connect: Callable[[str], Connection],
+    monkeypatch: pytest.MonkeyPatch,
+    at_least: int,
+    expire: Callable[[], None] | None = None,
 ) -> None:
     """Sync calmly, then once more on a connection of its own with each request failing the first time it is made, in
-    one way after the other; the worker puts the step down each time. At least so many requests failed."""
+    one way after the other; the worker puts the step down each time. At least so many requests failed. `expire` makes
+    the token run out, where tokens do."""
     before = undisturbed(connect("calm"))
     assert before["orders"]
     monkeypatch.setattr(link, "TRIES", 1)
     world.requests.clear()
-    met = disturb(world)
+    met = disturb(world, expire)
     stormy = connect("stormy")
 
     run = sync(stormy)
@@ -46,8 +51,9 @@ def undisturbed(connection: Connection) -> dict[str, list[Any]]:
     return state
 
 
-def disturb(world: World) -> list[str]:
-    """Let each request fail the first time it is made; the list of those that did grows as they come."""
+def disturb(world: World, expire: Callable[[], None] | None = None) -> list[str]:
+    """Let each request fail the first time it is made, every tenth by an expired token where there is `expire`; the
+    list of those that did grows as they come."""
     met: list[str] = []
 
     def first_time(request: Request) -> str:
@@ -55,6 +61,9 @@ def disturb(world: World) -> list[str]:
         if what in met:
             return ""
         met.append(what)
+        if expire is not None and len(met) % 10 == 3:
+            expire()
+            return ""
         return FAULTS[len(met) % len(FAULTS)]
 
     world.fault = first_time

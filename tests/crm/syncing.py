@@ -58,23 +58,3 @@ def end_state(connection: Connection) -> dict[str, list[Any]]:
             )
         ],
     }  # fmt: skip
-
-
-FAULTS = ("cut", "truncate", "short", "500", "502")
-
-
-def disturb(world: Any, met: list[str]) -> None:
-    """Have each request fail the first time it is made, in one of five ways; once in a while the token has expired,
-    and once the other side wants a pause. `met` collects the requests."""
-
-    def first_time(request: Any) -> str:
-        what = f"{request.method} {request.path} {sorted(request.query.items())} {request.body}"
-        if what in met or "token" in request.path:
-            return ""
-        met.append(what)
-        if len(met) % 10 == 3:
-            world.tokens.clear()
-            return ""
-        return "429" if len(met) == 5 else FAULTS[len(met) % len(FAULTS)]
-
-    world.fault = first_time
