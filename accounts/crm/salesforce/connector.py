@@ -145,6 +145,14 @@ ADDRESS_ASK = Ask(
 APP = (
     Ask("client_id", "Consumer key", is_hidden=False),
     Ask("client_secret", "Consumer secret"),
+    Ask(
+        "currency",
+        "Currency",
+        "Like EUR; only where your Salesforce has one currency, and another one than your company here.",
+        is_credential=False,
+        is_hidden=False,
+        is_needed=False,
+    ),
 )
 WAYS = (
     Way(
