@@ -14,11 +14,11 @@ from accounts.crm import runs
 from accounts.crm.engine import open_connector
 from accounts.crm.errors import CrmError
 from accounts.crm.linking import decide
-from accounts.crm.mapping import ASIDE, Mapper, value_at
+from accounts.crm.mapping import ASIDE, Mapper
 from accounts.crm.protocol import Ask, Connector, Field, Record, Table, Way
 from accounts.crm.systems import connector_class
 from accounts.crm.vault import Secrets, seal, unseal
-from accounts.ingest.schema import find_kind
+from accounts.ingest.schema import Column, find_kind
 from accounts.models import (
     Account,
     Connection,
@@ -43,20 +43,16 @@ DEEPEST = 3
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """The first records of a stream as they came, and what the map makes of them."""
+    """What the map makes of the first records of a stream; `fields` is what can be mapped."""
 
-    payloads: Sequence[Mapping[str, Any]] = ()
     mapped: Sequence[Mapping[str, Any]] = ()
     left_out: int = 0
     fields: Sequence[Field] = field(default_factory=tuple)
 
-    def values(self, path: str) -> list[str]:
-        """What the records say in a field of theirs."""
-        return [text for one in self.payloads if (text := _text(value_at(one, path)))]
-
     def ours(self, column: str) -> list[str]:
-        """What one of our columns becomes."""
-        return [text for one in self.mapped if (text := _text(one.get(column)))]
+        """What one of our columns becomes; each value once."""
+        told = (_text(one.get(column)) for one in self.mapped)
+        return [text for text in dict.fromkeys(told) if text]
 
 
 def _text(value: Any) -> str:
@@ -253,7 +249,6 @@ def sample_stream(connection: Connection, saved: FieldMap) -> Sample:
         taken = [one for one in records if mapper.takes(one.payload)]
         fields = connector.fields(saved.stream) or _fields_seen(records)
         return Sample(
-            [one.payload for one in (taken or records)[:SAMPLES]],
             [_row(mapper, one) for one in taken[:SAMPLES]],
             len(records) - len(taken),
             fields,
@@ -306,12 +301,19 @@ def _paths(value: Mapping[str, Any], depth: int) -> Iterator[str]:
             yield str(name)
 
 
+def _described(column: Column) -> str:
+    """What a column holds, where it names another record by its id."""
+    if column.refers_to and column.refers_to != "users":
+        return f"which of the {column.refers_to.replace('_', ' ')} it belongs to"
+    return column.describes
+
+
 def columns_to_map(kind_name: str) -> list[tuple[str, str, bool]]:
     """Our columns that a map may fill: name, what it holds in words, and whether it has to be filled. The id of a
     record is the system's own and needs no map."""
     kind = find_kind(kind_name)
     columns = [
-        (column.name, column.describes, column.required)
+        (column.name, _described(column), column.required)
         for column in kind.columns
         if column.name != "external_id"
     ]

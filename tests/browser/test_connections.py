@@ -95,7 +95,7 @@ def first_sync(page: Page) -> None:
 
 
 def settle(page: Page, known: Account) -> None:
-    page.get_by_role("link", name="Decide").click()
+    page.get_by_role("link", name="Decide", exact=True).click()
     page.get_by_role("link", name="Company 5").click()
     keep(page, "connect-7-decide")
     card = page.locator("section.card", has_text="K-5b").first

@@ -117,7 +117,7 @@ WAYS = (
             Ask(
                 "access_token",
                 "Key or access token",
-                "Begins with \u201cpat-\u201d. A token of a private app does as well.",
+                "A service key, or the access token of a private app.",
             ),
             SECRET,
         ),
