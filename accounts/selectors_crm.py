@@ -224,25 +224,27 @@ REFUSED = re.compile(r"^(?P<column>\w+) '.*?' (?P<reason>.+)$", re.DOTALL)
 NOT_HERE = "Belongs to an account that is not here: it waits for a decision, was refused or left out, or is not there any more"
 
 
-def plain_reason(reason: str) -> str:
-    """Why a record was refused, for people who import no files."""
-    return NOT_HERE if "is no known account" in reason else reason
+def plain_reason(column: str, reason: str) -> str:
+    """Why a record was refused, as a sentence for people who import no files."""
+    if "is no known account" in reason:
+        return NOT_HERE
+    return f"{column.replace('_', ' ').capitalize()} {reason}" if column else reason
 
 
 def refusals(connection: Connection) -> list[dict[str, Any]]:
-    """Why records were refused, the most frequent first: stream, column, reason, how many, the id of one."""
+    """Why records were refused, the most frequent first: stream, reason, how many, the id of one."""
     rows = RawRecord.objects.filter(connection=connection).exclude(problem="").order_by()
     found = rows.values_list("stream", "problem").annotate(n=Count("pk"), example=Max("source_id"))
-    grouped: dict[tuple[str, str, str], tuple[int, str]] = {}
+    grouped: dict[tuple[str, str], tuple[int, str]] = {}
     for stream, problem, n, example in found.order_by("-n", "stream", "problem")[:MOST_PROBLEMS]:
         told = REFUSED.match(problem)
         column, reason = (told["column"], told["reason"]) if told else ("", problem)
-        key = (stream, column, plain_reason(reason))
+        key = (stream, plain_reason(column, reason))
         grouped[key] = (grouped.get(key, (0, ""))[0] + n, example)
     ranked = sorted(grouped.items(), key=lambda item: (-item[1][0], item[0]))[:SHOWN_REASONS]
     return [
-        {"stream": stream, "column": column.replace("_", " "), "reason": reason, "n": n, "example": example}
-        for (stream, column, reason), (n, example) in ranked
+        {"stream": stream, "reason": reason, "n": n, "example": example}
+        for (stream, reason), (n, example) in ranked
     ]
 
 
@@ -407,9 +409,11 @@ def preview_told(run: SyncRun | None) -> dict[str, Any] | None:
         for row in found["streams"]
     ]
     totals = {name: sum(row[name] for row in rows) for name in names}
+    refused = [{**row, "reason": plain_reason(row["column"], row["reason"])} for row in found["refused"]]
     return {
         **found,
         "streams": rows,
+        "refused": refused,
         "totals": totals,
         "can_start": totals["created"] + totals["changed"] > 0,
     }
