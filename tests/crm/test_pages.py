@@ -12,9 +12,11 @@ from django.urls import reverse
 from django.utils import timezone
 
 from accounts.crm.engine import work_on_run
+from accounts.crm.systems import known_systems
 from accounts.crm.vault import unseal
 from accounts.models import Account, Connection, FieldMap, Order, Quarantine, RawRecord, SyncRun
 from accounts.models.crm import Decision, SyncState
+from accounts.services.connecting import ways_of
 from tests.crm.servers.hubspot import Server
 from tests.crm.syncing import go_on, sync
 from tests.crm.world import fill
@@ -123,6 +125,18 @@ def test_from_credentials_to_the_first_sync(
     assert "Up to date" in body
     assert "It waits until somebody says which" in re.sub(r"\s+", " ", body)
     assert "read" in page(client, "sync_run", run.pk)
+
+
+def test_every_system_says_what_it_needs(client: Client) -> None:
+    listed = client.get(reverse("accounts:choose_system")).content.decode()
+    for system in known_systems():
+        address = reverse("accounts:new_connection", args=[system])
+        assert address in listed
+        for way in ways_of(system):
+            answer = client.get(f"{address}?way={way.name}")
+            assert answer.status_code == 200
+            assert all(f'name="{ask.name}"' in answer.content.decode() for ask in way.asks)
+        assert client.post(address, {}).status_code == 422
 
 
 def test_credentials_that_do_not_work_say_so_and_are_kept(
