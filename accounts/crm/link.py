@@ -144,8 +144,10 @@ class Link:
         headers: Mapping[str, str] | None = None,
         accept: tuple[int, ...] = (),
         signs_in: bool = True,
+        raw: bool = False,
     ) -> Reply:
-        """One call, however often it has to be asked. Statuses from 400 on raise, except those in `accept`.
+        """One call, however often it has to be asked. Statuses from 400 on raise, except those in `accept`. `raw`: the
+        answer is a file, and is given as bytes.
 
         Raises TryLater when it may work later, SignInRefused and CrmError when it will not.
         """
@@ -156,7 +158,7 @@ class Link:
             self.still_here()
             self._pace_once()
             try:
-                reply = self._once(method, url, request, signs_in)
+                reply = self._once(method, url, request, signs_in, raw)
             except Transient as problem:
                 self._pause(attempt, problem)
                 continue
@@ -169,7 +171,7 @@ class Link:
     def _pace_once(self) -> None:
         self.pace.wait()
 
-    def _once(self, method: str, url: str, request: Mapping[str, Any], signs_in: bool) -> Reply:
+    def _once(self, method: str, url: str, request: Mapping[str, Any], signs_in: bool, raw: bool) -> Reply:
         given = {name: value for name, value in request.items() if value is not None}
         headers = Secrets({**given.pop("headers", {}), **(self._sign_in() if signs_in else {})})
         began = time.monotonic()
@@ -184,7 +186,9 @@ class Link:
             raise CrmError("The system answered with a redirect, which is not followed; check the address.")
         if answer.status_code >= 400:
             content = self.secrets.scrub(content.decode("utf-8", "replace")).encode()
-        return Reply(answer.status_code, _read_json(answer, content), answer.headers)
+        is_file = raw and answer.status_code < 400
+        data = content if is_file else _read_json(answer, content)
+        return Reply(answer.status_code, data, answer.headers)
 
     def _content(self, answer: httpx.Response, began: float) -> bytes:
         parts, size, told = [], 0, began

@@ -36,7 +36,7 @@ class Request:
 
 @dataclass(frozen=True)
 class Answer:
-    """What is sent back; a text goes out as it is, anything else as JSON."""
+    """What is sent back; texts and bytes go out as they are, anything else as JSON."""
 
     status: int
     data: Any = None
@@ -137,7 +137,7 @@ class Handler(BaseHTTPRequestHandler):
             self.close_connection = True
             self.connection.close()
             return
-        content = answer.data.encode() if isinstance(answer.data, str) else json.dumps(answer.data).encode()
+        content = _as_bytes(answer.data)
         if fault == "slow":
             time.sleep(0.5)
         self.send_response(answer.status)
@@ -158,3 +158,9 @@ class Handler(BaseHTTPRequestHandler):
 
 def _read_form(text: str) -> dict[str, list[str]]:
     return parse_qs(text, keep_blank_values=True)
+
+
+def _as_bytes(data: Any) -> bytes:
+    if isinstance(data, bytes):
+        return data
+    return data.encode() if isinstance(data, str) else json.dumps(data).encode()

@@ -34,7 +34,8 @@ class WooCommerce(World):
     )
     keys: set[tuple[str, str]] = field(default_factory=lambda: {(KEY, SECRET)})
     has_refunds: bool = True
-    now: dt.datetime = dt.datetime(2026, 1, 5, 8, 0, 0)
+    # Its clock: a shop that was filled yesterday, and is read from today.
+    now: dt.datetime = field(default_factory=lambda: _ago(days=1))
 
     def tick(self) -> str:
         self.now += dt.timedelta(seconds=7)
@@ -115,6 +116,11 @@ class WooCommerce(World):
         return self.objects[kind][told["id"]]
 
 
+def _ago(**long: float) -> dt.datetime:
+    """A moment in UTC, without its zone, in whole seconds."""
+    return (dt.datetime.now(dt.UTC) - dt.timedelta(**long)).replace(tzinfo=None, microsecond=0)
+
+
 def _error(status: int, code: str, message: str) -> Answer:
     return Answer(status, {"code": code, "message": message, "data": {"status": status}})
 
@@ -147,6 +153,7 @@ def fill(world: WooCommerce, customers: int = 4) -> None:
         )
         order(world, 200 + number, number, "9.99", status="pending")
         order(world, 300 + number, 0, "5.00", billing=bill(f"Guest{number}@shop.example"))
+    world.now = _ago(minutes=5)
 
 
 def order(world: WooCommerce, number: int, customer: int, total: str, **told: Any) -> None:
