@@ -53,6 +53,9 @@ TOPICS = {
 }
 TYPES = {"number": "number_decimal", "text": "multi_line_text_field", "date": "date"}
 SCOPES = "read_customers, read_companies, read_orders, read_all_orders and read_products"
+SHOP = Ask(
+    "address", "Address of the shop", "https://NAME.myshopify.com", is_credential=False, is_hidden=False
+)
 SALE = {
     "account": "account",
     "ordered_at": "made_at",
@@ -102,13 +105,7 @@ class Connector(Base):
             "app",
             "With an app of your own",
             (
-                Ask(
-                    "address",
-                    "Address of the shop",
-                    "https://NAME.myshopify.com",
-                    is_credential=False,
-                    is_hidden=False,
-                ),
+                SHOP,
                 Ask("client_id", "Client ID", is_hidden=False),
                 Ask("client_secret", "Client secret", "It also proves that webhooks are genuine."),
             ),
@@ -123,13 +120,7 @@ class Connector(Base):
             "token",
             "With the token of an older custom app",
             (
-                Ask(
-                    "address",
-                    "Address of the shop",
-                    "https://NAME.myshopify.com",
-                    is_credential=False,
-                    is_hidden=False,
-                ),
+                SHOP,
                 Ask("access_token", "Admin API access token", "Begins with \u201cshpat_\u201d."),
                 Ask("client_secret", "API secret key", "Only for webhooks.", is_needed=False),
             ),
