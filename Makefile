@@ -7,7 +7,7 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help run test install install-test check format coverage
+.PHONY: help run test install install-test real-servers check format coverage
 .DELETE_ON_ERROR:
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
@@ -33,7 +33,7 @@ test: install-test
 
 install: .venv/installed node_modules/installed
 
-install-test: install .venv/installed-test .venv/installed-browser
+install-test: install .venv/installed-test .venv/installed-browser real-servers
 
 check: install .venv/installed-test
 	$(BIN)/ruff format --check .
@@ -89,3 +89,9 @@ node_modules/installed: package-lock.json | .venv/installed
 	elif [ "$$(id -u)" = 0 ] && command -v apt-get && apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium; then :; \
 	else echo "The browser tests need Chromium, and it could not be installed; install it so that 'chromium' is on the PATH." >&2; exit 1; fi
 	@touch $@
+
+# Systems nobody here wrote, for the tests of their connectors: each in an environment of its own below .cache, made
+# anew when what it is made of changes.
+real-servers: | .venv/installed-test
+	@$(BIN)/python -m tests.crm.tryton.prepare
+	@$(BIN)/python -m tests.crm.bottlecrm.prepare

@@ -1,0 +1,129 @@
+"""A real BottleCRM 1.35: read, followed, and told of risk. Where there is no Python 3.12, these say that they were not run."""
+
+from __future__ import annotations
+
+import datetime as dt
+from decimal import Decimal
+
+import pytest
+
+from accounts.crm.errors import SignInRefused
+from accounts.crm.outbox import queue_write_backs
+from accounts.models import Account, Connection, Contact, Order, WriteBack
+from accounts.services.crm import check_connection
+from tests.crm.bottlecrm.conftest import BottleCRM, connect
+from tests.crm.bottlecrm.prepare import NARROW_TOKEN
+from tests.crm.syncing import end_state, sync
+from tests.factories import SalesRepFactory
+
+
+def news(connection: Connection) -> dict[str, int]:
+    """Records that the last run read as new or changed, by stream."""
+    run = connection.runs.first()
+    assert run is not None
+    return {step.stream: step.rows_created + step.rows_changed for step in run.steps.filter(action="pull")}
+
+
+def test_accounts_people_and_invoices_are_read_and_a_second_sync_changes_nothing(
+    connection: Connection, bottlecrm: BottleCRM
+) -> None:
+    SalesRepFactory(email="rep@example.com")
+    assert check_connection(connection) == "7 accounts, 7 contacts, 15 invoices can be read."
+
+    run = sync(connection)
+
+    assert (run.state, run.message) == ("done", "")
+    assert sum(run.steps.values_list("rows_refused", flat=True)) == 0
+    assert sorted(Account.objects.values_list("name", flat=True)) == [f"Account {one}" for one in range(1, 8)]
+    third = Account.objects.get(name="Account 3")
+    assert (third.country, third.region, third.currency) == ("DE", "Bayern", "EUR")
+    assert third.account_manager is not None
+    assert third.account_manager.email == "rep@example.com"
+    # Who closed the first of two won deals, although the later one was entered before it.
+    assert third.original_salesperson == third.account_manager
+    person = Contact.objects.get(account=third)
+    assert (person.name, person.email, person.job_title) == ("Ann Of 3", "ann3@customer.example", "Buyer")
+    orders = Order.objects.filter(account=third).order_by("ordered_at")
+    assert [(one.ordered_at.date(), one.amount, one.currency) for one in orders] == [
+        (dt.date(2025, 3, 3), Decimal("300.00"), "EUR"),
+        (dt.date(2025, 9, 3), Decimal("50.25"), "EUR"),
+    ]
+    assert Order.objects.count() == 14  # the draft is none
+    before = end_state(connection)
+
+    assert sync(connection, is_full=True).state == "done"
+    assert end_state(connection) == before
+    assert set(news(connection).values()) == {0}
+
+
+def test_changes_are_found_without_a_filter_and_deletions_by_the_sweep(
+    connection: Connection, bottlecrm: BottleCRM
+) -> None:
+    made = bottlecrm.call("POST", "accounts/", json={"name": "Short-lived"})["id"]
+    sync(connection)
+    assert Account.objects.get(name="Short-lived").external_id == made
+    fourth = bottlecrm.account("Account 4")
+    person = bottlecrm.call("GET", "contacts/", params={"name": "Ann", "limit": 50})["results"]
+    ann = next(one for one in person if one["last_name"] == "Of 4")
+
+    bottlecrm.call("PATCH", f"accounts/{fourth['id']}/", json={"industry": "TECHNOLOGY"})
+    bottlecrm.call("PATCH", f"contacts/{ann['id']}/", json={"title": "Head of buying"})
+    sync(connection)
+    assert news(connection) == {"accounts": 1, "contacts": 1, "invoices": 0}
+    assert Contact.objects.get(external_id=ann["id"]).job_title == "Head of buying"
+
+    bottlecrm.call("DELETE", f"accounts/{made}/")
+    bottlecrm.call("PATCH", f"accounts/{fourth['id']}/", json={"industry": "BANKING"})
+    sync(connection, is_full=True)
+    assert Account.objects.get(name="Short-lived").lifecycle_stage == "former"
+    assert Account.objects.get(name="Account 4").lifecycle_stage != "former"
+
+
+def test_risk_is_written_into_custom_fields_and_does_not_come_back_as_news(
+    connection: Connection, bottlecrm: BottleCRM
+) -> None:
+    sync(connection)
+    first = Account.objects.get(name="Account 1")
+    other = {"target_model": "Account", "key": "rating", "label": "Rating", "field_type": "text"}
+    bottlecrm.call("POST", "custom-fields/", json=other)
+    bottlecrm.call("PATCH", f"accounts/{first.external_id}/", json={"custom_fields": {"rating": "A"}})
+    sync(connection)
+    connection.writes_back = True
+    connection.save()
+    told = {"churn_probability": 0.62, "tier": "At risk", "reasons": "Quiet for 80 days.\nTwo complaints.",
+            "revenue_at_risk": "6200.00", "revenue_currency": "EUR", "next_touchpoint_on": "2026-12-01"}  # fmt: skip
+    queue_write_backs(connection, {first.pk: told})
+
+    sync(connection)
+
+    assert WriteBack.objects.get().state == "sent"
+    assert bottlecrm.account("Account 1")["custom_fields"] == {
+        "rating": "A",
+        "mainstay_churn_probability": 0.62,
+        "mainstay_tier": "At risk",
+        "mainstay_reasons": "Quiet for 80 days.\nTwo complaints.",
+        "mainstay_revenue_at_risk": 6200.0,
+        "mainstay_revenue_currency": "EUR",
+        "mainstay_next_touchpoint_on": "2026-12-01",
+    }
+    labels = {one["key"]: one["label"] for one in bottlecrm.call("GET", "custom-fields/")["definitions"]}
+    assert labels["mainstay_tier"] == "Mainstay tier"
+    sync(connection)
+    assert set(news(connection).values()) == {0}
+
+    queue_write_backs(connection, {first.pk: told | {"tier": "Healthy", "next_touchpoint_on": None}})
+    sync(connection)
+    fields = bottlecrm.account("Account 1")["custom_fields"]
+    assert (fields["mainstay_tier"], fields["rating"]) == ("Healthy", "A")
+    assert not fields.get("mainstay_next_touchpoint_on")
+
+
+def test_wrong_tokens_and_missing_scopes_are_told_in_a_sentence(db: None, bottlecrm: BottleCRM) -> None:
+    connection = connect(bottlecrm, "bcrm_pat_wrong-token-88")
+    with pytest.raises(SignInRefused, match="BottleCRM does not accept the token") as refused:
+        check_connection(connection)
+    assert "wrong-token-88" not in str(refused.value)
+    connection.delete()
+
+    with pytest.raises(SignInRefused, match=r"may not read invoices .*scope"):
+        check_connection(connect(bottlecrm, NARROW_TOKEN))
