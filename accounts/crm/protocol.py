@@ -194,6 +194,10 @@ class Connector(ABC):
     def read(self, stream: str, ids: Sequence[str]) -> Sequence[Record]:
         """These records as they are now; those that are gone are missing from the answer."""
 
+    def sample(self, stream: str) -> Sequence[Record]:
+        """Some records to show a person; to be had at once, unlike a first page that is prepared over there."""
+        return self.pull(stream, None, None).records
+
     def fields(self, stream: str) -> Sequence[Field]:
         """What could be mapped; nothing where the first records show it."""
         return ()

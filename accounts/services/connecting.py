@@ -237,7 +237,7 @@ def want_stream(connection: Connection, stream: str, *, is_wanted: bool) -> None
 def sample_stream(connection: Connection, saved: FieldMap) -> Sample:
     """The first records of a stream beside what its map makes of them. CrmError says why they cannot be had."""
     with opened(connection) as connector:
-        records = [one for one in connector.pull(saved.stream, None, None).records if not one.is_deleted]
+        records = [one for one in connector.sample(saved.stream) if not one.is_deleted]
         emails = User.objects.exclude(email="").values_list("email", flat=True)
         mapper = Mapper(
             saved.kind,

@@ -12,8 +12,19 @@ from accounts.crm.engine import open_connector
 from accounts.crm.errors import CrmError, SignInRefused, TryLater
 from accounts.crm.outbox import FIELDS, queue_write_backs
 from accounts.crm.salesforce import connector as salesforce
-from accounts.models import Account, Connection, Contact, Interaction, Issue, Order, RawRecord, WriteBack
+from accounts.models import (
+    Account,
+    Connection,
+    Contact,
+    FieldMap,
+    Interaction,
+    Issue,
+    Order,
+    RawRecord,
+    WriteBack,
+)
 from accounts.models.crm import SyncState, WriteBackState
+from accounts.services.connecting import sample_stream
 from accounts.services.crm import check_connection, create_connection
 from tests.crm.servers.salesforce import Salesforce, Server, fill, sf_id
 from tests.crm.storm import weather
@@ -102,6 +113,18 @@ def test_a_large_first_load_is_a_job_and_a_query_later_finds_nothing_new(
     assert again.steps.get(action="pull", stream="accounts").rows_read == 20
     assert sum(again.steps.values_list("rows_changed", flat=True)) == 0
     assert end_state(connection) == before
+
+
+def test_samples_are_to_be_had_without_a_job(
+    connect: Connect, world: Salesforce, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(salesforce, "BULK_FROM", 2)
+    fill(world, companies=3)
+    connection = connect()
+    opportunities = sample_stream(connection, FieldMap.objects.get(stream="opportunities"))
+    assert not world.jobs
+    assert [row["amount"] for row in opportunities.mapped] == ["100.5", "200.5", "300.5"]
+    assert "Amount" in {one.path for one in opportunities.fields}
 
 
 @pytest.mark.parametrize("how", ["Failed", "gone"])

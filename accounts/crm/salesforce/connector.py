@@ -43,6 +43,7 @@ from accounts.crm.vault import Secrets
 ADDRESS = "https://login.salesforce.com"
 DATA = "/services/data/v62.0"
 PAGE = 2_000  # as many as a query answers with at once
+SAMPLE = 200
 BULK_FROM = 10_000
 BULK_PAGE = 10_000
 BULK_WAIT = 5.0  # seconds between two looks at a job that is not done
@@ -292,6 +293,11 @@ class Connector(Base):
         if position is None and since is None and self._count(stream) > BULK_FROM:
             return self._begin_job(stream)
         return self._query(stream, since, at)
+
+    def sample(self, stream: str) -> Sequence[Record]:
+        soql = f"{self._soql(stream, None, {})} LIMIT {SAMPLE}"
+        rows = self._call("GET", f"{DATA}/query", params={"q": soql}).data["records"]
+        return [self._record(stream, row) for row in rows]
 
     def _query(self, stream: str, since: dt.datetime | None, at: Position) -> Page:
         reply = self._call("GET", _path(at["next"]), accept=(400, 404)) if at.get("next") else None
