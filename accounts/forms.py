@@ -15,6 +15,7 @@ from holidays.registry import COUNTRIES
 
 from accounts.ingest.schema import KINDS, Kind
 from accounts.models import ChurnReason, Company, ExchangeRate, Team, Term, User
+from accounts.models.api import READ_ONLY, Area
 from accounts.selectors import company_today, get_company, successors
 
 
@@ -31,6 +32,17 @@ class SignInForm(AuthenticationForm):
     )
 
 
+def scope_choices() -> list[tuple[str, str]]:
+    """What a token may be made for, in words."""
+    parts = [
+        (f"{area}:{deed}", f"{verb} {Area(area).label[0].lower()}{Area(area).label[1:]}")
+        for area in Area.values
+        for deed, verb in (("read", "Read"), ("write", "Write"))
+        if (area, deed) not in READ_ONLY
+    ]
+    return [("read", "Read everything"), ("write", "Write everything"), *parts]
+
+
 class ApiTokenForm(forms.Form):
     """A token for a program."""
 
@@ -39,6 +51,25 @@ class ApiTokenForm(forms.Form):
         max_length=80,
         widget=forms.TextInput(attrs={"placeholder": "Our web shop"}),
     )
+    scopes = forms.MultipleChoiceField(
+        label="What may it do?",
+        choices=scope_choices,
+        initial=["read"],
+        widget=forms.CheckboxSelectMultiple,
+        error_messages={"required": "Tick at least one thing it may do."},
+    )
+    expires_on = forms.DateField(
+        label="Last day",
+        required=False,
+        help_text="Leave it empty for a token without an end.",
+        widget=forms.DateInput(attrs={"type": "date"}),
+    )
+
+    def clean_expires_on(self) -> dt.date | None:
+        day: dt.date | None = self.cleaned_data["expires_on"]
+        if day is not None and day < company_today():
+            raise forms.ValidationError("This day is over. Choose today or later.")
+        return day
 
 
 class UploadForm(forms.Form):

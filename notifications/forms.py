@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Self
 
 from django import forms
 from django.forms import BoundField
 
 from accounts.models import User
-from notifications.models import Channel, Topic
+from notifications.models import Channel, EventKind, Topic, WebhookSubscription
 from notifications.selectors import get_preferences
 from notifications.topics import CHOICES
 
@@ -42,3 +42,31 @@ class PreferenceForm(forms.Form):
 
 def _name(topic: str, channel: str) -> str:
     return f"{topic}-{channel}"
+
+
+class WebhookForm(forms.Form):
+    """An address of another program and what it is told of."""
+
+    name = forms.CharField(
+        label="Which program is it?",
+        max_length=80,
+        widget=forms.TextInput(attrs={"placeholder": "Our warehouse"}),
+    )
+    url = forms.CharField(
+        label="Address",
+        max_length=500,
+        help_text="It begins with https:// and answers calls with a status from 200 to 299.",
+        widget=forms.URLInput(attrs={"placeholder": "https://example.com/mainstay"}),
+    )
+    events = forms.MultipleChoiceField(
+        label="What is it told of?",
+        choices=[choice for choice in EventKind.choices if choice[0] != EventKind.TEST],
+        widget=forms.CheckboxSelectMultiple,
+        error_messages={"required": "Tick at least one event."},
+    )
+
+    @classmethod
+    def of(cls, subscription: WebhookSubscription) -> Self:
+        """Filled in as it is now."""
+        names = ("name", "url", "events")
+        return cls(initial={name: getattr(subscription, name) for name in names})

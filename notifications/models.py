@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import uuid
 from typing import Self
 
+from django.contrib.postgres.fields import ArrayField
+from django.core.serializers.json import DjangoJSONEncoder
 from django.db import models
 from django.db.models import Q
+from django.utils import timezone
 
 from accounts.models import Account, User
 from accounts.models.fields import Stamped
@@ -122,3 +126,92 @@ class OutboxMessage(Stamped):
 
     def __str__(self) -> str:
         return f"{self.subject} to {self.to_address}"
+
+
+class EventKind(models.TextChoices):
+    """What other programs can be told of."""
+
+    AT_RISK = "account.at_risk", "An account became at risk"
+    TIER_CHANGED = "account.tier_changed", "The tier of an account changed"
+    HANDBACK_OPENED = "handback.opened", "A handback was opened"
+    HANDBACK_CLOSED = "handback.closed", "A handback was closed"
+    PULSE_LOGGED = "pulse.logged", "A pulse check was logged"
+    SCORES_PUBLISHED = "scores.published", "New scores were published"
+    TEST = "webhook.test", "A test, sent from the settings"
+
+
+class WebhookSubscription(Stamped):
+    """An address of another program that is told of events. Its secret, with which calls are signed, is kept encrypted and
+    shown once; after a change the one before signs along for a day."""
+
+    name = models.CharField(max_length=80, help_text="Which program it is.")
+    url = models.CharField(max_length=500)
+    events = ArrayField(models.CharField(max_length=40, choices=EventKind.choices))
+    sealed_credentials = models.TextField()
+    previous_until = models.DateTimeField(
+        null=True, blank=True, help_text="Until then the old secret signs too."
+    )
+    hint = models.CharField(max_length=4, help_text="The last four characters of the secret.")
+    is_active = models.BooleanField(default=True)
+    disabled_because = models.CharField(max_length=300, blank=True, default="")
+    failing_since = models.DateTimeField(null=True, blank=True)
+    created_by = models.ForeignKey(User, null=True, on_delete=models.SET_NULL, related_name="+")
+
+    class Meta:
+        ordering = ["name", "pk"]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class WebhookEvent(models.Model):
+    """Something that happened, written in the transaction in which it did; `uid` tells a repetition from a new one."""
+
+    derived_rows = Q(pk__isnull=False)
+    uid = models.UUIDField(default=uuid.uuid4, unique=True)
+    kind = models.CharField(max_length=40, choices=EventKind.choices)
+    account = models.ForeignKey(Account, null=True, on_delete=models.CASCADE, related_name="+")
+    data = models.JSONField(encoder=DjangoJSONEncoder)
+    created_at = models.DateTimeField(default=timezone.now, db_index=True)
+
+    class Meta:
+        ordering = ["-pk"]
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.uid}"
+
+
+class WebhookDelivery(Stamped):
+    """One event on its way to one address. Of one account the next waits until the one before has arrived or was given up."""
+
+    derived_rows = Q(pk__isnull=False)
+    subscription = models.ForeignKey(
+        WebhookSubscription, on_delete=models.CASCADE, related_name="deliveries", db_index=False
+    )
+    event = models.ForeignKey(WebhookEvent, on_delete=models.CASCADE, related_name="deliveries")
+    account = models.ForeignKey(Account, null=True, on_delete=models.CASCADE, related_name="+")
+    state = models.CharField(max_length=10, choices=OutboxState.choices, default=OutboxState.WAITING)
+    attempts = models.PositiveSmallIntegerField(default=0)
+    next_attempt_at = models.DateTimeField(default=timezone.now)
+    sent_at = models.DateTimeField(null=True, blank=True)
+    last_status = models.PositiveSmallIntegerField(null=True, blank=True)
+    last_error = models.CharField(max_length=300, blank=True, default="")
+
+    class Meta:
+        ordering = ["-pk"]
+        constraints = [
+            models.UniqueConstraint(fields=["subscription", "event"], name="delivery_once_per_event")
+        ]
+        indexes = [
+            models.Index(
+                fields=["next_attempt_at", "id"], condition=Q(state="waiting"), name="delivery_waiting"
+            ),
+            models.Index(
+                fields=["subscription", "account", "id"],
+                condition=Q(state="waiting"),
+                name="delivery_in_turn",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.event} to {self.subscription}"

@@ -4,10 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from django.db.models import Count
+from django.db.models import Count, Q, QuerySet
 
 from accounts.models import User
-from notifications.models import Notification, NotificationQuerySet, OutboxMessage, Preference
+from notifications.models import (
+    Notification,
+    NotificationQuerySet,
+    OutboxMessage,
+    Preference,
+    WebhookDelivery,
+    WebhookSubscription,
+)
 from notifications.topics import CHOICES, is_wanted_by_default
 
 Wishes = dict[tuple[int, str, str], bool]
@@ -47,3 +54,17 @@ def unread_count(user: User) -> int:
 def outbox_counts() -> dict[str, int]:
     """How many mails wait, were sent, and were given up."""
     return dict(OutboxMessage.objects.order_by().values_list("state").annotate(Count("pk")))
+
+
+def webhook_subscriptions() -> QuerySet[WebhookSubscription]:
+    """All of them with how many calls wait and how many were given up."""
+    count = {state: Count("deliveries", filter=Q(deliveries__state=state)) for state in ("waiting", "failed")}
+    return WebhookSubscription.objects.annotate(waiting=count["waiting"], given_up=count["failed"])
+
+
+def deliveries_of(subscription: WebhookSubscription, after: str, size: int) -> list[WebhookDelivery]:
+    """Its calls, the newest first, below the one numbered `after`."""
+    rows = subscription.deliveries.select_related("event", "account").order_by("-pk")
+    if after.isdecimal():
+        rows = rows.filter(pk__lt=min(int(after), 2**63 - 1))
+    return list(rows[:size])

@@ -4,9 +4,16 @@ from celery import shared_task
 from django.utils import timezone
 
 from notifications import services
+from notifications.services import webhooks
 
 
 @shared_task
 def deliver() -> None:
     services.deliver_outbox()
     services.forget_sent_mail(timezone.now())
+
+
+@shared_task
+def deliver_webhooks() -> None:
+    webhooks.deliver_webhooks()
+    webhooks.forget_old_events(timezone.now())

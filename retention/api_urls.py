@@ -4,14 +4,17 @@ from django.urls import URLPattern, URLResolver, include, path
 from drf_spectacular.views import SpectacularJSONAPIView
 from rest_framework.routers import SimpleRouter
 
-from accounts.api import care, resources
+from accounts.api import care, company, resources
+from accounts.api.problems import Nowhere
+from notifications.api.webhooks import WebhookDeliveryViewSet, WebhookViewSet
 from pulsecheck.api.actions import ActionViewSet
 from pulsecheck.api.handbacks import HandbackViewSet
 from pulsecheck.api.listening import AuditPickViewSet, InsightViewSet, SurveyViewSet
-from pulsecheck.api.products import AccountProductsViewSet, ProductViewSet
-from pulsecheck.api.pulses import PulseViewSet
+from pulsecheck.api.products import AccountProductsViewSet
+from pulsecheck.api.pulses import PulseThemeViewSet, PulseViewSet
 from pulsecheck.api.references import ReferenceViewSet
 from pulsecheck.api.touchpoints import AbsenceViewSet, TouchpointViewSet
+from retention.api.kpis import KpiViewSet
 from retention.api.meetings import MeetingViewSet
 from retention.api.scores import AccountScoreViewSet, ScoreViewSet
 
@@ -36,7 +39,16 @@ router.register("audit-picks", AuditPickViewSet, "audit-pick")
 router.register("meetings", MeetingViewSet, "meeting")
 router.register("actions", ActionViewSet, "action")
 router.register("references", ReferenceViewSet, "reference")
-router.register("products", ProductViewSet, "product")
+router.register("products", resources.ProductViewSet, "product")
+router.register("order-lines", resources.OrderLineViewSet, "order-line")
+router.register("churn-reasons", company.ChurnReasonViewSet, "churn-reason")
+router.register("imports", company.ImportViewSet, "import")
+router.register("users", company.UserViewSet, "user")
+router.register("teams", company.TeamViewSet, "team")
+router.register("webhooks", WebhookViewSet, "webhook")
+router.register("webhook-calls", WebhookDeliveryViewSet, "webhook-call")
+router.register("kpis", KpiViewSet, "kpi")
+router.register("pulse-themes", PulseThemeViewSet, "pulse-theme")
 router.register("accounts/<int:account_id>/products", AccountProductsViewSet, "account-product")
 router.register("scores", ScoreViewSet, "score")
 router.register("accounts/<int:account_id>/scores", AccountScoreViewSet, "account-score")
@@ -44,4 +56,5 @@ router.register("accounts/<int:account_id>/scores", AccountScoreViewSet, "accoun
 urlpatterns: list[URLPattern | URLResolver] = [
     path("schema/", SpectacularJSONAPIView.as_view(), name="schema"),
     path("", include(router.urls)),
+    path("<path:anything>", Nowhere.as_view(), name="nowhere"),
 ]

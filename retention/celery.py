@@ -91,6 +91,7 @@ app.conf.update(
         "tick": {"task": "retention.tasks.tick", "schedule": timedelta(minutes=15)},
         "reap": {"task": "retention.tasks.reap", "schedule": timedelta(seconds=30)},
         "deliver": {"task": "notifications.tasks.deliver", "schedule": timedelta(seconds=30)},
+        "webhooks": {"task": "notifications.tasks.deliver_webhooks", "schedule": timedelta(seconds=15)},
         "syncs": {"task": "accounts.tasks.sync_due", "schedule": timedelta(minutes=1)},
         "imports": {"task": "accounts.tasks.resume_imports", "schedule": timedelta(minutes=1)},
     },

@@ -222,6 +222,7 @@ REST_FRAMEWORK = {
     "DEFAULT_THROTTLE_CLASSES": ["accounts.api.throttling.CallsPerMinute"],
     "EXCEPTION_HANDLER": "accounts.api.problems.handle_problem",
     "COERCE_DECIMAL_TO_STRING": True,
+    "URL_FORMAT_OVERRIDE": None,
     "TEST_REQUEST_DEFAULT_FORMAT": "json",
 }
 # Counted in each web process.
@@ -249,6 +250,10 @@ SPECTACULAR_SETTINGS = {
         "FollowUp": "pulsecheck.models.actions.FollowUp",
         "MeetingState": "pulsecheck.models.meetings.MeetingState",
         "TouchpointState": "pulsecheck.models.touchpoints.TouchpointState",
+        "ImportState": "accounts.models.imports.ImportState",
+        "UserRole": "accounts.models.staff.Role",
+        "EventKind": "notifications.models.EventKind",
+        "CallState": "notifications.models.OutboxState",
     },
 }
 

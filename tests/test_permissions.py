@@ -20,6 +20,7 @@ from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver, resolve, reverse
 from django.utils import timezone
 
+from accounts.crm.vault import seal
 from accounts.links import sign_key
 from accounts.models import (
     ApiToken,
@@ -34,7 +35,9 @@ from accounts.models import (
 )
 from accounts.models.api import digest_of
 from accounts.models.imports import ImportState
-from pulsecheck.models import CalendarFeed, ProofPage, TriggerRule
+from notifications.models import WebhookSubscription
+from notifications.services.webhooks import send_test
+from pulsecheck.models import CalendarFeed, ProofPage, PulseTheme, TriggerRule
 from pulsecheck.services.messages import recount_messages
 from retention.services.kpis import record_kpis
 from tests.factories import (
@@ -57,6 +60,7 @@ from tests.factories import (
     NotificationFactory,
     OnboardingStepFactory,
     OrderFactory,
+    OrderLineFactory,
     ProductFactory,
     PromiseFactory,
     PulseCheckFactory,
@@ -124,8 +128,10 @@ def page(
     return Row(get, post, record, tuple(arguments.items()))
 
 
-def api(get: frozenset[str] = NOBODY, post: frozenset[str] = NOBODY, record: str = "") -> Row:
-    return Row(get, post, record, is_api=True)
+def api(
+    get: frozenset[str] = NOBODY, post: frozenset[str] = NOBODY, record: str = "", **arguments: Any
+) -> Row:
+    return Row(get, post, record, tuple(arguments.items()), is_api=True)
 
 
 TABLE: dict[str, Row] = {
@@ -329,6 +335,14 @@ TABLE: dict[str, Row] = {
     "notifications:read_all": page(NOBODY, SIGNED_IN),
     "notifications:read": page(NOBODY, ITS_OWNER, "notification"),
     "notifications:preferences": page(SIGNED_IN, SIGNED_IN),
+    "notifications:webhooks": page(ADMINISTRATORS, ADMINISTRATORS),
+    "notifications:webhook": page(ADMINISTRATORS, NOBODY, "webhook"),
+    "notifications:change_webhook": page(NOBODY, ADMINISTRATORS, "webhook"),
+    "notifications:rotate_webhook": page(NOBODY, ADMINISTRATORS, "webhook"),
+    "notifications:turn_webhook": page(NOBODY, ADMINISTRATORS, "webhook"),
+    "notifications:test_webhook": page(NOBODY, ADMINISTRATORS, "webhook"),
+    "notifications:delete_webhook": page(NOBODY, ADMINISTRATORS, "webhook"),
+    "notifications:replay_delivery": page(NOBODY, ADMINISTRATORS, "webhook_call"),
     "accounts:tokens": page(SIGNED_IN, SIGNED_IN),
     "accounts:revoke_token": page(NOBODY, ITS_OWNER, "token"),
     # administration
@@ -431,6 +445,34 @@ TABLE: dict[str, Row] = {
     "api:reference-revoke": api(NOBODY, API_CARE_FOR_IT, "reference"),
     "api:product-list": api(API_ALL),
     "api:product-detail": api(API_ALL, NOBODY, "product"),
+    "api:product-bulk": api(NOBODY, LEADERS),
+    "api:order-line-list": api(API_ALL),
+    "api:order-line-detail": api(API_SEE_IT, NOBODY, "order_line"),
+    "api:order-line-bulk": api(NOBODY, LEADERS),
+    "api:churn-reason-list": api(API_ALL),
+    "api:churn-reason-detail": api(API_ALL, NOBODY, "churn_reason"),
+    "api:pulse-theme-list": api(API_ALL),
+    "api:pulse-theme-detail": api(API_ALL, NOBODY, "pulse_theme"),
+    "api:user-list": api(API_ALL),
+    "api:user-detail": api(API_ALL, NOBODY, "person"),
+    "api:team-list": api(API_ALL),
+    "api:team-detail": api(API_ALL, NOBODY, "team"),
+    "api:import-list": api(LEADERS),
+    "api:import-detail": api(LEADERS, NOBODY, "import"),
+    "api:webhook-list": api(ADMINISTRATORS, ADMINISTRATORS),
+    "api:webhook-detail": api(ADMINISTRATORS, NOBODY, "webhook"),
+    "api:webhook-change": api(NOBODY, ADMINISTRATORS, "webhook"),
+    "api:webhook-rotate": api(NOBODY, ADMINISTRATORS, "webhook"),
+    "api:webhook-enable": api(NOBODY, ADMINISTRATORS, "webhook"),
+    "api:webhook-disable": api(NOBODY, ADMINISTRATORS, "webhook"),
+    "api:webhook-test": api(NOBODY, ADMINISTRATORS, "webhook"),
+    "api:webhook-unsubscribe": api(NOBODY, ADMINISTRATORS, "webhook"),
+    "api:webhook-call-list": api(ADMINISTRATORS),
+    "api:webhook-call-detail": api(ADMINISTRATORS, NOBODY, "webhook_call"),
+    "api:webhook-call-replay": api(NOBODY, ADMINISTRATORS, "webhook_call"),
+    "api:kpi-list": api(KPI_READERS),
+    "api:kpi-detail": api(KPI_READERS, NOBODY, name="save_rate"),
+    "api:nowhere": api(NOBODY, NOBODY, anything="nonsense"),
     "api:account-product-list": api(API_SEE_IT, NOBODY, "account_id"),
     "api:audit-pick-list": api(API_ALL),
     "api:audit-pick-detail": api(API_SEE_IT, NOBODY, "audit_pick"),
@@ -492,11 +534,22 @@ def make_world() -> World:
     step = OnboardingStepFactory(handoff__account=account, handoff__handed_by=owner)
     CalendarFeed.objects.create(user=owner, digest=digest_of(FEED))
     Connection.objects.create(name="Shop", system="hubspot", record_source="shop-crm", hook_key=HOOK)
+    webhook = WebhookSubscription.objects.create(
+        name="Warehouse",
+        url="https://example.com/",
+        events=["pulse.logged"],
+        sealed_credentials=seal({"secret": "whsec_of-the-warehouse"}),
+        hint="ouse",
+    )
     records = {
+        "webhook": webhook,
+        "webhook_call": send_test(webhook),
         "account": account,
         "account_id": account,
         "contact": ContactFactory(account=account),
         "order": OrderFactory(account=account),
+        "order_line": OrderLineFactory(order__account=account),
+        "pulse_theme": PulseTheme.objects.earliest("pk"),
         "contract": ContractFactory(account=account),
         "issue": IssueFactory(account=account),
         "interaction": InteractionFactory(account=account),

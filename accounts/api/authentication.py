@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from typing import cast
 
+from django.db.models import Q
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from drf_spectacular.plumbing import build_bearer_security_scheme_object
 from rest_framework.authentication import BaseAuthentication, get_authorization_header
@@ -24,7 +25,7 @@ def caller(request: Request) -> User:
 
 
 class TokenAuthentication(BaseAuthentication):
-    """Same answer for a token that never was, was revoked, or belongs to somebody who may not sign in any more."""
+    """Same answer for a token that never was, was revoked, has expired, or belongs to somebody who may not sign in any more."""
 
     def authenticate(self, request: Request) -> tuple[User, ApiToken] | None:
         parts = get_authorization_header(request).split()
@@ -44,7 +45,9 @@ class TokenAuthentication(BaseAuthentication):
             digest = digest_of(secret.decode("ascii"))
         except UnicodeDecodeError:
             return None
-        return ApiToken.objects.select_related("user").filter(digest=digest, user__is_active=True).first()
+        in_force = Q(expires_on=None) | Q(expires_on__gte=company_today())
+        usable = ApiToken.objects.select_related("user").filter(in_force, user__is_active=True)
+        return usable.filter(digest=digest).first()
 
 
 def _note_use(token: ApiToken, today: dt.date) -> None:

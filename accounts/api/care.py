@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import django_filters
-from drf_spectacular.utils import extend_schema, extend_schema_view
 from rest_framework import serializers
 
+from accounts.api.base import (
+    AccountColumn,
+    ContactColumn,
+    EmailOf,
+    MomentFilter,
+    Newest,
+    OfAccountFilter,
+    described,
+)
 from accounts.api.bulk import BulkUpsert
-from accounts.api.paging import NewestFirst
-from accounts.api.resources import AccountColumn, EmailOf, OfAccountFilter, Visible
 from accounts.models import Enquiry, Interaction, Issue, Promise
-
-
-class ContactColumn(serializers.CharField):
-    """The external id of the person at the customer."""
-
-    def __init__(self, person: str = "contact") -> None:
-        super().__init__(source=f"{person}.external_id", read_only=True, allow_null=True, default=None)
 
 
 class InteractionSerializer(serializers.ModelSerializer[Interaction]):
@@ -34,8 +33,8 @@ class InteractionSerializer(serializers.ModelSerializer[Interaction]):
 
 class InteractionFilter(OfAccountFilter):
     user = django_filters.CharFilter("user__email", label="E-mail.")
-    happened_from = django_filters.IsoDateTimeFilter("happened_at", "gte")
-    happened_before = django_filters.IsoDateTimeFilter("happened_at", "lt")
+    happened_from = MomentFilter("happened_at", "gte")
+    happened_before = MomentFilter("happened_at", "lt")
 
     class Meta:
         model = Interaction
@@ -60,7 +59,7 @@ class IssueFilter(OfAccountFilter):
     owner = django_filters.CharFilter("owner__email", label="E-mail.")
     is_open = django_filters.BooleanFilter("resolved_at", "isnull")
     is_told = django_filters.BooleanFilter("told_at", "isnull", exclude=True)
-    opened_from = django_filters.IsoDateTimeFilter("opened_at", "gte")
+    opened_from = MomentFilter("opened_at", "gte")
 
     class Meta:
         model = Issue
@@ -107,64 +106,56 @@ class EnquirySerializer(serializers.ModelSerializer[Enquiry]):
 class EnquiryFilter(OfAccountFilter):
     owner = django_filters.CharFilter("owner__email", label="E-mail.")
     is_waiting = django_filters.BooleanFilter("responded_at", "isnull")
-    received_from = django_filters.IsoDateTimeFilter("received_at", "gte")
+    received_from = MomentFilter("received_at", "gte")
 
     class Meta:
         model = Enquiry
         fields = ("external_id", "record_source", "source")
 
 
-@extend_schema_view(
-    list=extend_schema(summary="List interactions"), retrieve=extend_schema(summary="Read an interaction")
-)
-class InteractionViewSet(BulkUpsert, Visible):
+@described("interaction")
+class InteractionViewSet(BulkUpsert, Newest):
     """Calls, mails and meetings that happened."""
 
     queryset = Interaction.objects.none()
     serializer_class = InteractionSerializer
     filterset_class = InteractionFilter
-    pagination_class = NewestFirst
     related = ("account", "contact", "user")
     kind = "interactions"
+    sorts = ("id", "happened_at", "created_at", "updated_at")
 
 
-@extend_schema_view(
-    list=extend_schema(summary="List issues"), retrieve=extend_schema(summary="Read an issue")
-)
-class IssueViewSet(BulkUpsert, Visible):
+@described("issue")
+class IssueViewSet(BulkUpsert, Newest):
     """Grievances of customers; closed once the customer was told what was done."""
 
     queryset = Issue.objects.none()
     serializer_class = IssueSerializer
     filterset_class = IssueFilter
-    pagination_class = NewestFirst
     related = ("account", "owner", "told_by")
     kind = "issues"
+    sorts = ("id", "opened_at", "created_at", "updated_at")
 
 
-@extend_schema_view(
-    list=extend_schema(summary="List promises"), retrieve=extend_schema(summary="Read a promise")
-)
-class PromiseViewSet(BulkUpsert, Visible):
+@described("promise")
+class PromiseViewSet(BulkUpsert, Newest):
     """Who promised what to whom by when, and whether it was kept."""
 
     queryset = Promise.objects.none()
     serializer_class = PromiseSerializer
     filterset_class = PromiseFilter
-    pagination_class = NewestFirst
     related = ("account", "made_by", "made_to")
     kind = "promises"
+    sorts = ("id", "made_on", "due_on", "created_at", "updated_at")
 
 
-@extend_schema_view(
-    list=extend_schema(summary="List enquiries"), retrieve=extend_schema(summary="Read an enquiry")
-)
-class EnquiryViewSet(BulkUpsert, Visible):
+@described("enquiry", "enquiries")
+class EnquiryViewSet(BulkUpsert, Newest):
     """Questions of customers; the clock runs in office hours until `responded_at`."""
 
     queryset = Enquiry.objects.none()
     serializer_class = EnquirySerializer
     filterset_class = EnquiryFilter
-    pagination_class = NewestFirst
     related = ("account", "contact", "owner", "next_step_owner")
     kind = "enquiries"
+    sorts = ("id", "received_at", "created_at", "updated_at")

@@ -6,11 +6,13 @@ from collections.abc import Iterator
 from http import HTTPStatus
 from typing import Any
 
+from django.core.exceptions import RequestDataTooBig
 from django.http import Http404
 from rest_framework import serializers, status
-from rest_framework.exceptions import APIException, ValidationError
+from rest_framework.exceptions import APIException, NotFound, ValidationError
+from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.views import exception_handler
+from rest_framework.views import APIView, exception_handler
 
 CONTENT_TYPE = "application/problem+json"
 
@@ -21,6 +23,12 @@ class Conflict(APIException):
     status_code = status.HTTP_409_CONFLICT
     default_detail = "This cannot be done in the state the record is in."
     default_code = "conflict"
+
+
+class TooLarge(APIException):
+    status_code = status.HTTP_413_REQUEST_ENTITY_TOO_LARGE
+    default_detail = "This body is larger than 10 MB; send it in parts."
+    default_code = "too_large"
 
 
 class KeyReused(APIException):
@@ -50,6 +58,8 @@ class Problem(serializers.Serializer[Any]):
 
 def handle_problem(exception: Exception, context: dict[str, Any]) -> Response | None:
     """DRF's answer to an exception as a problem; None leaves it to Django (a real error)."""
+    if isinstance(exception, RequestDataTooBig):
+        exception = TooLarge()
     response = exception_handler(exception, context)
     if response is None:
         return None
@@ -63,7 +73,7 @@ def describe(exception: Exception, code: int) -> dict[str, Any]:
     if isinstance(exception, ValidationError):
         errors = [{"field": field, "reason": reason} for field, reason in _flat(exception.detail)]
         return problem | {"detail": _summary(errors), "errors": errors}
-    if isinstance(exception, Http404):
+    if isinstance(exception, Http404 | NotFound):
         return problem | {"detail": "There is no such record, or it is not yours to see."}
     return problem | {"detail": str(getattr(exception, "detail", "") or "Not allowed.")}
 
@@ -88,3 +98,13 @@ def _summary(errors: list[dict[str, str]]) -> str:
     first = errors[0]
     text = f"{first['field']}: {first['reason']}" if first["field"] else first["reason"]
     return text if len(errors) == 1 else f"{text} (and {len(errors) - 1} more)"
+
+
+class Nowhere(APIView):
+    """Addresses below the API that lead nowhere: a problem, not a page."""
+
+    schema = None
+
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        super().initial(request, *args, **kwargs)
+        raise NotFound

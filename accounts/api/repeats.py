@@ -11,7 +11,6 @@ from typing import Any
 
 from django.db import transaction
 from django.utils import timezone
-from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.exceptions import ValidationError
 from rest_framework.renderers import JSONRenderer
 from rest_framework.request import Request
@@ -19,6 +18,7 @@ from rest_framework.response import Response
 
 from accounts.api.authentication import caller
 from accounts.api.problems import KeyReused
+from accounts.api.versions import refuse_if_outdated
 from accounts.models import IdempotentCall
 
 HEADER = "Idempotency-Key"
@@ -38,27 +38,39 @@ def idempotent(action: Action) -> Action:
         key = request.headers.get(HEADER)
         if key is None:
             with transaction.atomic():
-                return action(view, request, *args, **kwargs)
+                return _act(action, view, request, args, kwargs)
         _check(key)
         with transaction.atomic():
             call, is_new = _claim(request, key)
             if not is_new:
                 return _repeat(call, request)
-            response = action(view, request, *args, **kwargs)
+            response = _act(action, view, request, args, kwargs)
             call.status = response.status_code
-            call.answer = (
-                json.loads(JSONRenderer().render(response.data)) if response.data is not None else None
-            )
+            call.answer = _kept(response)
             call.save(update_fields=["status", "answer"])
             return response
 
-    header = OpenApiParameter(
-        HEADER,
-        str,
-        OpenApiParameter.HEADER,
-        description="Makes a repetition of this call harmless: same key, one effect.",
-    )
-    return extend_schema(parameters=[header])(answered)
+    answered.is_idempotent = True  # type: ignore[attr-defined]
+    return answered
+
+
+def _kept(response: Response) -> Any:
+    """The answer as it is kept; what must not be shown twice (a secret) is left out."""
+    if response.data is None:
+        return None
+    answer = json.loads(JSONRenderer().render(response.data))
+    for name in getattr(response, "kept_without", ()):
+        answer.pop(name)
+    return answer
+
+
+def _act(
+    action: Action, view: Any, request: Request, args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> Response:
+    """The action itself, unless the record is no longer what the caller read."""
+    if "pk" in kwargs and hasattr(view, "retrieve"):
+        refuse_if_outdated(view, request, kwargs["pk"])
+    return action(view, request, *args, **kwargs)
 
 
 def _check(key: str) -> None:

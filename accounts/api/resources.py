@@ -1,35 +1,33 @@
-"""Accounts, contacts, orders and contracts, as whoever calls may see them. Columns are those of the files."""
+"""Accounts, contacts, orders with their lines, and contracts, as whoever calls may see them. Columns are those of the files."""
 
 from __future__ import annotations
 
-from typing import Any
-
 import django_filters
-from django.db.models import Prefetch, QuerySet
-from drf_spectacular.utils import extend_schema, extend_schema_view
-from rest_framework import serializers, viewsets
+from django.db.models import QuerySet
+from rest_framework import serializers
 
-from accounts.api.authentication import caller
+from accounts.api.base import (
+    AccountColumn,
+    ChangedFilter,
+    EmailOf,
+    ForEverybody,
+    IdFilter,
+    MomentFilter,
+    Newest,
+    OfAccountFilter,
+    Visible,
+    described,
+)
 from accounts.api.bulk import BulkUpsert
-from accounts.api.paging import NewestFirst, Pages
-from accounts.models import Account, Contact, Contract, Order, User
-from accounts.models.account import AccountQuerySet, BillingMode, LifecycleStage
+from accounts.models import Account, Contact, Contract, Order, OrderLine, Product, User
+from accounts.models.account import (
+    AccountQuerySet,
+    BillingMode,
+    ContactRole,
+    LifecycleStage,
+    visible_accounts,
+)
 from accounts.models.commerce import OrderStatus
-from accounts.selectors import of_visible_accounts
-
-
-class AccountColumn(serializers.CharField):
-    """The external id of the account a record belongs to."""
-
-    def __init__(self, **options: Any) -> None:
-        super().__init__(source="account.external_id", read_only=True, **options)
-
-
-class EmailOf(serializers.EmailField):
-    """One of our people, by e-mail."""
-
-    def __init__(self, person: str, **options: Any) -> None:
-        super().__init__(source=f"{person}.email", read_only=True, allow_null=True, default=None, **options)
 
 
 class AccountSerializer(serializers.ModelSerializer[Account]):
@@ -52,13 +50,12 @@ class AccountSerializer(serializers.ModelSerializer[Account]):
         )  # fmt: skip
 
 
-class AccountFilter(django_filters.FilterSet):
+class AccountFilter(ChangedFilter):
     name = django_filters.CharFilter(lookup_expr="icontains", label="Part of the name.")
     billing_mode = django_filters.ChoiceFilter(choices=BillingMode.choices)
     lifecycle_stage = django_filters.ChoiceFilter(choices=LifecycleStage.choices)
     original_salesperson = django_filters.CharFilter("original_salesperson__email", label="E-mail.")
     account_manager = django_filters.CharFilter("account_manager__email", label="E-mail.")
-    updated_since = django_filters.IsoDateTimeFilter("updated_at", "gte")
 
     class Meta:
         model = Account
@@ -76,17 +73,27 @@ class ContactSerializer(serializers.ModelSerializer[Contact]):
         )  # fmt: skip
 
 
-class OfAccountFilter(django_filters.FilterSet):
-    account = django_filters.CharFilter("account__external_id", label="External id of the account.")
-    account_id = django_filters.NumberFilter("account_id", min_value=1, max_value=2**63 - 1)
-
-
 class ContactFilter(OfAccountFilter):
     email = django_filters.CharFilter(lookup_expr="iexact")
+    role = django_filters.ChoiceFilter(choices=ContactRole.choices)
 
     class Meta:
         model = Contact
         fields = ("external_id", "record_source", "is_active")
+
+
+class ProductSerializer(serializers.ModelSerializer[Product]):
+    class Meta:
+        model = Product
+        fields = ("id", "record_source", "sku", "name", "series", "unit_price", "created_at", "updated_at")
+
+
+class ProductFilter(ChangedFilter):
+    name = django_filters.CharFilter(lookup_expr="icontains", label="Part of the name.")
+
+    class Meta:
+        model = Product
+        fields = ("sku", "record_source", "series")
 
 
 class OrderSerializer(serializers.ModelSerializer[Order]):
@@ -102,12 +109,45 @@ class OrderSerializer(serializers.ModelSerializer[Order]):
 
 class OrderFilter(OfAccountFilter):
     status = django_filters.ChoiceFilter(choices=OrderStatus.choices)
-    ordered_from = django_filters.IsoDateTimeFilter("ordered_at", "gte")
-    ordered_before = django_filters.IsoDateTimeFilter("ordered_at", "lt")
+    ordered_from = MomentFilter("ordered_at", "gte")
+    ordered_before = MomentFilter("ordered_at", "lt")
 
     class Meta:
         model = Order
         fields = ("external_id", "record_source")
+
+
+class OrderLineSerializer(serializers.ModelSerializer[OrderLine]):
+    order = serializers.CharField(
+        source="order.external_id", read_only=True, help_text="External id of the order."
+    )
+    sku = serializers.CharField(source="product.sku", read_only=True)
+    record_source = serializers.CharField(source="order.record_source", read_only=True)
+
+    class Meta:
+        model = OrderLine
+        fields = (
+            "id",
+            "record_source",
+            "order",
+            "order_id",
+            "line_number",
+            "sku",
+            "product_id",
+            "quantity",
+            "unit_price",
+        )
+
+
+class OrderLineFilter(django_filters.FilterSet):
+    order = django_filters.CharFilter("order__external_id", label="External id of the order.")
+    order_id = IdFilter("order_id")
+    account_id = IdFilter("order__account_id")
+    sku = django_filters.CharFilter("product__sku", label="Of the product.")
+
+    class Meta:
+        model = OrderLine
+        fields = ()
 
 
 class ContractSerializer(serializers.ModelSerializer[Contract]):
@@ -136,29 +176,7 @@ class ContractFilter(OfAccountFilter):
         fields = ("external_id", "record_source")
 
 
-class Visible(viewsets.ReadOnlyModelViewSet[Any]):
-    """Reads what the caller may see; everything else is not found."""
-
-    pagination_class = Pages
-    lookup_value_converter = "int"
-    related: tuple[str, ...] = ()
-    prefetched: tuple[str | Prefetch[Any], ...] = ()
-
-    def get_queryset(self) -> QuerySet[Any]:
-        model = self.queryset.model  # type: ignore[union-attr, arg-type]
-        if getattr(self, "swagger_fake_view", False):
-            return model._default_manager.none()
-        seen = self.visible_rows(model._default_manager.all(), caller(self.request))
-        return seen.select_related(*self.related).prefetch_related(*self.prefetched).order_by()
-
-    def visible_rows(self, rows: Any, user: User) -> QuerySet[Any]:
-        """Of all rows, those `user` may see."""
-        return of_visible_accounts(rows, user)
-
-
-@extend_schema_view(
-    list=extend_schema(summary="List accounts"), retrieve=extend_schema(summary="Read an account")
-)
+@described("account")
 class AccountViewSet(BulkUpsert, Visible):
     """Customers. Won by `original_salesperson`, looked after by `account_manager`."""
 
@@ -167,14 +185,13 @@ class AccountViewSet(BulkUpsert, Visible):
     filterset_class = AccountFilter
     related = ("original_salesperson", "account_manager", "parent")
     kind = "accounts"
+    sorts = ("id", "name", "created_at", "updated_at")
 
     def visible_rows(self, rows: AccountQuerySet, user: User) -> QuerySet[Account]:
         return rows.visible_to(user)
 
 
-@extend_schema_view(
-    list=extend_schema(summary="List contacts"), retrieve=extend_schema(summary="Read a contact")
-)
+@described("contact")
 class ContactViewSet(BulkUpsert, Visible):
     """People at the customers."""
 
@@ -183,31 +200,56 @@ class ContactViewSet(BulkUpsert, Visible):
     filterset_class = ContactFilter
     related = ("account",)
     kind = "contacts"
+    sorts = ("id", "name", "created_at", "updated_at")
 
 
-@extend_schema_view(
-    list=extend_schema(summary="List orders"), retrieve=extend_schema(summary="Read an order")
-)
-class OrderViewSet(BulkUpsert, Visible):
+@described("product")
+class ProductViewSet(BulkUpsert, ForEverybody):
+    """What the company sells."""
+
+    queryset = Product.objects.none()
+    serializer_class = ProductSerializer
+    filterset_class = ProductFilter
+    kind = "products"
+    sorts = ("id", "sku", "name", "created_at", "updated_at")
+
+
+@described("order")
+class OrderViewSet(BulkUpsert, Newest):
     """Orders: a purchase when the amount is above 0 and it is not cancelled, a return when below."""
 
     queryset = Order.objects.none()
     serializer_class = OrderSerializer
     filterset_class = OrderFilter
-    pagination_class = NewestFirst
     related = ("account",)
     kind = "orders"
+    sorts = ("id", "ordered_at", "amount", "created_at", "updated_at")
 
 
-@extend_schema_view(
-    list=extend_schema(summary="List contracts"), retrieve=extend_schema(summary="Read a contract")
-)
-class ContractViewSet(BulkUpsert, Visible):
+@described("order line")
+class OrderLineViewSet(BulkUpsert, Newest):
+    """What was in the orders."""
+
+    queryset = OrderLine.objects.none()
+    serializer_class = OrderLineSerializer
+    filterset_class = OrderLineFilter
+    related = ("order", "product")
+    kind = "order_lines"
+    sorts = ("id",)
+
+    def visible_rows(self, rows: QuerySet[OrderLine], user: User) -> QuerySet[OrderLine]:
+        if visible_accounts(user) is None:
+            return rows
+        return rows.filter(order__account__in=Account.objects.visible_to(user).order_by())
+
+
+@described("contract")
+class ContractViewSet(BulkUpsert, Newest):
     """Agreements that end or renew."""
 
     queryset = Contract.objects.none()
     serializer_class = ContractSerializer
     filterset_class = ContractFilter
-    pagination_class = NewestFirst
     related = ("account", "terms_disclosed_by", "churn_reason")
     kind = "contracts"
+    sorts = ("id", "starts_on", "ends_on", "annual_value", "created_at", "updated_at")

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import math
+from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
 from rest_framework.request import Request
@@ -15,14 +16,25 @@ if TYPE_CHECKING:  # views import the throttles of the settings
 
 
 class CallsPerMinute(BaseThrottle):
-    """Counts in fixed minutes, in the cache of the web process."""
+    """Counts in fixed minutes, in the cache of the web process. What is left is told with every answer."""
 
     def allow_request(self, request: Request, view: APIView) -> bool:
         if request.user.is_authenticated:
             who, limit = f"user-{request.user.pk}", settings.API_CALLS_PER_MINUTE
         else:
             who, limit = f"address-{self.get_ident(request)}", settings.API_ANONYMOUS_CALLS_PER_MINUTE
-        return calls_in_this_minute(f"api-{who}") <= limit
+        calls = calls_in_this_minute(f"api-{who}")
+        view.headers = view.default_response_headers | _told(limit, calls)
+        return calls <= limit
 
     def wait(self) -> float:
         return seconds_left()
+
+
+def _told(limit: int, calls: int) -> dict[str, Any]:
+    """Limit, what is left of it, and seconds until the next minute (draft-ietf-httpapi-ratelimit-headers, up to -07)."""
+    return {
+        "RateLimit-Limit": str(limit),
+        "RateLimit-Remaining": str(max(limit - calls, 0)),
+        "RateLimit-Reset": str(math.ceil(seconds_left())),
+    }

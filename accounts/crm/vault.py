@@ -12,13 +12,14 @@ import json
 from collections.abc import Iterator, Mapping
 
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
+from django.apps import apps
 from django.conf import settings
 from django.db import transaction
 
 from accounts.crm.errors import CrmError
-from accounts.models import Connection
 
 SHORTEST_SECRET = 6
+SEALED = "sealed_credentials"  # the field of any model that keeps some
 
 
 class Secrets(Mapping[str, str]):
@@ -89,8 +90,10 @@ def rotate_all() -> int:
     """Encrypt all stored credentials anew under the first key; how many. CrmError, and nothing changed, when one cannot
     be opened."""
     count = 0
-    for connection in Connection.objects.select_for_update().exclude(sealed_credentials=""):
-        connection.sealed_credentials = seal(unseal(connection.sealed_credentials))
-        connection.save(update_fields=["sealed_credentials", "updated_at"])
-        count += 1
+    for model in apps.get_models():
+        if any(field.name == SEALED for field in model._meta.get_fields()):
+            for row in model._default_manager.select_for_update().exclude(**{SEALED: ""}):
+                setattr(row, SEALED, seal(unseal(getattr(row, SEALED))))
+                row.save(update_fields=[SEALED, "updated_at"])
+                count += 1
     return count

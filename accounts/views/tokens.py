@@ -20,7 +20,7 @@ def tokens(request: SignedIn) -> HttpResponse:
     """The tokens of whoever looks. A new one is shown in the answer to its form and never again."""
     form, secret = ApiTokenForm(request.POST or None), ""
     if request.method == "POST" and form.is_valid():
-        secret = services.issue_token(request.user, form.cleaned_data["name"])
+        secret = services.issue_token(request.user, **form.cleaned_data)
         form = ApiTokenForm()
     mine = ApiToken.objects.filter(user=request.user)
     return render(request, "accounts/tokens.html", {"form": form, "secret": secret, "tokens": mine})

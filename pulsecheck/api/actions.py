@@ -6,26 +6,23 @@ from typing import Any
 
 import django_filters
 from django.db.models import Exists, OuterRef, QuerySet
-from drf_spectacular.utils import extend_schema, extend_schema_view
-from rest_framework import mixins, permissions, serializers
+from drf_spectacular.utils import extend_schema
+from rest_framework import serializers
 from rest_framework.decorators import action
 from rest_framework.exceptions import PermissionDenied, ValidationError
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from accounts.api.authentication import caller
-from accounts.api.paging import NewestFirst
+from accounts.api.base import EmailOf, IdFilter, RowId, described
 from accounts.api.repeats import idempotent
-from accounts.api.resources import EmailOf, Visible
 from accounts.models import Account, User
 from accounts.selectors import company_today
-from pulsecheck.api.care import OnlyCarers, checked, done_or_refused
+from pulsecheck.api.care import AmongOurselves, checked, done_or_refused
 from pulsecheck.api.pulses import account_for
 from pulsecheck.models import Action, RetentionMeeting
 from pulsecheck.models.actions import ActionQuerySet, FollowUp
 from pulsecheck.services import actions as services
-
-LARGEST = 2**63 - 1
 
 
 class ActionSerializer(serializers.ModelSerializer[Action]):
@@ -53,7 +50,7 @@ class ActionFilter(django_filters.FilterSet):
     owner = django_filters.CharFilter("owner__email", label="E-mail.")
     is_done = django_filters.BooleanFilter("done_at", "isnull", exclude=True)
     is_improvement = django_filters.BooleanFilter(method="improves", label="Mends our own company.")
-    meeting_id = django_filters.NumberFilter("meeting_id", min_value=1, max_value=LARGEST)
+    meeting_id = IdFilter("meeting_id")
     due_before = django_filters.DateFilter("due_on", "lt")
 
     class Meta:
@@ -76,12 +73,8 @@ class ActionRequest(serializers.Serializer[Any]):
     text = serializers.CharField(max_length=500)
     owner = OwnerField(required=False, help_text="E-mail; empty = you.")
     due_on = serializers.DateField()
-    account_id = serializers.IntegerField(
-        min_value=1, max_value=LARGEST, required=False, allow_null=True, default=None
-    )
-    meeting_id = serializers.IntegerField(
-        min_value=1, max_value=LARGEST, required=False, allow_null=True, default=None
-    )
+    account_id = RowId(required=False, allow_null=True, default=None)
+    meeting_id = RowId(required=False, allow_null=True, default=None)
 
 
 class ChangeActionRequest(serializers.Serializer[Any]):
@@ -95,18 +88,14 @@ class FollowUpRequest(serializers.Serializer[Any]):
     note = serializers.CharField(max_length=500, allow_blank=True, default="")
 
 
-@extend_schema_view(
-    list=extend_schema(summary="List actions"), retrieve=extend_schema(summary="Read an action")
-)
-class ActionViewSet(mixins.CreateModelMixin, Visible):
+@described("action")
+class ActionViewSet(AmongOurselves):
     """Agreed at a retention meeting, or because of a spike in the collective pulse (`cause`). Who owns it, asked for it
     or leads may change it."""
 
     queryset = Action.objects.none()
     serializer_class = ActionSerializer
-    permission_classes = (permissions.IsAuthenticated, OnlyCarers)
     filterset_class = ActionFilter
-    pagination_class = NewestFirst
     related = ("account", "owner", "asked_by", "done_by")
 
     def visible_rows(self, rows: ActionQuerySet, user: User) -> QuerySet[Action]:

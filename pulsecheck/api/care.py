@@ -11,7 +11,9 @@ from rest_framework.request import Request
 from rest_framework.views import APIView
 
 from accounts.api.authentication import caller
+from accounts.api.base import Newest
 from accounts.api.problems import Conflict
+from accounts.models.api import Area
 from accounts.permissions import CARERS, has_role
 from pulsecheck.errors import CareError, HandbackConflict
 
@@ -48,3 +50,19 @@ def done_or_refused(act: Callable[..., Any], *arguments: Any, **named: Any) -> A
         raise Conflict(str(conflict)) from conflict
     except CareError as refusal:
         raise ValidationError(str(refusal)) from refusal
+
+
+class CareResource(Newest):
+    """Read by whoever sees the account, written by those who care for it."""
+
+    area = Area.CARE
+    permission_classes: tuple[type[permissions.BasePermission], ...] = (
+        permissions.IsAuthenticated,
+        OnlyCarersWrite,
+    )
+
+
+class AmongOurselves(CareResource):
+    """Read and written by those who care for accounts."""
+
+    permission_classes = (permissions.IsAuthenticated, OnlyCarers)

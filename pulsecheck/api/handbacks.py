@@ -6,17 +6,16 @@ from typing import Any
 
 import django_filters
 from django.db.models import Prefetch, QuerySet
-from drf_spectacular.utils import extend_schema, extend_schema_view
-from rest_framework import permissions, serializers
+from drf_spectacular.utils import extend_schema
+from rest_framework import serializers
 from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from accounts.api.paging import NewestFirst
+from accounts.api.base import AccountColumn, EmailOf, OfAccountFilter, described
 from accounts.api.repeats import idempotent
-from accounts.api.resources import AccountColumn, EmailOf, OfAccountFilter, Visible
 from accounts.models import ChurnReason, User
-from pulsecheck.api.care import OnlyCarersWrite, checked, done_or_refused
+from pulsecheck.api.care import CareResource, checked, done_or_refused
 from pulsecheck.models import Handback, HandbackAttempt, HandbackCredit, HandbackReason, ReasonSettlement
 from pulsecheck.models.handbacks import (
     TALKS,
@@ -153,17 +152,13 @@ class SignRequest(serializers.Serializer[Any]):
     )
 
 
-@extend_schema_view(
-    list=extend_schema(summary="List handbacks"), retrieve=extend_schema(summary="Read a handback")
-)
-class HandbackViewSet(Visible):
+@described("handback")
+class HandbackViewSet(CareResource):
     """Accounts at risk, given back to the salesperson who won them."""
 
     queryset = Handback.objects.none()
     serializer_class = HandbackSerializer
-    permission_classes = (permissions.IsAuthenticated, OnlyCarersWrite)
     filterset_class = HandbackFilter
-    pagination_class = NewestFirst
     related = ("account", "salesperson", "closed_by", "churn_reason", "counter_signer")
     prefetched = (
         "attempts__user",

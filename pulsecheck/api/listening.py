@@ -6,20 +6,28 @@ from typing import Any
 
 import django_filters
 from django.db.models import QuerySet
-from drf_spectacular.utils import extend_schema, extend_schema_view
-from rest_framework import mixins, permissions, serializers
+from drf_spectacular.utils import extend_schema
+from rest_framework import serializers
 from rest_framework.exceptions import ValidationError
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from accounts.api.authentication import caller
-from accounts.api.care import ContactColumn
-from accounts.api.paging import NewestFirst
+from accounts.api.base import (
+    AccountColumn,
+    ChangedFilter,
+    ContactColumn,
+    EmailOf,
+    ForEverybody,
+    MomentFilter,
+    OfAccountFilter,
+    RowId,
+    described,
+)
 from accounts.api.repeats import idempotent
-from accounts.api.resources import AccountColumn, EmailOf, OfAccountFilter, Visible
-from accounts.models import User
+from accounts.models.api import Area
 from accounts.selectors import company_today
-from pulsecheck.api.care import OnlyCarersWrite, checked, done_or_refused
+from pulsecheck.api.care import CareResource, checked, done_or_refused
 from pulsecheck.api.pulses import ContactRequest, account_for, contact_of
 from pulsecheck.models import AuditPick, Insight, Survey, SurveyAnswer
 from pulsecheck.services.surveys import Questions, send_survey
@@ -35,7 +43,7 @@ class InsightSerializer(serializers.ModelSerializer[Insight]):
         )  # fmt: skip
 
 
-class InsightFilter(django_filters.FilterSet):
+class InsightFilter(ChangedFilter):
     industry = django_filters.CharFilter(
         method="of_industry", label="For this industry, or for everybody.", max_length=100
     )
@@ -53,19 +61,14 @@ class InsightFilter(django_filters.FilterSet):
         return rows.filter(pk__in=valid) if value else rows.exclude(pk__in=valid)
 
 
-@extend_schema_view(
-    list=extend_schema(summary="List insights"), retrieve=extend_schema(summary="Read an insight")
-)
-class InsightViewSet(Visible):
+@described("insight")
+class InsightViewSet(ForEverybody):
     """News from our customers' industries, to be told to them while it is valid; `industries` empty = for everybody."""
 
     queryset = Insight.objects.none()
     serializer_class = InsightSerializer
     filterset_class = InsightFilter
-    pagination_class = NewestFirst
-
-    def visible_rows(self, rows: QuerySet[Insight], user: User) -> QuerySet[Insight]:
-        return rows
+    area = Area.CARE
 
 
 # ── surveys ────────────────────────────────────────────────────────────
@@ -95,8 +98,8 @@ class SurveySerializer(serializers.ModelSerializer[Survey]):
 
 
 class SurveyFilter(OfAccountFilter):
-    sent_from = django_filters.IsoDateTimeFilter("sent_at", "gte")
-    sent_before = django_filters.IsoDateTimeFilter("sent_at", "lt")
+    sent_from = MomentFilter("sent_at", "gte")
+    sent_before = MomentFilter("sent_at", "lt")
     is_answered = django_filters.BooleanFilter("answer", "isnull", exclude=True)
     is_bad = django_filters.BooleanFilter("answer__is_bad")
 
@@ -106,7 +109,7 @@ class SurveyFilter(OfAccountFilter):
 
 
 class SurveyRequest(ContactRequest):
-    account_id = serializers.IntegerField(min_value=1, max_value=2**63 - 1)
+    account_id = RowId()
     asks_nps = serializers.BooleanField(default=True)
     asks_csat = serializers.BooleanField(default=False)
     asks_ces = serializers.BooleanField(default=False)
@@ -120,17 +123,13 @@ class SurveyRequest(ContactRequest):
         return attrs
 
 
-@extend_schema_view(
-    list=extend_schema(summary="List surveys"), retrieve=extend_schema(summary="Read a survey")
-)
-class SurveyViewSet(mixins.CreateModelMixin, Visible):
+@described("survey")
+class SurveyViewSet(CareResource):
     """Questions sent by e-mail, with the answer once there is one. The link itself is only in the customer's mailbox."""
 
     queryset = Survey.objects.none()
-    permission_classes = (permissions.IsAuthenticated, OnlyCarersWrite)
     serializer_class = SurveySerializer
     filterset_class = SurveyFilter
-    pagination_class = NewestFirst
     related = ("account", "contact", "sent_by", "answer__loop_closed_by")
 
     @extend_schema(summary="Send a survey", request=SurveyRequest, responses={201: SurveySerializer})
@@ -175,15 +174,11 @@ class AuditPickFilter(OfAccountFilter):
         fields = ()
 
 
-@extend_schema_view(
-    list=extend_schema(summary="List accounts drawn for the random audit"),
-    retrieve=extend_schema(summary="Read an account drawn for the random audit"),
-)
-class AuditPickViewSet(Visible):
+@described("account drawn for the random audit", "accounts drawn for the random audit")
+class AuditPickViewSet(CareResource):
     """Accounts that looked healthy, drawn by lot, and what they said when asked: a score of 1 to 3 was a false green light."""
 
     queryset = AuditPick.objects.none()
     serializer_class = AuditPickSerializer
     filterset_class = AuditPickFilter
-    pagination_class = NewestFirst
     related = ("account", "assignee", "week", "pulse")

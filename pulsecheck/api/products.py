@@ -1,52 +1,21 @@
-"""Products over the API: what is sold, what an account bought, and what to talk about next."""
+"""What an account bought over the API, and what to talk about next."""
 
 from __future__ import annotations
 
 from typing import Any
 
-import django_filters
-from django.db.models import QuerySet
 from django.shortcuts import get_object_or_404
-from drf_spectacular.utils import extend_schema, extend_schema_view
-from rest_framework import serializers, viewsets
+from drf_spectacular.helpers import forced_singular_serializer
+from drf_spectacular.utils import extend_schema
+from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from accounts.api.authentication import caller
-from accounts.api.paging import NewestFirst
-from accounts.api.resources import Visible
-from accounts.models import Account, Product, User
+from accounts.api.base import Resource
+from accounts.models import Account
+from accounts.models.api import Area
 from pulsecheck.selectors.products import AccountProducts, account_products
-
-
-class ProductSerializer(serializers.ModelSerializer[Product]):
-    class Meta:
-        model = Product
-        fields = ("id", "record_source", "sku", "name", "series", "unit_price", "created_at", "updated_at")
-
-
-class ProductFilter(django_filters.FilterSet):
-    name = django_filters.CharFilter(lookup_expr="icontains", label="Part of the name.")
-
-    class Meta:
-        model = Product
-        fields = ("sku", "record_source", "series")
-
-
-@extend_schema_view(
-    list=extend_schema(summary="List products"), retrieve=extend_schema(summary="Read a product")
-)
-class ProductViewSet(Visible):
-    """What the company sells."""
-
-    queryset = Product.objects.none()
-    serializer_class = ProductSerializer
-    filterset_class = ProductFilter
-    pagination_class = NewestFirst
-
-    def visible_rows(self, rows: QuerySet[Product], user: User) -> QuerySet[Product]:
-        """Everybody sees all of them."""
-        return rows
 
 
 class HoldingSerializer(serializers.Serializer[Any]):
@@ -76,15 +45,19 @@ class AccountProductsSerializer(serializers.Serializer[Any]):
     worked_out_on = serializers.DateField(allow_null=True)
 
 
-class AccountProductsViewSet(viewsets.GenericViewSet[Account]):
+class AccountProductsViewSet(Resource):
     """What one account bought and could buy next."""
 
     queryset = Account.objects.none()
     serializer_class = AccountProductsSerializer
+    area = Area.CARE
     pagination_class = None
     filter_backends = ()
 
-    @extend_schema(summary="Read the products of an account", responses=AccountProductsSerializer(many=False))
+    @extend_schema(
+        summary="Read the products of an account",
+        responses=forced_singular_serializer(AccountProductsSerializer),
+    )
     def list(self, request: Request, account_id: int) -> Response:
         """Nothing is suggested while the account is unwell; `held_back` says why."""
         account = get_object_or_404(Account.objects.visible_to(caller(request)), pk=account_id)

@@ -7,20 +7,28 @@ from collections.abc import Mapping
 from typing import Any
 
 import django_filters
-from drf_spectacular.utils import extend_schema, extend_schema_view
-from rest_framework import mixins, permissions, serializers
+from drf_spectacular.utils import extend_schema
+from rest_framework import serializers
 from rest_framework.exceptions import ValidationError
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from accounts.api.authentication import caller
-from accounts.api.care import ContactColumn
-from accounts.api.paging import NewestFirst
+from accounts.api.base import (
+    AccountColumn,
+    ContactColumn,
+    EmailOf,
+    ForEverybody,
+    MomentFilter,
+    OfAccountFilter,
+    RowId,
+    described,
+)
 from accounts.api.repeats import idempotent
-from accounts.api.resources import AccountColumn, EmailOf, OfAccountFilter, Visible
 from accounts.models import Account, Contact, User
+from accounts.models.api import Area
 from accounts.selectors import company_today
-from pulsecheck.api.care import OnlyCarersWrite, checked, done_or_refused
+from pulsecheck.api.care import CareResource, checked, done_or_refused
 from pulsecheck.models import Insight, PulseCheck, PulseTheme
 from pulsecheck.models.insights import Reaction
 from pulsecheck.services.pulses import MOST_THEMES, Grievance, PulseEntry, log_pulse_check
@@ -46,8 +54,8 @@ class PulseSerializer(serializers.ModelSerializer[PulseCheck]):
 
 
 class PulseFilter(OfAccountFilter):
-    taken_from = django_filters.IsoDateTimeFilter("taken_at", "gte")
-    taken_before = django_filters.IsoDateTimeFilter("taken_at", "lt")
+    taken_from = MomentFilter("taken_at", "gte")
+    taken_before = MomentFilter("taken_at", "lt")
     max_score = django_filters.NumberFilter("score", "lte", min_value=1, max_value=6)
 
     class Meta:
@@ -69,25 +77,21 @@ class GrievanceRequest(serializers.Serializer[Any]):
 class ContactRequest(serializers.Serializer[Any]):
     """How requests name somebody at an account."""
 
-    contact_id = serializers.IntegerField(
-        min_value=1, max_value=2**63 - 1, required=False, allow_null=True, default=None
-    )
+    contact_id = RowId(required=False, allow_null=True, default=None)
     contact = serializers.CharField(
         max_length=200, required=False, allow_null=True, default=None, help_text="Or the external id."
     )
 
 
 class PulseRequest(ContactRequest):
-    account_id = serializers.IntegerField(min_value=1, max_value=2**63 - 1)
+    account_id = RowId()
     score = serializers.IntegerField(min_value=1, max_value=6)
     themes: serializers.SlugRelatedField[Any] = serializers.SlugRelatedField(
         slug_field="code", queryset=PulseTheme.objects.filter(is_active=True), many=True, required=False
     )
     note = serializers.CharField(max_length=4000, allow_blank=True, default="")
     grievance = GrievanceRequest(required=False, allow_null=True, default=None, help_text="Opens an issue.")
-    insight_id = serializers.IntegerField(
-        min_value=1,
-        max_value=2**63 - 1,
+    insight_id = RowId(
         required=False,
         allow_null=True,
         default=None,
@@ -162,17 +166,13 @@ def _grievance(body: Mapping[str, Any] | None, user: User) -> Grievance | None:
     return Grievance(body["description"], body.get("owner", user), body["due_on"])
 
 
-@extend_schema_view(
-    list=extend_schema(summary="List pulse checks"), retrieve=extend_schema(summary="Read a pulse check")
-)
-class PulseViewSet(mixins.CreateModelMixin, Visible):
+@described("pulse check")
+class PulseViewSet(CareResource):
     """What customers told us, on six points: 1 about to leave, 6 delighted."""
 
     queryset = PulseCheck.objects.none()
-    permission_classes = (permissions.IsAuthenticated, OnlyCarersWrite)
     serializer_class = PulseSerializer
     filterset_class = PulseFilter
-    pagination_class = NewestFirst
     related = ("account", "contact", "taken_by", "next_step_owner")
     prefetched = ("themes",)
 
@@ -190,3 +190,19 @@ class PulseViewSet(mixins.CreateModelMixin, Visible):
         )
         pulse = done_or_refused(log_pulse_check, account, request.user, entry)
         return Response(PulseSerializer(pulse).data, status=201)
+
+
+class ThemeSerializer(serializers.ModelSerializer[PulseTheme]):
+    class Meta:
+        model = PulseTheme
+        fields = ("id", "code", "name", "is_active", "position")
+
+
+@described("pulse theme")
+class PulseThemeViewSet(ForEverybody):
+    """What pulse checks can be about; those no longer in use are not active."""
+
+    queryset = PulseTheme.objects.none()
+    serializer_class = ThemeSerializer
+    area = Area.CARE
+    sorts = ("id", "position", "code")

@@ -6,20 +6,18 @@ from typing import Any
 
 import django_filters
 from django.db.models import QuerySet
-from drf_spectacular.utils import extend_schema, extend_schema_view
-from rest_framework import mixins, permissions, serializers
+from drf_spectacular.utils import extend_schema
+from rest_framework import serializers
 from rest_framework.decorators import action
 from rest_framework.exceptions import ValidationError
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from accounts.api.authentication import caller
-from accounts.api.care import ContactColumn
-from accounts.api.paging import NewestFirst
+from accounts.api.base import AccountColumn, ContactColumn, EmailOf, OfAccountFilter, RowId, described
 from accounts.api.repeats import idempotent
-from accounts.api.resources import AccountColumn, EmailOf, OfAccountFilter, Visible
 from accounts.selectors import company_today
-from pulsecheck.api.care import OnlyCarersWrite, checked, done_or_refused
+from pulsecheck.api.care import CareResource, checked, done_or_refused
 from pulsecheck.api.pulses import ContactRequest, account_for, contact_of
 from pulsecheck.models import Reference
 from pulsecheck.services.references import note_consent, revoke_consent
@@ -56,7 +54,7 @@ class ReferenceFilter(OfAccountFilter):
 
 
 class ConsentRequest(ContactRequest):
-    account_id = serializers.IntegerField(min_value=1, max_value=2**63 - 1)
+    account_id = RowId()
     agreed_by = serializers.CharField(max_length=200, help_text="Who there agreed.")
     agreed_on = serializers.DateField()
     until = serializers.DateField()
@@ -81,17 +79,13 @@ class RevokeRequest(serializers.Serializer[Any]):
     reason = serializers.CharField(max_length=300, allow_blank=True, default="")
 
 
-@extend_schema_view(
-    list=extend_schema(summary="List references"), retrieve=extend_schema(summary="Read a reference")
-)
-class ReferenceViewSet(mixins.CreateModelMixin, Visible):
+@described("reference")
+class ReferenceViewSet(CareResource):
     """Consent of customers to vouch for us: who agreed, to what, until when. Nothing else may be shown of them."""
 
     queryset = Reference.objects.none()
     serializer_class = ReferenceSerializer
-    permission_classes = (permissions.IsAuthenticated, OnlyCarersWrite)
     filterset_class = ReferenceFilter
-    pagination_class = NewestFirst
     related = ("account", "contact", "noted_by", "revoked_by")
 
     @extend_schema(summary="Note a consent", request=ConsentRequest, responses={201: ReferenceSerializer})

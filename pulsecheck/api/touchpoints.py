@@ -6,21 +6,20 @@ from typing import Any
 
 import django_filters
 from django.db.models import QuerySet
-from drf_spectacular.utils import extend_schema, extend_schema_view
-from rest_framework import mixins, permissions, serializers
+from drf_spectacular.utils import extend_schema
+from rest_framework import serializers
 from rest_framework.decorators import action
 from rest_framework.exceptions import PermissionDenied
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from accounts.api.authentication import caller
-from accounts.api.paging import NewestFirst
+from accounts.api.base import AccountColumn, EmailOf, OfAccountFilter, described
 from accounts.api.repeats import idempotent
-from accounts.api.resources import AccountColumn, EmailOf, OfAccountFilter, Visible
 from accounts.models import Absence, User
 from accounts.models.absences import AbsenceQuerySet
 from accounts.permissions import CARERS
-from pulsecheck.api.care import OnlyCarersWrite, checked, done_or_refused
+from pulsecheck.api.care import CareResource, checked, done_or_refused
 from pulsecheck.models import Touchpoint
 from pulsecheck.models.touchpoints import TouchpointKind, TouchpointState
 from pulsecheck.selectors.calendar import absences_noted_by
@@ -61,17 +60,13 @@ class SkipRequest(serializers.Serializer[Any]):
     reason = serializers.CharField(max_length=300)
 
 
-@extend_schema_view(
-    list=extend_schema(summary="List touchpoints"), retrieve=extend_schema(summary="Read a touchpoint")
-)
-class TouchpointViewSet(Visible):
+@described("touchpoint")
+class TouchpointViewSet(CareResource):
     """Planned contacts, with the reason each is due when it is; an account has one planned at a time."""
 
     queryset = Touchpoint.objects.none()
     serializer_class = TouchpointSerializer
-    permission_classes = (permissions.IsAuthenticated, OnlyCarersWrite)
     filterset_class = TouchpointFilter
-    pagination_class = NewestFirst
     related = ("account", "assignee")
 
     @extend_schema(summary="Move a touchpoint", request=MoveRequest, responses=TouchpointSerializer)
@@ -120,16 +115,12 @@ class AbsenceRequest(serializers.Serializer[Any]):
     )
 
 
-@extend_schema_view(
-    list=extend_schema(summary="List absences"), retrieve=extend_schema(summary="Read an absence")
-)
-class AbsenceViewSet(mixins.CreateModelMixin, Visible):
+@described("absence")
+class AbsenceViewSet(CareResource):
     """When our people are away, and who stands in for them."""
 
     queryset = Absence.objects.none()
     serializer_class = AbsenceSerializer
-    permission_classes = (permissions.IsAuthenticated, OnlyCarersWrite)
-    pagination_class = NewestFirst
     related = ("person", "substitute")
 
     def visible_rows(self, rows: AbsenceQuerySet, user: User) -> QuerySet[Absence]:

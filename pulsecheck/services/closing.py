@@ -19,6 +19,7 @@ from pulsecheck.handback import choose_counter_signer
 from pulsecheck.models import Handback, HandbackCredit, HandbackThanks, ReasonSettlement
 from pulsecheck.models.handbacks import TALKS, HandbackOutcome, HandbackState
 from pulsecheck.selectors.staff import get_staff
+from pulsecheck.services.announcing import announce_closed
 from pulsecheck.services.opening import let_see
 from pulsecheck.services.passing import locked
 from pulsecheck.services.triggers import judge_triggers_of
@@ -50,6 +51,7 @@ def close_handback(
         user, "close_handback", handback, outcome=outcome, churn_reason=churn_reason and churn_reason.code
     )
     _after_closing(handback, user)
+    announce_closed(handback)
     return handback
 
 

@@ -39,6 +39,7 @@ from pulsecheck.selectors.triggers import (
     office_hours,
     zone_of,
 )
+from pulsecheck.services.announcing import announce_opened
 from pulsecheck.services.triggers import silent_triggers
 
 Wanted = tuple[int, RiskSnapshot, str]
@@ -83,6 +84,7 @@ def open_handback(
     handback.save()
     join_reasons([(handback.pk, risk, trigger)])
     write_audit(opened_by, "open_handback", handback, trigger=trigger, salesperson=choice.person_id)
+    announce_opened([handback])
     tell_new_owner(handback, opened_by)
     return handback
 
@@ -195,6 +197,7 @@ def open_handbacks(wanted: Sequence[Wanted]) -> Opened:
     choices = _choose_all(ripe, staff)
     chosen = _within_budget(ripe, choices, staff)
     handbacks = _create_all(chosen, choices, staff)
+    announce_opened(handbacks)
     return Opened(
         opened=len(handbacks),
         joined=joined,

@@ -25,6 +25,7 @@ from pulsecheck.models.pulses import PulseScore
 from pulsecheck.models.touchpoints import TouchpointState
 from pulsecheck.risk import RiskSnapshot, latest_risks
 from pulsecheck.selectors.triggers import poor_pulse, poorest_pulse
+from pulsecheck.services.announcing import announce_pulse
 from pulsecheck.services.audits import settle_audit
 from pulsecheck.services.opening import let_see, open_handback
 from pulsecheck.services.touchpoints import plan_next
@@ -88,6 +89,7 @@ def log_pulse_check(account: Account, taken_by: User, entry: PulseEntry) -> Puls
     for person in {entry.next_step_owner, *([entry.grievance.owner] if entry.grievance else [])}:
         let_see(account, person)
     _tell_owners(pulse, taken_by)
+    announce_pulse(pulse)
     return pulse
 
 

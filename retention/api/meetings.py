@@ -8,20 +8,19 @@ from typing import Any
 import django_filters
 from django.db.models import QuerySet
 from drf_spectacular.utils import extend_schema, extend_schema_view
-from rest_framework import mixins, permissions, serializers
+from rest_framework import serializers
 from rest_framework.decorators import action
 from rest_framework.exceptions import ValidationError
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from accounts.api.authentication import caller
-from accounts.api.paging import NewestFirst
+from accounts.api.base import AccountColumn, EmailOf, IdFilter, OfAccountFilter, RowId
 from accounts.api.problems import Conflict
 from accounts.api.repeats import idempotent
-from accounts.api.resources import AccountColumn, EmailOf, OfAccountFilter, Visible
 from accounts.models import Team, User
 from accounts.selectors import company_today
-from pulsecheck.api.care import OnlyCarers, checked, done_or_refused
+from pulsecheck.api.care import AmongOurselves, checked, done_or_refused
 from pulsecheck.api.pulses import account_for
 from pulsecheck.models import RetentionMeeting
 from pulsecheck.models.meetings import MeetingQuerySet, MeetingState, Recurrence
@@ -29,8 +28,6 @@ from pulsecheck.services import meetings as services
 from retention.selectors.agenda import for_reader, make_agenda
 from retention.selectors.frame import latest_run
 from retention.selectors.meetings import meetable_teams
-
-LARGEST = 2**63 - 1
 
 
 class MeetingSerializer(serializers.ModelSerializer[RetentionMeeting]):
@@ -63,7 +60,7 @@ class MeetingDetailSerializer(MeetingSerializer):
 
 class MeetingFilter(OfAccountFilter):
     state = django_filters.ChoiceFilter(choices=MeetingState.choices)
-    team_id = django_filters.NumberFilter("team_id", min_value=1, max_value=LARGEST)
+    team_id = IdFilter("team_id")
     held_from = django_filters.DateFilter("held_on", "gte")
     held_before = django_filters.DateFilter("held_on", "lt")
 
@@ -73,12 +70,8 @@ class MeetingFilter(OfAccountFilter):
 
 
 class MeetingRequest(serializers.Serializer[Any]):
-    account_id = serializers.IntegerField(
-        min_value=1, max_value=LARGEST, required=False, allow_null=True, default=None
-    )
-    team_id = serializers.IntegerField(
-        min_value=1,
-        max_value=LARGEST,
+    account_id = RowId(required=False, allow_null=True, default=None)
+    team_id = RowId(
         required=False,
         allow_null=True,
         default=None,
@@ -129,14 +122,12 @@ class HoldRequest(serializers.Serializer[Any]):
 
 
 @extend_schema_view(list=extend_schema(summary="List retention meetings"))
-class MeetingViewSet(mixins.CreateModelMixin, Visible):
+class MeetingViewSet(AmongOurselves):
     """Time set aside for an account with its retention team, or for all accounts of a sales team."""
 
     queryset = RetentionMeeting.objects.none()
     serializer_class = MeetingSerializer
-    permission_classes = (permissions.IsAuthenticated, OnlyCarers)
     filterset_class = MeetingFilter
-    pagination_class = NewestFirst
     related = ("account", "team", "chair")
     prefetched = ("attended",)
 

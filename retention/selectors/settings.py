@@ -8,6 +8,7 @@ from django.core.cache import cache
 
 from accounts.models import ChurnReason, Connection, ExchangeRate, OnboardingItem, Team, Term, User
 from accounts.selectors import get_company, unknown_currencies
+from notifications.models import WebhookSubscription
 from pulsecheck.models import CadencePolicy, TriggerRule
 from pulsecheck.selectors.triggers import get_handback_policy
 from retention.models import Definition
@@ -48,7 +49,7 @@ def settings_overview() -> list[tuple[str, list[Section]]]:
                 _onboarding(),
             ],
         ),
-        ("Other systems", [_connections(), _tokens()]),
+        ("Other systems", [_connections(), _tokens(), _webhooks()]),
     ]
 
 
@@ -147,6 +148,14 @@ def _reasons() -> Section:
     return Section(
         "Churn reasons", "/settings/churn-reasons/", "message-question", about, f"{active} to choose from"
     )
+
+
+def _webhooks() -> Section:
+    off = WebhookSubscription.objects.exclude(disabled_because="").count()
+    warning = f"{off} turned off because nothing arrived there." if off else ""
+    about = "Addresses of other programs that are told when something happens."
+    count = WebhookSubscription.objects.count()
+    return Section("Webhooks", "/settings/webhooks/", "api", about, f"{count} told" if count else "", warning)
 
 
 def _tokens() -> Section:

@@ -45,6 +45,7 @@ from retention.scoring.ladder import fit_sample
 from retention.scoring.scores import Scores, score_accounts
 from retention.scoring.tiers import TierRules
 from retention.selectors.definitions import definition_for, definitions_in_force, tier_policy_in_force
+from retention.services.announcing import announce_scores
 from retention.services.contracts import fit_contracts, score_contract_accounts
 from retention.services.rollback import pinned_model
 from retention.services.score_rows import write_scores
@@ -264,6 +265,7 @@ def publish_run(run_id: int) -> ScoreRun | None:
         run.accounts = run.summary["accounts"]
         run.state, run.published_at = RunState.PUBLISHED, timezone.now()
         run.save()
+        announce_scores(run)
     return run
 
 

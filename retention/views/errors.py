@@ -1,6 +1,7 @@
 """The page for a fault of ours, and the one for a database that is away for a moment."""
 
 import sys
+from http import HTTPStatus
 
 from django.db import InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse, JsonResponse
@@ -14,16 +15,20 @@ AWAY = ("08", "53", "57P")
 
 def server_error(request: HttpRequest) -> HttpResponse:
     """Django calls this while it handles the exception: 503 and Retry-After when PostgreSQL is away, else 500."""
+    is_api = request.path.startswith("/api/")
     if not _database_is_away(sys.exc_info()[1]):
-        return fault_page(request)
-    if request.path.startswith("/api/"):
-        answer: HttpResponse = JsonResponse(
-            {"detail": "The database is away for a moment; try again."}, status=503
-        )
+        return _problem(500, "This is a fault of ours; it was noted.") if is_api else fault_page(request)
+    if is_api:
+        answer = _problem(503, "The database is away for a moment; try again.")
     else:
         answer = HttpResponse(loader.get_template("503.html").render(), status=503)
     answer["Retry-After"] = str(RETRY_AFTER_SECONDS)
     return answer
+
+
+def _problem(code: int, detail: str) -> HttpResponse:
+    problem = {"type": "about:blank", "title": HTTPStatus(code).phrase, "status": code, "detail": detail}
+    return JsonResponse(problem, status=code, content_type="application/problem+json")
 
 
 def _database_is_away(failure: BaseException | None) -> bool:

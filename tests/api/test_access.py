@@ -97,7 +97,7 @@ class TestTokenPage:
 
     def test_a_token_is_shown_once_and_works(self, cast: Cast, client: Client) -> None:
         client.force_login(cast.owner)
-        made = client.post(self.ADDRESS, {"name": "Web shop"})
+        made = client.post(self.ADDRESS, {"name": "Web shop", "scopes": ["read"]})
         secret = made.context["secret"]
         assert secret in made.content.decode()
         assert secret not in client.get(self.ADDRESS).content.decode()
@@ -105,7 +105,7 @@ class TestTokenPage:
 
     def test_a_token_needs_a_name(self, cast: Cast, client: Client) -> None:
         client.force_login(cast.owner)
-        client.post(self.ADDRESS, {"name": " "})
+        client.post(self.ADDRESS, {"name": " ", "scopes": ["read"]})
         assert not ApiToken.objects.exists()
 
     def test_it_is_revoked_by_its_owner_only(self, cast: Cast, client: Client) -> None:

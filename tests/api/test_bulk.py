@@ -109,8 +109,10 @@ def test_all_or_nothing_saves_nothing(client: APIClient) -> None:
         ({"rows": [{"name": "no id"}]}, "rows.0.external_id"),
         ({"rows": [{"external_id": "1", "name": {"deep": 1}}]}, "rows.0.name"),
         ({"rows": [{"external_id": "1", "name": "x", "colour": "red"}]}, "rows"),
+        ({"rows": [{"external_id": "1", "name": "nul\0"}]}, "rows.0.name"),
+        ({"rows": ["x"]}, "rows.0"),
         ({"rows": [{"external_id": "1", "name": "x"}], "source": "y" * 61}, "source"),
-        ({"rows": [{"external_id": str(n), "name": "x"} for n in range(1001)]}, "rows"),
+        ({"rows": [{"external_id": str(n), "name": "x"} for n in range(5001)]}, "rows"),
     ],
 )
 def test_an_unusable_call_names_the_field(client: APIClient, body: dict[str, Any], field: str) -> None:
@@ -123,6 +125,72 @@ def test_an_unusable_call_names_the_field(client: APIClient, body: dict[str, Any
 @pytest.mark.parametrize("who", ["owner", "teammate", "marketing"])
 def test_only_those_who_may_import_files(cast: Cast, api: Api, who: str) -> None:
     assert api(getattr(cast, who)).post(ACCOUNTS, {"rows": ROWS}).status_code == 403
+
+
+def test_products_are_known_by_sku_and_lines_by_order_and_sku(client: APIClient) -> None:
+    client.post(ACCOUNTS, {"rows": ROWS})
+    order = {"external_id": "O-1", "account": "A-1", "ordered_at": "2026-03-01", "amount": 20}
+    client.post("/api/v1/orders/bulk/", {"rows": [order]})
+    products = [{"sku": "COF", "name": "Coffee"}, {"sku": "CUP", "name": "Cups"}]
+    made = client.post("/api/v1/products/bulk/", {"rows": products}).json()["results"]
+    assert [(row["external_id"], row["status"]) for row in made] == [("COF", "created"), ("CUP", "created")]
+    lines = [
+        {"order": "O-1", "sku": sku, "quantity": 2, "unit_price": "5.00"} for sku in ("COF", "CUP", "TEA")
+    ]
+    first = client.post("/api/v1/order-lines/bulk/", {"rows": lines}).json()["results"]
+    assert [row["status"] for row in first] == ["created", "created", "rejected"]
+    assert (first[2]["external_id"], first[2]["field"]) == ("O-1 TEA", "sku")
+    again = client.post("/api/v1/order-lines/bulk/", {"rows": [lines[0] | {"quantity": 3}, lines[1]]}).json()
+    assert [row["status"] for row in again["results"]] == ["changed", "unchanged"]
+    read = client.get("/api/v1/order-lines/?order=O-1&sort=id").json()["results"]
+    assert [(row["sku"], row["quantity"], row["id"]) for row in read] == [
+        ("COF", "3.000", first[0]["id"]),
+        ("CUP", "2.000", first[1]["id"]),
+    ]
+
+
+CSV = 'external_id,name,segment\r\nA-1,Hotel Alster,Hotels\r\nA-2,"Cafe, Blau",\r\nA-3,,\r\n'
+NDJSON = '{"external_id": "A-1", "name": "Hotel Alster", "segment": "Hotels"}\n\n{"external_id": "A-2", "name": "Cafe, Blau"}\n{"external_id": "A-3"}'
+
+
+@pytest.mark.parametrize(("form", "body"), [("text/csv", "\ufeff" + CSV), ("application/x-ndjson", NDJSON)])
+def test_csv_and_ndjson_enter_by_the_same_door(client: APIClient, form: str, body: str) -> None:
+    def send() -> dict[str, Any]:
+        address = f"{ACCOUNTS}?source=crm&create_accounts=false"
+        return client.generic(
+            "POST", address, body.encode(), content_type=form, HTTP_IDEMPOTENCY_KEY="k"
+        ).json()
+
+    first = send()
+    assert [row["status"] for row in first["results"]] == ["created", "created", "rejected"]
+    assert send() == first
+    assert Account.objects.get(external_id="A-2", record_source="crm").name == "Cafe, Blau"
+    assert ImportRun.objects.count() == 1
+
+
+@pytest.mark.parametrize(
+    ("form", "body", "field"),
+    [
+        ("text/csv", "external_id,name\nA-1", "rows.0"),
+        ("text/csv", "name,name\nA,B", "rows"),
+        ("text/csv", "", "rows"),
+        ("text/csv", 'external_id,name\n"A', None),
+        ("text/csv", b"\xff\xfe", None),
+        ("application/x-ndjson", '{"external_id": "A-1"}\n{', "rows.1"),
+        ("application/x-ndjson", "[1]", "rows.0"),
+        ("application/x-ndjson", '{"external_id": "A-1", "name": "x", "acquisition_cost": NaN}', "rows.0"),
+        ("application/x-ndjson", "", "rows"),
+    ],
+)
+def test_an_unusable_body_is_refused_with_the_place(
+    client: APIClient, form: str, body: str | bytes, field: str | None
+) -> None:
+    sent = body.encode() if isinstance(body, str) else body
+    answer = client.generic("POST", ACCOUNTS, sent, content_type=form)
+    assert (answer.status_code, answer["Content-Type"]) == (400, "application/problem+json")
+    if field:
+        assert field in [error["field"] for error in answer.json()["errors"]]
+    assert not ImportRun.objects.exists()
 
 
 class TestIdempotencyKey:

@@ -161,6 +161,7 @@ def test_accounts_are_filtered(cast: Cast, api: Api, query: str, expected: int) 
     [
         ("accounts/?billing_mode=sometimes", "billing_mode"),
         ("accounts/?updated_since=yesterday", "updated_since"),
+        ("accounts/?updated_since=0001-01-01T00:00:00%2B20:00", "updated_since"),
         ("orders/?account_id=x", "account_id"),
         ("contracts/?ends_from=30.02.2026", "ends_from"),
         ("scores/?tier=purple", "tier"),
@@ -186,4 +187,11 @@ def test_scores_are_of_the_newest_run_and_the_history_has_all(cast: Cast, api: A
 
 
 def test_a_cursor_nobody_gave_out_is_refused(cast: Cast, api: Api) -> None:
-    assert api(cast.owner).get("/api/v1/accounts/?cursor=nonsense").status_code == 404
+    assert api(cast.owner).get("/api/v1/accounts/?cursor=nonsense").status_code == 400
+
+
+def test_a_moment_may_have_any_offset(cast: Cast, api: Api) -> None:
+    """Beyond sixteen hours PostgreSQL knows none."""
+    assert (
+        api(cast.owner).get("/api/v1/accounts/?updated_since=2020-01-01T00:00:00%2B21:48").status_code == 200
+    )

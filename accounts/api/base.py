@@ -1,0 +1,191 @@
+"""What every resource shares: scopes, sparse fields, orders, ETags, rate limits told, and no parameter that means nothing."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Any
+
+import django_filters
+from django import forms
+from django.db.models import Prefetch, QuerySet
+from django.utils.cache import patch_cache_control, patch_vary_headers
+from django_filters.fields import IsoDateTimeField
+from drf_spectacular.utils import extend_schema, extend_schema_field, extend_schema_view
+from rest_framework import serializers, viewsets
+from rest_framework.exceptions import ValidationError
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from accounts.api.authentication import caller
+from accounts.api.paging import PARAMETERS, NewestFirst, Pages
+from accounts.api.scopes import TokenScope
+from accounts.api.versions import not_modified_or
+from accounts.models import User
+from accounts.models.api import Area
+from accounts.selectors import of_visible_accounts
+
+FIELDS = "fields"
+READS = ("list", "retrieve")
+LARGEST = 2**63 - 1
+
+
+class AccountColumn(serializers.CharField):
+    """The external id of the account a record belongs to."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(source="account.external_id", read_only=True, **options)
+
+
+class ContactColumn(serializers.CharField):
+    """The external id of the person at the customer."""
+
+    def __init__(self, person: str = "contact") -> None:
+        super().__init__(source=f"{person}.external_id", read_only=True, allow_null=True, default=None)
+
+
+class EmailOf(serializers.EmailField):
+    """One of our people, by e-mail."""
+
+    def __init__(self, person: str, **options: Any) -> None:
+        super().__init__(source=f"{person}.email", read_only=True, allow_null=True, default=None, **options)
+
+
+class RowId(serializers.IntegerField):
+    """A field of a request that names a record by its number here."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(min_value=1, max_value=LARGEST, **options)
+
+
+@extend_schema_field({"type": "integer", "minimum": 1, "maximum": LARGEST})
+class IdFilter(django_filters.NumberFilter):
+    """By the number of a record here."""
+
+    field_class = forms.IntegerField
+
+    def __init__(self, field_name: str, **options: Any) -> None:
+        super().__init__(field_name, min_value=1, max_value=LARGEST, **options)
+
+
+class MomentField(IsoDateTimeField):
+    """A moment in UTC: no database knows offsets of twenty hours, nor a moment before the year 1."""
+
+    def to_python(self, value: Any) -> dt.datetime | None:
+        try:
+            moment: dt.datetime | None = super().to_python(value)
+            return moment and moment.astimezone(dt.UTC)
+        except OverflowError:
+            raise forms.ValidationError(self.error_messages["invalid"], code="invalid") from None
+
+
+class MomentFilter(django_filters.IsoDateTimeFilter):
+    """By a moment; one without an offset is on the company's clock."""
+
+    field_class = MomentField
+
+
+class ChangedFilter(django_filters.FilterSet):
+    updated_since = MomentFilter("updated_at", "gte", label="Written since then.")
+
+
+class OfAccountFilter(ChangedFilter):
+    account = django_filters.CharFilter("account__external_id", label="External id of the account.")
+    account_id = IdFilter("account_id")
+
+
+def described(one: str, many: str = "") -> Any:
+    """How the two reading calls of a resource are called: "List orders", "Read an order"."""
+    plural = many or f"{one}s"
+    article = "an" if one[0] in "aeiou" else "a"
+    return extend_schema_view(
+        list=extend_schema(summary=f"List {plural}"), retrieve=extend_schema(summary=f"Read {article} {one}")
+    )
+
+
+class Resource(viewsets.GenericViewSet[Any]):
+    """Base of all resources. `area` is where its scope belongs; `sorts` are columns without gaps that rows may be sorted by."""
+
+    area: str = Area.RECORDS
+    sorts: tuple[str, ...] = ()
+    pagination_class: type[Pages] | None = Pages
+
+    def get_permissions(self) -> list[Any]:
+        return [*super().get_permissions(), TokenScope()]
+
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        super().initial(request, *args, **kwargs)
+        if unknown := sorted(set(request.query_params) - self.known_parameters()):
+            raise ValidationError(dict.fromkeys(unknown, "There is no such parameter."))
+
+    def known_parameters(self) -> set[str]:
+        """What may stand behind the question mark of this call."""
+        if self.action not in READS:
+            return set(getattr(getattr(self, self.action or "", None), "parameters", ()))
+        known = {FIELDS} if self.is_sparse else set()
+        if self.action == "retrieve":
+            return known
+        filters = getattr(self, "filterset_class", None)
+        known |= set(filters.base_filters) if filters is not None else set()
+        return known | set(PARAMETERS) if self.pagination_class is not None else known
+
+    @property
+    def is_sparse(self) -> bool:
+        """Whether a call may ask for some fields only."""
+        return self.action in READS and isinstance(self.get_serializer_class(), type)
+
+    def get_serializer(self, *args: Any, **kwargs: Any) -> Any:
+        made = super().get_serializer(*args, **kwargs)
+        if self.action in READS and FIELDS in self.request.query_params:
+            _keep(getattr(made, "child", made), self.request.query_params[FIELDS])
+        return made
+
+    def finalize_response(self, request: Request, response: Any, *args: Any, **kwargs: Any) -> Any:
+        answer = super().finalize_response(request, response, *args, **kwargs)
+        patch_vary_headers(answer, ("Authorization", "Cookie"))
+        patch_cache_control(answer, private=True, no_cache=True)
+        if request.method in {"GET", "HEAD"} and answer.status_code == 200 and isinstance(answer, Response):
+            answer.add_post_render_callback(lambda done: not_modified_or(request, done))
+        return answer
+
+
+def _keep(serializer: Any, asked: str) -> None:
+    """Leave out what was not asked for; `id` always comes along."""
+    names = {name.strip() for name in asked.split(",")}
+    if unknown := sorted(names - set(serializer.fields)):
+        known = ", ".join(serializer.fields)
+        raise ValidationError({FIELDS: f"There is no field '{unknown[0]}'; there are {known}."})
+    for name in set(serializer.fields) - names - {"id"}:
+        serializer.fields.pop(name)
+
+
+class Visible(viewsets.ReadOnlyModelViewSet[Any], Resource):
+    """Reads what the caller may see; everything else is not found."""
+
+    lookup_value_converter = "int"
+    related: tuple[str, ...] = ()
+    prefetched: tuple[str | Prefetch[Any], ...] = ()
+
+    def get_queryset(self) -> QuerySet[Any]:
+        model = self.queryset.model  # type: ignore[union-attr, arg-type]
+        if getattr(self, "swagger_fake_view", False):
+            return model._default_manager.none()
+        seen = self.visible_rows(model._default_manager.all(), caller(self.request))
+        return seen.select_related(*self.related).prefetch_related(*self.prefetched).order_by()
+
+    def visible_rows(self, rows: Any, user: User) -> QuerySet[Any]:
+        """Of all rows, those `user` may see."""
+        return of_visible_accounts(rows, user)
+
+
+class Newest(Visible):
+    """Visible, the newest first."""
+
+    pagination_class = NewestFirst
+    sorts: tuple[str, ...] = ("id", "created_at", "updated_at")
+
+
+class ForEverybody(Newest):
+    """Rows that all of our people see."""
+
+    def visible_rows(self, rows: QuerySet[Any], user: User) -> QuerySet[Any]:
+        return rows

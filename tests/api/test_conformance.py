@@ -1,0 +1,50 @@
+"""The API keeps to its own schema, whoever calls and whatever is sent: no server error, no answer it does not announce.
+
+A short run here; a long one by `API_CASES=20 python -m pytest tests/api/test_conformance.py` (calls per operation and
+kind of data; `make conformance`). docs/api.md has the figures of the last long run.
+"""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+from accounts.models import ApiToken, Role, User
+from tests.api.conformance import walk
+from tests.test_permissions import World, world  # noqa: F401 - a fixture
+
+CASES = int(os.environ.get("API_CASES", "1"))
+SEED = int(os.environ.get("API_SEED", "1"))
+KINDS = {
+    "handbacks": "handback", "pulse-checks": "pulse", "touchpoints": "touchpoint", "meetings": "meeting", "actions": "action",
+    "accounts": "account", "contacts": "contact", "orders": "order", "contracts": "contract", "interactions": "interaction",
+    "issues": "issue", "promises": "promise", "enquiries": "enquiry", "absences": "absence", "insights": "insight",
+    "surveys": "survey", "audit-picks": "audit_pick", "references": "reference", "products": "product", "imports": "import",
+    "users": "person", "teams": "team", "churn-reasons": "churn_reason",
+    "account_id": "account", "contact_id": "contact", "insight_id": "insight", "meeting_id": "meeting", "team_id": "team",
+}  # fmt: skip
+
+
+@pytest.fixture
+def people(world: World) -> dict[str, User]:  # noqa: F811
+    """One of each role, all of whom see the records of the world."""
+    world.cast.teammate.role = Role.ACCOUNT_MANAGER
+    world.cast.teammate.save()
+    return {
+        "sales rep": world.cast.owner,
+        "account manager": world.cast.teammate,
+        "manager": world.cast.manager,
+        "marketing": world.cast.marketing,
+        "administrator": world.cast.administrator,
+    }
+
+
+@pytest.mark.parametrize("role", ["sales rep", "account manager", "manager", "marketing", "administrator"])
+def test_the_api_keeps_to_its_schema(world: World, people: dict[str, User], role: str) -> None:  # noqa: F811
+    ids = {name: [world.ids[record]] for name, record in KINDS.items() if record in world.ids}
+    _, secret = ApiToken.objects.issue(people[role], "conformance")
+    tally = walk(secret, ids, cases=CASES, seed=SEED)
+    print(f"{role}: {tally.cases} calls, {dict(tally.answers.most_common())}")
+    assert tally.cases > 100
+    assert not tally.faults, "\n\n".join(f"{where}\n{what}" for where, what in tally.faults.items())
