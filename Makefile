@@ -2,12 +2,13 @@
 # make test     install what is needed and run every check and test, browser tests included
 # make install  what both need
 # make check    formatting, lint, types, architecture, migrations, deployment settings
+# make conformance  call every operation of the API some ten thousand times (takes an hour)
 # make format   put the code into the shape that check wants
 
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help run test install install-test real-servers check format coverage
+.PHONY: help run test install install-test real-servers check format coverage conformance
 .DELETE_ON_ERROR:
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
@@ -95,3 +96,7 @@ node_modules/installed: package-lock.json | .venv/installed
 real-servers: | .venv/installed-test
 	@$(BIN)/python -m tests.crm.tryton.prepare
 	@$(BIN)/python -m tests.crm.bottlecrm.prepare
+
+# A long run over the whole API as each of five roles; how long is said by API_CASES (calls per operation and kind of data).
+conformance: install-test
+	API_CASES=$${API_CASES:-12} $(BIN)/python -m pytest tests/api/test_conformance.py -s -q

@@ -146,6 +146,12 @@ def of_visible_accounts(rows: QuerySet[Any], user: User) -> QuerySet[Any]:
     return rows.filter(account__in=Account.objects.visible_to(user).order_by())
 
 
+def record_sources() -> list[str]:
+    """Where accounts come from: files and systems."""
+    found = Account.objects.order_by("record_source").values_list("record_source", flat=True).distinct()
+    return list(found[:50])
+
+
 def segment_choices() -> list[str]:
     """The segments there are; kept for a few minutes because they hardly change."""
     found = cache.get("segments")

@@ -1,11 +1,12 @@
 """Addresses about staff and records."""
 
-from django.urls import path
+from django.urls import path, re_path
 
 from accounts.views import (
     company,
     connection_setup,
     connections,
+    exports,
     imports,
     people,
     quarantine,
@@ -46,6 +47,8 @@ urlpatterns = [
     path("connections/<int:pk>/to-decide/", quarantine.quarantine, name="quarantine"),
     path("connections/to-decide/<int:pk>/", quarantine.decide, name="decide"),
     path("connections/runs/<int:pk>/", syncs.sync_run, name="sync_run"),
+    path("exports/", exports.exports, name="exports"),
+    re_path(r"^exports/(?P<kind>\w+)\.(?P<form>csv|xlsx)$", exports.export_records, name="export_records"),
     path("sign-in/", sign_in.SignIn.as_view(), name="sign_in"),
     path("sign-out/", sign_in.SignOut.as_view(), name="sign_out"),
     path("set-password/<uidb64>/<token>/", people.SetPassword.as_view(), name="set_password"),

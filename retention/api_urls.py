@@ -1,6 +1,6 @@
 """Addresses of API v1."""
 
-from django.urls import URLPattern, URLResolver, include, path
+from django.urls import URLPattern, URLResolver, include, path, re_path
 from drf_spectacular.views import SpectacularJSONAPIView
 from rest_framework.routers import SimpleRouter
 
@@ -56,5 +56,5 @@ router.register("accounts/<int:account_id>/scores", AccountScoreViewSet, "accoun
 urlpatterns: list[URLPattern | URLResolver] = [
     path("schema/", SpectacularJSONAPIView.as_view(), name="schema"),
     path("", include(router.urls)),
-    path("<path:anything>", Nowhere.as_view(), name="nowhere"),
+    re_path(r"^(?P<anything>.*/)$", Nowhere.as_view(), name="nowhere"),
 ]

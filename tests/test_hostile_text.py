@@ -557,7 +557,7 @@ def _filled(one: serializers.Serializer[Any], text: str, world: World, name: str
 def _row(kind: str, text: str, world: World) -> dict[str, Any]:
     from accounts.ingest.schema import KINDS
 
-    plural = {"enquiry": "enquiries"}.get(kind, f"{kind}s")
+    plural = {"enquiry": "enquiries"}.get(kind, f"{kind}s").replace("-", "_")
     words: dict[str, Any] = {column.name: text for column in KINDS[plural].columns}
     account, today = world.cast.account, company_today().isoformat()
     known = {"account": account.external_id, "external_id": "h1", "made_by": world.cast.owner.email}
@@ -574,6 +574,14 @@ def _row(kind: str, text: str, world: World) -> dict[str, Any]:
     return words | {key: value for key, value in known.items() if key in words}
 
 
+def _list_or_address(field: Any, text: str) -> Any:
+    if isinstance(field, serializers.ManyRelatedField):
+        return []
+    if isinstance(field, serializers.ListField):
+        return list(field.child.choices)[:1]
+    return "https://1.1.1.1/" if text == HOSTILE else text
+
+
 def _json(name: str, field: serializers.Field[Any, Any, Any, Any], text: str, world: World) -> Any:
     ids = {f"{kind}_id": kind for kind in ("account", "contact", "insight", "meeting")}
     # A meeting is of an account or of a team, and a person is named once.
@@ -585,8 +593,8 @@ def _json(name: str, field: serializers.Field[Any, Any, Any, Any], text: str, wo
         person = world.cast.owner.pk if name == "substitute" else None
         found = field.get_queryset().filter(**({"pk": person} if person else {})).first()
         return getattr(found, field.slug_field)
-    if isinstance(field, serializers.ManyRelatedField):
-        return []
+    if isinstance(field, serializers.ListField | serializers.ManyRelatedField | serializers.URLField):
+        return _list_or_address(field, text)
     if isinstance(field, serializers.ChoiceField):
         return next(iter(field.choices))
     if isinstance(field, serializers.BooleanField):

@@ -299,6 +299,9 @@ TABLE: dict[str, Row] = {
     "retention:model_version": page(SIGNED_IN, NOBODY, "model"),
     "retention:model_pin": page(NOBODY, ADMINISTRATORS, "model"),
     "retention:model_release": page(NOBODY, ADMINISTRATORS),
+    # taking records away
+    "accounts:exports": page(SIGNED_IN, NOBODY),
+    "accounts:export_records": page(SIGNED_IN, NOBODY, kind="orders", form="csv"),
     # imports
     "accounts:imports": page(LEADERS, NOBODY),
     "accounts:new_import": page(LEADERS, LEADERS),
@@ -472,7 +475,7 @@ TABLE: dict[str, Row] = {
     "api:webhook-call-replay": api(NOBODY, ADMINISTRATORS, "webhook_call"),
     "api:kpi-list": api(KPI_READERS),
     "api:kpi-detail": api(KPI_READERS, NOBODY, name="save_rate"),
-    "api:nowhere": api(NOBODY, NOBODY, anything="nonsense"),
+    "api:nowhere": api(NOBODY, NOBODY, anything="nonsense/"),
     "api:account-product-list": api(API_SEE_IT, NOBODY, "account_id"),
     "api:audit-pick-list": api(API_ALL),
     "api:audit-pick-detail": api(API_SEE_IT, NOBODY, "audit_pick"),

@@ -7,6 +7,7 @@ from typing import Any
 
 import django_filters
 from django import forms
+from django.conf import settings
 from django.db.models import Prefetch, QuerySet
 from django.utils.cache import patch_cache_control, patch_vary_headers
 from django_filters.fields import IsoDateTimeField
@@ -18,6 +19,7 @@ from rest_framework.response import Response
 
 from accounts.api.authentication import caller
 from accounts.api.paging import PARAMETERS, NewestFirst, Pages
+from accounts.api.problems import TooLarge
 from accounts.api.scopes import TokenScope
 from accounts.api.versions import not_modified_or
 from accounts.models import User
@@ -114,6 +116,8 @@ class Resource(viewsets.GenericViewSet[Any]):
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         super().initial(request, *args, **kwargs)
+        if int(request.META.get("CONTENT_LENGTH") or 0) > settings.DATA_UPLOAD_MAX_MEMORY_SIZE:
+            raise TooLarge  # before any of it is read
         if unknown := sorted(set(request.query_params) - self.known_parameters()):
             raise ValidationError(dict.fromkeys(unknown, "There is no such parameter."))
 
@@ -134,10 +138,13 @@ class Resource(viewsets.GenericViewSet[Any]):
         return self.action in READS and isinstance(self.get_serializer_class(), type)
 
     def get_serializer(self, *args: Any, **kwargs: Any) -> Any:
-        made = super().get_serializer(*args, **kwargs)
+        return self.narrowed(super().get_serializer(*args, **kwargs))
+
+    def narrowed(self, serializer: Any) -> Any:
+        """The serializer with the fields that were asked for."""
         if self.action in READS and FIELDS in self.request.query_params:
-            _keep(getattr(made, "child", made), self.request.query_params[FIELDS])
-        return made
+            _keep(getattr(serializer, "child", serializer), self.request.query_params[FIELDS])
+        return serializer
 
     def finalize_response(self, request: Request, response: Any, *args: Any, **kwargs: Any) -> Any:
         answer = super().finalize_response(request, response, *args, **kwargs)

@@ -54,13 +54,19 @@ class RowsField(serializers.Field[Any, Any, Any, Any]):
         for name, cell in row.items():
             if not isinstance(cell, CELLS):
                 return {name: ["Use a text, a number, true, false or null."]}
-            if isinstance(cell, str) and "\0" in cell:
-                return {name: ["This text holds a NUL character."]}
-        missing = [name for name in key_columns(self.kind) if _cell(row.get(name)) == ""]
-        return {name: ["Every row needs its id in your system."] for name in missing}
+        keys = {name: _cell(row.get(name)) for name in key_columns(self.kind)}
+        return {name: [reason] for name, key in keys.items() if (reason := _unusable(key))}
 
     def to_representation(self, value: Any) -> Any:
         return value
+
+
+def _unusable(key: str) -> str:
+    """Why this cannot be an id; "" when it can."""
+    if not key:
+        return "Every row needs its id in your system."
+    is_text = "\0" not in key and not any("\ud800" <= letter <= "\udfff" for letter in key)
+    return "" if is_text else "This id holds a character that is none."
 
 
 def key_columns(kind: Kind) -> tuple[str, ...]:

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from http import HTTPStatus
 from typing import Any
 
-from django.core.exceptions import RequestDataTooBig
 from django.http import Http404
 from rest_framework import serializers, status
 from rest_framework.exceptions import APIException, NotFound, ValidationError
@@ -58,8 +57,6 @@ class Problem(serializers.Serializer[Any]):
 
 def handle_problem(exception: Exception, context: dict[str, Any]) -> Response | None:
     """DRF's answer to an exception as a problem; None leaves it to Django (a real error)."""
-    if isinstance(exception, RequestDataTooBig):
-        exception = TooLarge()
     response = exception_handler(exception, context)
     if response is None:
         return None

@@ -61,7 +61,7 @@ class AccountProductsViewSet(Resource):
     def list(self, request: Request, account_id: int) -> Response:
         """Nothing is suggested while the account is unwell; `held_back` says why."""
         account = get_object_or_404(Account.objects.visible_to(caller(request)), pk=account_id)
-        return Response(AccountProductsSerializer(_as_told(account_products(account))).data)
+        return Response(self.get_serializer(_as_told(account_products(account))).data)
 
 
 def _as_told(found: AccountProducts) -> dict[str, Any]:

@@ -144,7 +144,7 @@ class MeetingViewSet(AmongOurselves):
         """With its agenda."""
         meeting = self.get_object()
         meeting.agenda = for_reader(_agenda(meeting), caller(request))
-        return Response(MeetingDetailSerializer(meeting).data)
+        return Response(self.narrowed(MeetingDetailSerializer(meeting)).data)
 
     @extend_schema(
         summary="Set a retention meeting", request=MeetingRequest, responses={201: MeetingSerializer}

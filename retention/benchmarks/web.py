@@ -90,6 +90,14 @@ class Question:
     name: str
     paths: tuple[str, ...]
     cookie: str = ""
+    token: str = ""
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """What says who asks."""
+        if self.token:
+            return {"Authorization": f"Token {self.token}"}
+        return {"Cookie": f"{settings.SESSION_COOKIE_NAME}={self.cookie}"} if self.cookie else {}
 
 
 def add_arguments(parser: CommandParser) -> None:
@@ -129,19 +137,19 @@ def _measure(accounts: int, orders: int, requests: int, only: set[str]) -> dict[
         cache.clear()  # of the book before
         get_company()
         load_book(accounts, orders)
-        _staff_the_book(min(max(accounts // ACCOUNTS_EACH, FEWEST), MOST))
+        staff_the_book(min(max(accounts // ACCOUNTS_EACH, FEWEST), MOST))
         care_for_the_book()
         scoring.score_book(LAST_DAY, 90, takes_action=False)
         with connection.cursor() as cursor:
             cursor.execute("VACUUM ANALYZE")
         questions = [question for question in _questions() if not only or question.name in only]
         queries = {question.name: _count_queries(question) for question in questions}
-        with _server() as port:
-            found = _ask_in_turn(port, questions, requests)
+        with server() as port:
+            found = ask_in_turn(port, questions, requests)
     return {name: found[name] | {"queries": queries[name]} for name in found}
 
 
-def _staff_the_book(reps: int) -> None:
+def staff_the_book(reps: int = MOST) -> None:
     """Teams of `reps` salespeople who won the accounts, and two contacts each, spread evenly."""
     with connection.cursor() as cursor:
         cursor.execute(
@@ -175,8 +183,8 @@ def _questions() -> list[Question]:
     """The floor, the pages people live in, and those of the care loop, as one who sees everything and as one salesperson."""
     riskiest = Score.objects.filter(as_of=LAST_DAY).order_by("-revenue_at_risk_company", "account_id")
     paths = tuple(f"/accounts/{pk}/" for pk in riskiest.values_list("account_id", flat=True)[:50])
-    everything = _cookie("manager@example.com")
-    own = _cookie("rep1@example.com")
+    everything = cookie("manager@example.com")
+    own = cookie("rep1@example.com")
     return [
         Question(FLOOR, ("/floor/",)),
         Question("at_risk", ("/at-risk/",), everything),
@@ -197,7 +205,7 @@ def _meetings() -> tuple[str, ...]:
     return tuple(f"/meetings/{meeting.pk}/" for meeting in chosen)
 
 
-def _cookie(email: str) -> str:
+def cookie(email: str) -> str:
     client = Client()
     client.force_login(User.objects.get(email=email))
     return str(client.cookies[settings.SESSION_COOKIE_NAME].value)
@@ -222,7 +230,7 @@ def _count_queries(question: Question) -> int:
 
 
 @contextlib.contextmanager
-def _server() -> Iterator[int]:
+def server(**environment: str) -> Iterator[int]:
     """A web server of the scratch database on a free port; yields the port."""
     with socket.socket() as claimed:
         claimed.bind((HOST, 0))
@@ -248,7 +256,8 @@ def _server() -> Iterator[int]:
                 "DATABASE_URL": url,
                 "MAINSTAY_TRIAL": "true",
                 "MAINSTAY_ALLOWED_HOSTS": HOST,
-            },
+            }
+            | environment,
             pass_fds=[claimed.fileno()],
             stderr=subprocess.DEVNULL,
             preexec_fn=end_with_parent,
@@ -271,7 +280,7 @@ def _wait_for(port: int, child: subprocess.Popen[bytes]) -> None:
         time.sleep(0.05)
 
 
-def _ask_in_turn(port: int, questions: list[Question], requests: int) -> dict[str, dict[str, float | int]]:
+def ask_in_turn(port: int, questions: list[Question], requests: int) -> dict[str, dict[str, float | int]]:
     """One after the other, round and round, so that a busy moment of the machine hits all alike."""
     line = http.client.HTTPConnection(HOST, port, timeout=60)
     seconds: dict[str, list[float]] = {question.name: [] for question in questions}
@@ -279,7 +288,7 @@ def _ask_in_turn(port: int, questions: list[Question], requests: int) -> dict[st
     for turn in range(requests + WARM_UP):
         for question in questions:
             began = time.perf_counter()
-            sizes[question.name] = _get(line, question, turn)
+            sizes[question.name] = get_page(line, question, turn)
             if turn >= WARM_UP:
                 seconds[question.name].append(time.perf_counter() - began)
     line.close()
@@ -293,10 +302,9 @@ def _ask_in_turn(port: int, questions: list[Question], requests: int) -> dict[st
     }
 
 
-def _get(line: http.client.HTTPConnection, question: Question, turn: int) -> int:
+def get_page(line: http.client.HTTPConnection, question: Question, turn: int) -> int:
     path = question.paths[turn % len(question.paths)]
-    cookie = {"Cookie": f"{settings.SESSION_COOKIE_NAME}={question.cookie}"} if question.cookie else {}
-    line.request("GET", path, headers=cookie)
+    line.request("GET", path, headers=question.headers)
     answer = line.getresponse()
     size = len(answer.read())
     if answer.status != 200:

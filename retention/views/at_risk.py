@@ -11,6 +11,7 @@ from django.urls import reverse
 from django.utils.http import urlencode
 from django.views.decorators.http import require_GET, require_POST
 
+from accounts.downloads import table_response
 from accounts.models import Account, User
 from accounts.permissions import CARERS, LEADERS, SignedIn, has_role, require_role
 from accounts.selectors import company_today, get_company
@@ -23,7 +24,6 @@ from retention.selectors.at_risk import at_risk_figures
 from retention.selectors.frame import latest_run
 from retention.services.today import hand_back, plan_pulses
 from retention.views.chips import make_chips, sort_links
-from retention.views.downloads import table_response
 
 MOST_AT_ONCE = 200
 

@@ -13,6 +13,7 @@ from django.urls import reverse
 from django.utils.http import urlencode
 from django.views.decorators.http import require_GET
 
+from accounts.downloads import table_response
 from accounts.models import Role, User
 from accounts.paging import make_page, query_url
 from accounts.permissions import LEADERS, SignedIn, has_role, require_role
@@ -35,7 +36,6 @@ from retention.selectors.kpis import (
 )
 from retention.templatetags.mainstay import MINUS, day_text, money, number, percent
 from retention.views.chips import Chip, Option
-from retention.views.downloads import table_response
 
 READERS = (Role.MANAGER, Role.ADMINISTRATOR, Role.MARKETING)
 STRIP = (
