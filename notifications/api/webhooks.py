@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import django_filters
-from drf_spectacular.utils import extend_schema
+from drf_spectacular.utils import OpenApiExample, extend_schema, extend_schema_serializer
 from rest_framework import permissions, serializers
 from rest_framework.decorators import action
 from rest_framework.exceptions import ValidationError
@@ -53,6 +53,19 @@ class NewWebhookSerializer(WebhookSerializer):
         fields: tuple[str, ...] = (*WebhookSerializer.Meta.fields, "secret")  # type: ignore[assignment]
 
 
+@extend_schema_serializer(
+    examples=[
+        OpenApiExample(
+            "A warehouse that is told of handbacks",
+            value={
+                "name": "Warehouse",
+                "url": "https://example.com/mainstay",
+                "events": ["handback.opened", "handback.closed"],
+            },
+            request_only=True,
+        )
+    ]
+)
 class WebhookRequest(serializers.Serializer[Any]):
     name = serializers.CharField(max_length=80)
     url = serializers.URLField(max_length=500)
@@ -142,7 +155,7 @@ class WebhookViewSet(Restricted):
 class DeliverySerializer(serializers.ModelSerializer[WebhookDelivery]):
     event_id = serializers.UUIDField(source="event.uid", read_only=True)
     kind = serializers.ChoiceField(choices=EventKind.choices, source="event.kind", read_only=True)
-    data = serializers.DictField(source="event.data", read_only=True)
+    data = serializers.DictField(source="event.data", read_only=True)  # type: ignore[assignment]
 
     class Meta:
         model = WebhookDelivery

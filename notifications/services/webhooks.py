@@ -86,7 +86,7 @@ def publish(facts: Iterable[Fact]) -> int:
 
 def _accounts(ids: set[int]) -> dict[int | None, dict[str, Any]]:
     rows = Account.objects.filter(pk__in=ids).order_by()
-    return {row["id"]: row for row in rows.values("id", "record_source", "external_id", "name")}
+    return {row["id"]: dict(row) for row in rows.values("id", "record_source", "external_id", "name")}
 
 
 # ── subscriptions ──────────────────────────────────────────────────────

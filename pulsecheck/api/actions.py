@@ -6,7 +6,7 @@ from typing import Any
 
 import django_filters
 from django.db.models import Exists, OuterRef, QuerySet
-from drf_spectacular.utils import extend_schema
+from drf_spectacular.utils import OpenApiExample, extend_schema, extend_schema_serializer
 from rest_framework import serializers
 from rest_framework.decorators import action
 from rest_framework.exceptions import PermissionDenied, ValidationError
@@ -69,6 +69,15 @@ class OwnerField(serializers.SlugRelatedField[Any]):
         super().__init__(slug_field="email", queryset=working, **options)
 
 
+@extend_schema_serializer(
+    examples=[
+        OpenApiExample(
+            "A visit",
+            value={"text": "Visit them", "owner": "rep@example.com", "due_on": "2026-12-10", "account_id": 7},
+            request_only=True,
+        )
+    ]
+)
 class ActionRequest(serializers.Serializer[Any]):
     text = serializers.CharField(max_length=500)
     owner = OwnerField(required=False, help_text="E-mail; empty = you.")

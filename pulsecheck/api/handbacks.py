@@ -6,7 +6,7 @@ from typing import Any
 
 import django_filters
 from django.db.models import Prefetch, QuerySet
-from drf_spectacular.utils import extend_schema
+from drf_spectacular.utils import OpenApiExample, extend_schema, extend_schema_serializer
 from rest_framework import serializers
 from rest_framework.decorators import action
 from rest_framework.request import Request
@@ -107,12 +107,30 @@ class DeclineRequest(serializers.Serializer[Any]):
     reason = serializers.CharField(max_length=300)
 
 
+@extend_schema_serializer(
+    examples=[
+        OpenApiExample(
+            "Reached by telephone",
+            value={"kind": "call", "has_reached": True, "note": "They will order on Monday."},
+            request_only=True,
+        )
+    ]
+)
 class AttemptRequest(serializers.Serializer[Any]):
     kind = serializers.ChoiceField(choices=[kind.value for kind in TALKS])
     has_reached = serializers.BooleanField(default=False, help_text="Spoke with somebody there.")
     note = serializers.CharField(max_length=500, allow_blank=True, default="")
 
 
+@extend_schema_serializer(
+    examples=[
+        OpenApiExample(
+            "A customer who left",
+            value={"outcome": "lost", "churn_reason": "undercut", "note": "Went to a cheaper supplier."},
+            request_only=True,
+        )
+    ]
+)
 class CloseRequest(serializers.Serializer[Any]):
     outcome = serializers.ChoiceField(choices=HandbackOutcome.choices)
     churn_reason = serializers.SlugRelatedField(

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import django_filters
-from drf_spectacular.utils import extend_schema
+from drf_spectacular.utils import OpenApiExample, extend_schema, extend_schema_serializer
 from rest_framework import serializers
 from rest_framework.exceptions import ValidationError
 from rest_framework.request import Request
@@ -83,6 +83,24 @@ class ContactRequest(serializers.Serializer[Any]):
     )
 
 
+@extend_schema_serializer(
+    examples=[
+        OpenApiExample(
+            "A low pulse with a grievance",
+            value={
+                "account_id": 7,
+                "contact": "C-12",
+                "score": 3,
+                "themes": ["delivery"],
+                "note": "Late twice in May.",
+                "grievance": {"description": "Two late deliveries"},
+                "next_step": "Ring with a plan",
+                "next_step_due_on": "2026-12-01",
+            },
+            request_only=True,
+        )
+    ]
+)
 class PulseRequest(ContactRequest):
     account_id = RowId()
     score = serializers.IntegerField(min_value=1, max_value=6)

@@ -6,7 +6,7 @@ from typing import Any
 
 import django_filters
 from django.db.models import QuerySet
-from drf_spectacular.utils import extend_schema
+from drf_spectacular.utils import OpenApiExample, extend_schema, extend_schema_serializer
 from rest_framework import serializers
 from rest_framework.decorators import action
 from rest_framework.exceptions import PermissionDenied
@@ -51,6 +51,15 @@ class TouchpointFilter(OfAccountFilter):
         fields = ()
 
 
+@extend_schema_serializer(
+    examples=[
+        OpenApiExample(
+            "They asked for another day",
+            value={"to": "2026-12-03", "reason": "They asked"},
+            request_only=True,
+        )
+    ]
+)
 class MoveRequest(serializers.Serializer[Any]):
     to = serializers.DateField(help_text="A working day from today on.")
     reason = serializers.CharField(max_length=300, allow_blank=True, default="")

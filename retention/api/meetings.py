@@ -7,7 +7,7 @@ from typing import Any
 
 import django_filters
 from django.db.models import QuerySet
-from drf_spectacular.utils import extend_schema, extend_schema_view
+from drf_spectacular.utils import OpenApiExample, extend_schema, extend_schema_serializer, extend_schema_view
 from rest_framework import serializers
 from rest_framework.decorators import action
 from rest_framework.exceptions import ValidationError
@@ -69,6 +69,15 @@ class MeetingFilter(OfAccountFilter):
         fields = ()
 
 
+@extend_schema_serializer(
+    examples=[
+        OpenApiExample(
+            "Monthly, about one account",
+            value={"account_id": 7, "held_on": "2026-12-07", "repeats": "monthly"},
+            request_only=True,
+        )
+    ]
+)
 class MeetingRequest(serializers.Serializer[Any]):
     account_id = RowId(required=False, allow_null=True, default=None)
     team_id = RowId(

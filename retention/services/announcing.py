@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Iterator
 from typing import Any
 
@@ -42,7 +43,7 @@ def _about(run: ScoreRun) -> dict[str, Any]:
 
 def _changes(run: ScoreRun, before: ScoreRun | None) -> Iterator[Fact]:
     """Accounts whose tier is another than in the run before; those scored for the first time only when at risk."""
-    known = Score.objects.filter(account=OuterRef("account"), as_of=before.as_of if before else None)
+    known = Score.objects.filter(account=OuterRef("account"), as_of=before.as_of if before else dt.date.min)
     scores = Score.objects.filter(as_of=run.as_of).annotate(before=Subquery(known.values("tier")[:1]))
     changed = scores.filter(Q(before=None) | ~Q(before=F("tier"))).order_by("account_id")
     columns = ("account_id", "tier", "before", "churn_probability", "revenue_at_risk", "currency")

@@ -47,11 +47,11 @@ def fill(cast: Cast) -> None:
     order = OrderFactory(account=odd, amount="-12.30", cost="0.01", status="returned")
     OrderLineFactory(
         order=order,
-        product=ProductFactory(name='Cups, "big"\nand small', unit_price="9.95"),
+        product=ProductFactory(name='Cups, "big"and small', unit_price="9.95"),
         quantity="1.250",
     )
     ContractFactory(account=odd, churn_reason=ChurnReason.objects.earliest("pk"), cancelled_on="2026-01-01")
-    InteractionFactory(account=odd, contact=contact, user=cast.owner, subject="\t=1+1", note="two\nlines")
+    InteractionFactory(account=odd, contact=contact, user=cast.owner, subject="=1+1", note="two\nlines")
     IssueFactory(account=odd, owner=cast.owner, description="-no")
     PromiseFactory(account=odd, made_by=cast.owner, text="A list")
     EnquiryFactory(account=odd, contact=contact, owner=cast.owner)

@@ -15,6 +15,7 @@ from tests.api.conformance import walk
 from tests.test_permissions import World, world  # noqa: F401 - a fixture
 
 CASES = int(os.environ.get("API_CASES", "1"))
+ROLES = ("sales rep", "account manager", "manager", "marketing", "administrator")
 SEED = int(os.environ.get("API_SEED", "1"))
 KINDS = {
     "handbacks": "handback", "pulse-checks": "pulse", "touchpoints": "touchpoint", "meetings": "meeting", "actions": "action",
@@ -40,11 +41,13 @@ def people(world: World) -> dict[str, User]:  # noqa: F811
     }
 
 
-@pytest.mark.parametrize("role", ["sales rep", "account manager", "manager", "marketing", "administrator"])
+@pytest.mark.parametrize("role", ROLES)
 def test_the_api_keeps_to_its_schema(world: World, people: dict[str, User], role: str) -> None:  # noqa: F811
     ids = {name: [world.ids[record]] for name, record in KINDS.items() if record in world.ids}
     _, secret = ApiToken.objects.issue(people[role], "conformance")
-    tally = walk(secret, ids, cases=CASES, seed=SEED)
+    # In the short run the roles share the operations, so that each is called by somebody.
+    part, parts = (ROLES.index(role) % 3, 3) if CASES == 1 else (0, 1)
+    tally = walk(secret, ids, cases=CASES, seed=SEED, part=part, parts=parts)
     print(f"{role}: {tally.cases} calls, {dict(tally.answers.most_common())}")
-    assert tally.cases > 100
+    assert tally.cases > 40
     assert not tally.faults, "\n\n".join(f"{where}\n{what}" for where, what in tally.faults.items())
