@@ -52,8 +52,9 @@ class WebhookForm(forms.Form):
         max_length=80,
         widget=forms.TextInput(attrs={"placeholder": "Our warehouse"}),
     )
-    url = forms.CharField(
+    url = forms.URLField(
         label="Address",
+        assume_scheme="https",
         max_length=500,
         help_text="It begins with https:// and answers calls with a status from 200 to 299.",
         widget=forms.URLInput(attrs={"placeholder": "https://example.com/mainstay"}),

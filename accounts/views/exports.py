@@ -28,7 +28,7 @@ class Line:
 @require_GET
 def exports(request: SignedIn) -> HttpResponse:
     """What can be taken away."""
-    source = request.GET.get("source", "")
+    source = _source(request)
     context = {
         "lines": [Line(kind.name, kind.label, len(kind.columns)) for kind in KINDS.values()],
         "sources": record_sources(),
@@ -44,5 +44,11 @@ def export_records(request: SignedIn, kind: str, form: str) -> HttpResponseBase:
     found = KINDS.get(kind)
     if found is None:
         raise Http404
-    rows = record_rows(found, visible_records(found, request.user, request.GET.get("source", "")))
+    rows = record_rows(found, visible_records(found, request.user, _source(request)))
     return table_response(f"{found.name}-{company_today()}", form, found.names, rows)
+
+
+def _source(request: SignedIn) -> str:
+    """The record source that was asked for; "" = all of them."""
+    source = request.GET.get("source", "")
+    return source if source.isprintable() else ""
