@@ -65,7 +65,8 @@ def write_xlsx(file: IO[bytes], header: Sequence[str], rows: Iterable[Sequence[A
             if isinstance(value, dt.date):
                 sheet.write_datetime(number, column, value, day)
             elif isinstance(value, str):
-                sheet.write_string(number, column, value)
+                # A text in a workbook is never calculated; but an import takes an apostrophe before a sign away.
+                sheet.write_string(number, column, safe_text(value) if value.startswith("'") else value)
             elif isinstance(value, Decimal | int | float):
                 sheet.write_number(number, column, float(value))
     book.close()
