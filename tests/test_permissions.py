@@ -120,6 +120,7 @@ class Row:
     record: str = ""
     arguments: tuple[tuple[str, Any], ...] = ()
     is_api: bool = False
+    of_role: bool = False  # refused by role alone, so 403 does not tell whether a record is there
 
 
 def page(
@@ -129,9 +130,14 @@ def page(
 
 
 def api(
-    get: frozenset[str] = NOBODY, post: frozenset[str] = NOBODY, record: str = "", **arguments: Any
+    get: frozenset[str] = NOBODY,
+    post: frozenset[str] = NOBODY,
+    record: str = "",
+    *,
+    of_role: bool = False,
+    **arguments: Any,
 ) -> Row:
-    return Row(get, post, record, tuple(arguments.items()), is_api=True)
+    return Row(get, post, record, tuple(arguments.items()), is_api=True, of_role=of_role)
 
 
 TABLE: dict[str, Row] = {
@@ -461,18 +467,18 @@ TABLE: dict[str, Row] = {
     "api:team-list": api(API_ALL),
     "api:team-detail": api(API_ALL, NOBODY, "team"),
     "api:import-list": api(LEADERS),
-    "api:import-detail": api(LEADERS, NOBODY, "import"),
+    "api:import-detail": api(LEADERS, NOBODY, "import", of_role=True),
     "api:webhook-list": api(ADMINISTRATORS, ADMINISTRATORS),
-    "api:webhook-detail": api(ADMINISTRATORS, NOBODY, "webhook"),
-    "api:webhook-change": api(NOBODY, ADMINISTRATORS, "webhook"),
-    "api:webhook-rotate": api(NOBODY, ADMINISTRATORS, "webhook"),
-    "api:webhook-enable": api(NOBODY, ADMINISTRATORS, "webhook"),
-    "api:webhook-disable": api(NOBODY, ADMINISTRATORS, "webhook"),
-    "api:webhook-test": api(NOBODY, ADMINISTRATORS, "webhook"),
-    "api:webhook-unsubscribe": api(NOBODY, ADMINISTRATORS, "webhook"),
+    "api:webhook-detail": api(ADMINISTRATORS, NOBODY, "webhook", of_role=True),
+    "api:webhook-change": api(NOBODY, ADMINISTRATORS, "webhook", of_role=True),
+    "api:webhook-rotate": api(NOBODY, ADMINISTRATORS, "webhook", of_role=True),
+    "api:webhook-enable": api(NOBODY, ADMINISTRATORS, "webhook", of_role=True),
+    "api:webhook-disable": api(NOBODY, ADMINISTRATORS, "webhook", of_role=True),
+    "api:webhook-test": api(NOBODY, ADMINISTRATORS, "webhook", of_role=True),
+    "api:webhook-unsubscribe": api(NOBODY, ADMINISTRATORS, "webhook", of_role=True),
     "api:webhook-call-list": api(ADMINISTRATORS),
-    "api:webhook-call-detail": api(ADMINISTRATORS, NOBODY, "webhook_call"),
-    "api:webhook-call-replay": api(NOBODY, ADMINISTRATORS, "webhook_call"),
+    "api:webhook-call-detail": api(ADMINISTRATORS, NOBODY, "webhook_call", of_role=True),
+    "api:webhook-call-replay": api(NOBODY, ADMINISTRATORS, "webhook_call", of_role=True),
     "api:kpi-list": api(KPI_READERS),
     "api:kpi-detail": api(KPI_READERS, NOBODY, name="save_rate"),
     "api:nowhere": api(NOBODY, NOBODY, anything="nonsense/"),

@@ -185,6 +185,7 @@ def test_the_page_makes_tokens_with_scopes_and_an_end(cast: Cast, client: Client
 # ── limits and problems ────────────────────────────────────────────────
 def test_every_answer_tells_what_is_left_of_the_limit(cast: Cast, api: Api) -> None:
     client = api(cast.owner)
+    client.get(ACCOUNTS)  # notes the use of the token, and learns who the company is
     for address in (ACCOUNTS, "/api/v1/schema/", f"{ACCOUNTS}999999/"):
         answer = client.get(address)
         limit, left = int(answer["RateLimit-Limit"]), int(answer["RateLimit-Remaining"])
