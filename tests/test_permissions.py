@@ -660,7 +660,7 @@ def is_refused(answer: HttpResponseBase, who: str, row: Row, method: str) -> boo
 
 def _api_refusals(who: str, row: Row) -> set[int]:
     """403 tells a role that this is none of its business; never a stranger that a record exists."""
-    return {404} if row.record and who in STRANGE else {403, 404}
+    return {404} if row.record and who in STRANGE and not row.of_role else {403, 404}
 
 
 def closed_links(answer: HttpResponseBase, who: str) -> list[str]:
