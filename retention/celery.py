@@ -92,7 +92,7 @@ app.conf.update(
         "reap": {"task": "retention.tasks.reap", "schedule": timedelta(seconds=30)},
         "deliver": {"task": "notifications.tasks.deliver", "schedule": timedelta(seconds=30)},
         "webhooks": {"task": "notifications.tasks.deliver_webhooks", "schedule": timedelta(seconds=15)},
-        "syncs": {"task": "accounts.tasks.sync_due", "schedule": timedelta(minutes=1)},
+        "syncs": {"task": "accounts.tasks.sync_due", "schedule": timedelta(seconds=15)},
         "imports": {"task": "accounts.tasks.resume_imports", "schedule": timedelta(minutes=1)},
     },
 )

@@ -156,7 +156,8 @@ class Link:
         renewed = False
         for attempt in range(TRIES):
             self.still_here()
-            self._pace_once()
+            self.pace.wait()
+            self.still_here()
             try:
                 reply = self._once(method, url, request, signs_in, raw)
             except Transient as problem:
@@ -167,9 +168,6 @@ class Link:
                 continue
             return self._judged(reply, accept)
         raise TryLater("The system did not answer in a usable way.", 60)
-
-    def _pace_once(self) -> None:
-        self.pace.wait()
 
     def _once(self, method: str, url: str, request: Mapping[str, Any], signs_in: bool, raw: bool) -> Reply:
         given = {name: value for name, value in request.items() if value is not None}
@@ -228,7 +226,7 @@ class Link:
 
     def _http(self) -> httpx.Client:
         if self._client is None:
-            timeout = httpx.Timeout(TIMEOUT, connect=10.0)
+            timeout = httpx.Timeout(TIMEOUT, connect=5.0, write=5.0)
             self._client = httpx.Client(
                 transport=GuardedTransport(), timeout=timeout, follow_redirects=False, trust_env=False
             )

@@ -44,7 +44,7 @@ class Answer:
     content_type: str = "application/json"
 
 
-Fault = Callable[[Request], str]  # "", "cut", "truncate", "short", "slow", "500", "502", "429"
+Fault = Callable[[Request], str]  # "", "cut", "truncate", "short", "slow", "hang", "500", "502", "429"
 
 
 @dataclass
@@ -56,6 +56,7 @@ class World:
     refused_for_pace: int = 0
     fault: Fault = lambda request: ""
     after_page: Callable[[Request], None] = lambda request: None
+    hangs: threading.Event = field(default_factory=threading.Event)  # set: what hangs is answered
 
     def judge(self, request: Request) -> Answer:
         """The answer to a request that nothing happens to, sign-in included."""
@@ -138,6 +139,8 @@ class Handler(BaseHTTPRequestHandler):
             self.connection.close()
             return
         content = _as_bytes(answer.data)
+        if fault == "hang":
+            self.owner.world.hangs.wait(60)
         if fault == "slow":
             time.sleep(0.5)
         self.send_response(answer.status)
