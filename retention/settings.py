@@ -304,6 +304,8 @@ LOGGING = {
     "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s %(message)s"}},
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
     "root": {"handlers": ["stderr"], "level": env.str("MAINSTAY_LOG_LEVEL", default="WARNING")},
+    # They write down whole addresses and headers of calls to connected systems, which may hold keys.
+    "loggers": {"httpx": {"level": "WARNING"}, "httpcore": {"level": "WARNING"}},
 }
 
 # Celery's settings are in retention/celery.py, with the reasons for each.

@@ -38,7 +38,7 @@ BACK_OFF = 0.5  # seconds before the second try; doubled each time
 TIMEOUT = 30.0
 LONGEST_ANSWER = 120.0
 LARGEST_ANSWER = 64 * 1024**2
-SIGN_OF_LIFE = 10.0  # seconds of a slow answer after which the lease of the step is prolonged
+SIGN_OF_LIFE = 5.0  # seconds after which the lease of the step is prolonged again
 RENEW_BEFORE = dt.timedelta(minutes=2)
 SHOWN = 200
 
@@ -107,8 +107,8 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
 
 
 class Link:
-    """What a connector works with: `options`, `secrets`, and `call`. `still_here` is run before every wait, so that
-    whoever watches knows that the worker lives."""
+    """What a connector works with: `options`, `secrets`, and `call`. `still_here` is run before
+    waits, every few seconds, so that whoever watches knows that the worker lives."""
 
     def __init__(self, connection: Connection, still_here: Callable[[], None] = lambda: None) -> None:
         self.connection_id = connection.pk
@@ -119,6 +119,7 @@ class Link:
         self.expire_at = connection.credentials_expire_at
         self.connector: Connector | None = None
         self._client: httpx.Client | None = None
+        self._lived = float("-inf")
 
     def attach(self, connector: Connector) -> None:
         """Tell the link for whom it signs in and at which pace."""
@@ -155,9 +156,9 @@ class Link:
         request = {"params": params, "json": body, "data": form, "headers": headers}
         renewed = False
         for attempt in range(TRIES):
-            self.still_here()
+            self._live()
             self.pace.wait()
-            self.still_here()
+            self._live()
             try:
                 reply = self._once(method, url, request, signs_in, raw)
             except Transient as problem:
@@ -168,6 +169,13 @@ class Link:
                 continue
             return self._judged(reply, accept)
         raise TryLater("The system did not answer in a usable way.", 60)
+
+    def _live(self) -> None:
+        """Say that the worker lives, unless that was said a moment ago: a commit for each call would cost more than
+        the call."""
+        if time.monotonic() - self._lived > SIGN_OF_LIFE:
+            self.still_here()
+            self._lived = time.monotonic()
 
     def _once(self, method: str, url: str, request: Mapping[str, Any], signs_in: bool, raw: bool) -> Reply:
         given = {name: value for name, value in request.items() if value is not None}
@@ -189,7 +197,7 @@ class Link:
         return Reply(answer.status_code, data, answer.headers)
 
     def _content(self, answer: httpx.Response, began: float) -> bytes:
-        parts, size, told = [], 0, began
+        parts, size = [], 0
         for part in answer.iter_bytes():
             parts.append(part)
             size += len(part)
@@ -197,9 +205,7 @@ class Link:
                 raise CrmError("The system answered with more than 64 MB at once; ask for smaller pages.")
             if time.monotonic() - began > LONGEST_ANSWER:
                 raise Transient("the answer came too slowly")
-            if time.monotonic() - told > SIGN_OF_LIFE:
-                told = time.monotonic()
-                self.still_here()
+            self._live()
         return b"".join(parts)
 
     def _pause(self, attempt: int, problem: Transient) -> None:
@@ -211,7 +217,7 @@ class Link:
             seconds = BACK_OFF * 2**attempt * (0.5 + random.random())
         if attempt + 1 == TRIES or seconds > LONGEST_WAIT:
             raise TryLater(self.secrets.scrub(f"The system {problem}.")[:SHOWN], max(seconds, 1.0))
-        self.still_here()
+        self._live()
         time.sleep(seconds)
 
     def _judged(self, reply: Reply, accept: tuple[int, ...]) -> Reply:

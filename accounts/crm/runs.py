@@ -20,7 +20,7 @@ from accounts.crm.errors import CrmError, StepLost
 from accounts.models import Connection, FieldMap, ReadHint, StreamCursor, SyncLog, SyncRun, SyncStep, User
 from accounts.models.crm import StepAction, StepState, SyncState
 
-LEASE = dt.timedelta(seconds=45)  # longer than any call may be silent (accounts.crm.link)
+LEASE = dt.timedelta(seconds=50)  # longer than any call may be silent (accounts.crm.link)
 MOST_FAILURES = 8
 HINT_REST = dt.timedelta(seconds=20)  # between two runs that only read what webhooks named
 KEPT_FOR = dt.timedelta(days=90)
