@@ -11,7 +11,14 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandParser
 
 # name -> module of retention.benchmarks with add_arguments(parser) and run(chosen) -> figures
-NAMES = {"api": "api", "cadence": "cadence", "import": "import_", "score": "score", "sync": "sync", "web": "web"}
+NAMES = {
+    "api": "api",
+    "cadence": "cadence",
+    "import": "import_",
+    "score": "score",
+    "sync": "sync",
+    "web": "web",
+}
 
 
 class Command(BaseCommand):
