@@ -92,9 +92,9 @@ INSERT INTO pulsecheck_touchpoint ({COLUMNS}, state, note, is_sample)
 SELECT c.account_id, c.assignee_id, c.due_on, c.reason, c.kind, c.wanted_on, c.moved_because, 'planned', '', a.is_sample
 FROM {ROWS}
 JOIN accounts_account a ON a.id = c.account_id
-ORDER BY c.assignee_id, c.due_on
+ORDER BY c.account_id
 ON CONFLICT DO NOTHING
-"""  # noqa: S608 - only constants of this module are put in; in the order of the calendar, indexes fill faster
+"""  # noqa: S608 - only constants of this module are put in; in the order of accounts, indexes and references are quicker
 MOVE = f"""
 UPDATE pulsecheck_touchpoint t
 SET assignee_id = c.assignee_id, due_on = c.due_on, reason = c.reason, kind = c.kind, wanted_on = c.wanted_on,
