@@ -324,16 +324,10 @@ class DecisionForm(forms.Form):
     """Which account a record is: one of those shown, a new one, or none of ours."""
 
     NEW, LEAVE_OUT = "new", "leave-out"
-    choice = forms.CharField(
-        max_length=30, error_messages={"required": "Choose the account it is, or say that it is new."}
-    )
+    UNCLEAR = "Choose the account it is, or say that it is new."
+    choice = forms.ChoiceField(error_messages={"required": UNCLEAR, "invalid_choice": UNCLEAR})
 
     def __init__(self, *args: Any, accounts: Sequence[int], **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.accounts = {str(pk) for pk in accounts}
-
-    def clean_choice(self) -> str:
-        choice: str = self.cleaned_data["choice"]
-        if choice not in {self.NEW, self.LEAVE_OUT, *self.accounts}:
-            raise forms.ValidationError("Choose the account it is, or say that it is new.")
-        return choice
+        found = self.fields["choice"]
+        found.choices = [(str(one), one) for one in (*accounts, self.NEW, self.LEAVE_OUT)]  # type: ignore[attr-defined]

@@ -88,6 +88,7 @@ CODES = {
     "password", "digest", "hint", "token", "key", "seed", "code", "dedupe_key", "fingerprint", "action", "job", "table",
     "stored_file", "claimed_by", "kind", "currency", "time_zone", "main_factor", "version", "model_version", "previous_is",
     "slice_kind", "tier", "path", "definition_version", "cause", "stream", "Connection.system",
+    "Connection.hook_key",
     "Company.country", "User.country", "KpiValue.name", "KpiEvidence.name", "AuditEntry.subject", "ModelFlag.subject",
 }  # fmt: skip
 TOLD = {"sentence", "text", "detail", "says", "name", "title", "label"}

@@ -249,6 +249,8 @@ def test_lists_cost_as_many_queries_for_many_as_for_one(
     for _ in range(6):
         OrderFactory(account=AccountFactory(original_salesperson=cast.owner))
     client = api(cast.owner)
+    # The first call of all makes the company's row, and the first of a day dates the token.
+    client.get(ACCOUNTS)
     for address in (
         ACCOUNTS,
         ORDERS,

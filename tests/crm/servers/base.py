@@ -92,6 +92,8 @@ class Handler(BaseHTTPRequestHandler):
     """Answers for the Server it belongs to."""
 
     protocol_version = "HTTP/1.1"
+    # Head and content go out together; apart, the second waits 40 ms until the first is acknowledged.
+    wbufsize = -1
     owner: Server
 
     def do_GET(self) -> None:
