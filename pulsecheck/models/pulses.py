@@ -92,7 +92,7 @@ class PulseCheck(Stamped):
         ]
         indexes = [
             models.Index(fields=["account", "-taken_at"], name="pulse_by_account"),
-            models.Index(fields=["taken_at"], name="pulse_by_day"),
+            models.Index(fields=["-taken_at", "-id"], name="pulse_newest"),
         ]
 
     def __str__(self) -> str:
