@@ -179,7 +179,10 @@ class OwnerChange(models.Model):
 
     class Meta:
         ordering = ["-changed_at", "-pk"]
-        indexes = [models.Index(fields=["account", "-changed_at"], name="owner_change_by_account")]
+        indexes = [
+            models.Index(fields=["account", "-changed_at"], name="owner_change_by_account"),
+            models.Index(fields=["from_user", "changed_at"], name="owner_change_by_former"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.get_role_display()} of {self.account}: {self.to_user or 'nobody'}"

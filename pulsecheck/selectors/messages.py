@@ -14,7 +14,7 @@ from django.db.models.functions import Coalesce, Left, NullIf
 from accounts.models import Account, Enquiry, Interaction, Issue, Team, User
 from accounts.models.care import Direction, InteractionKind, MessageClass
 from accounts.paging import Page, make_page
-from accounts.selectors import get_company, of_visible_accounts, segment_choices
+from accounts.selectors import get_company, keep_if_large, of_visible_accounts, segment_choices
 from pulsecheck.message_mix import CARE, FEW, LEANINGS, PROMOTION, WINDOW_DAYS, Mix
 from pulsecheck.models import MessageMix, PulseCheck, Survey
 from pulsecheck.selectors.lists import PAGE_SIZE, ListFilters, Menus, keyset_page, named
@@ -171,7 +171,19 @@ GROUPS: dict[str, tuple[str, Any]] = {
 
 
 def mix_by(user: User, by: str) -> list[Part]:
-    """The accounts `user` sees by one of GROUPS, most promotion first, those of neither last; one query."""
+    """The accounts `user` sees by one of GROUPS, most promotion first, those of neither last; one query. Sums over many
+    accounts are kept for a moment."""
+    return keep_if_large(
+        "message-mix",
+        user,
+        "all",
+        (by,),
+        lambda: _parts(user, by),
+        lambda parts: sum(p.accounts for p in parts),
+    )
+
+
+def _parts(user: User, by: str) -> list[Part]:
     found = (
         of_visible_accounts(MessageMix.objects.all(), user)
         .order_by()

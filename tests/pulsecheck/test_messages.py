@@ -5,12 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from django.core.cache import cache
 from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 from hypothesis import given
 from hypothesis import strategies as st
 
+from accounts import selectors
 from accounts.models import Account, Interaction
 from accounts.selectors import company_today
 from pulsecheck.message_mix import CARE, FEW, LEAST, PROMOTION, Mix
@@ -115,6 +117,22 @@ def test_by_team_and_segment_the_one_that_sells_most_stands_first(cast: Cast) ->
     ]
     assert sum(p.accounts for p in mix_by(cast.administrator, "team")) == 2
     assert [p.label for p in mix_by(cast.manager, "segment")] == ["Hotels"]
+
+
+def test_sums_over_many_accounts_are_kept_for_whoever_sees_the_same(
+    cast: Cast, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(selectors, "LARGE", 0)
+    cache.clear()
+    sell(cast.account, 2)
+    recount_messages()
+    assert [p.mix.promotion for p in mix_by(cast.administrator, "segment")] == [2]
+    sell(cast.account)
+    recount_messages()
+    assert [p.mix.promotion for p in mix_by(cast.administrator, "segment")] == [2]
+    assert [p.mix.promotion for p in mix_by(cast.manager, "segment")] == [3]
+    cache.clear()
+    assert [p.mix.promotion for p in mix_by(cast.administrator, "segment")] == [3]
 
 
 # ── pages ──────────────────────────────────────────────────────────────
