@@ -65,7 +65,7 @@ def _meetings(asker: Asker) -> list[Task]:
             of=meeting.pk,
             due_word="on",
         )
-        for meeting in rows.select_related("team").order_by("held_on", "pk")[:MOST_OF_A_KIND]
+        for meeting in rows.select_related("team", "account").order_by("held_on", "pk")[:MOST_OF_A_KIND]
     ]
 
 

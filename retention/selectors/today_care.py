@@ -8,7 +8,7 @@ from django.db.models import Exists, OuterRef, Q
 
 from accounts.models import Contract, Enquiry, Interaction, Issue, Promise
 from accounts.models.care import PromiseStatus, Validity
-from accounts.selectors import get_company
+from accounts.selectors import day_begins, get_company
 from pulsecheck.models import PulseCheck, Touchpoint
 from pulsecheck.models.touchpoints import TouchpointState
 from retention.selectors.today_rows import MOST_OF_A_KIND, Act, Asker, Field, Kind, Task, log_call, put_off
@@ -68,6 +68,12 @@ def _enquiries(asker: Asker) -> list[Task]:
     ]
 
 
+RESOLUTION = (
+    Field("resolution", "What was done about it", longest=2000),
+    Field("validity", "Was the complaint justified?", options=Validity.choices),
+)
+
+
 def _issues(asker: Asker) -> list[Task]:
     rows = Issue.objects.filter(owner=asker.user, resolved_at=None, due_on__lte=asker.today)
     return [
@@ -85,10 +91,7 @@ def _issues(asker: Asker) -> list[Task]:
                     i.pk,
                     "check",
                     is_post=True,
-                    fields=[
-                        Field("resolution", "What was done about it", longest=2000),
-                        Field("validity", "Was the complaint justified?", options=Validity.choices),
-                    ],
+                    fields=RESOLUTION,
                 ),
                 log_call(i.account_id),
             ],
@@ -142,7 +145,7 @@ def _renewals(asker: Asker) -> list[Task]:
     """Contracts that end soon and about which nobody has spoken for a month."""
     today = asker.today
     spoken = Interaction.objects.filter(
-        account=OuterRef("account"), happened_at__date__gte=today - dt.timedelta(days=30)
+        account=OuterRef("account"), happened_at__gte=day_begins(today - dt.timedelta(days=30))
     )
     rows = (
         Contract.objects.filter(of_mine(asker.user, "account__"))

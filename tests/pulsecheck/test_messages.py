@@ -131,6 +131,7 @@ def test_sums_over_many_accounts_are_kept_for_whoever_sees_the_same(
     recount_messages()
     assert [p.mix.promotion for p in mix_by(cast.administrator, "segment")] == [2]
     assert [p.mix.promotion for p in mix_by(cast.manager, "segment")] == [3]
+    monkeypatch.undo()
     cache.clear()
     assert [p.mix.promotion for p in mix_by(cast.administrator, "segment")] == [3]
 

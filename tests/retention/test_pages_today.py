@@ -7,7 +7,7 @@ from django.core.cache import cache
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from pulsecheck.models import TriggerRule
+from pulsecheck.models import HandbackReason, TriggerRule
 from retention.models import ScoreRun, Tier
 from retention.selectors.search import search
 from retention.selectors.today import today_of
@@ -21,6 +21,7 @@ from tests.factories import (
     HandbackFactory,
     InteractionFactory,
     IssueFactory,
+    MeetingFactory,
     PromiseFactory,
     PulseCheckFactory,
     ScoreFactory,
@@ -70,12 +71,44 @@ def test_every_kind_of_duty_has_its_row(cast):
     assert kinds(rep) == ["promise", "enquiry", "issue", "step", "handback", "risk", "pulse", "renewal"]
 
 
+def test_as_many_queries_whatever_waits(cast):
+    rep, run = cast.owner, ScoreRunFactory()
+    rep.calls_per_day = 20
+    PromiseFactory(account=account_of(rep), made_by=rep)
+    today_of(rep, run, date_ago(0))  # what is kept from then on does not count
+    with CaptureQueriesContext(connection) as few:
+        assert len(today_of(rep, run, date_ago(0)).tasks) == 1
+    for _ in range(2):
+        handback = HandbackFactory(account=account_of(rep))
+        HandbackReason.objects.create(handback=handback, trigger="quiet", noted_at=days_ago(1))
+        MeetingFactory(account=account_of(rep), team=None, chair=rep, held_on=date_ago(0))
+        IssueFactory(account=account_of(rep), owner=rep, due_on=date_ago(1))
+        ScoreFactory(account=account_of(rep), run=run)
+    with CaptureQueriesContext(connection) as many:
+        assert len(today_of(rep, run, date_ago(0)).tasks) == 9
+    assert len(many) == len(few)
+
+
+def test_a_handback_says_its_first_reason_and_how_many_more(cast):
+    handback = HandbackFactory(account=account_of(cast.owner), trigger="pulse")
+    (task,) = tasks(cast.owner)
+    assert task.why == handback.get_trigger_display()
+    said = {"noted_at": days_ago(2), "sentence": "They ask for a refund."}
+    HandbackReason.objects.create(handback=handback, trigger="promise", noted_at=days_ago(1))
+    HandbackReason.objects.create(handback=handback, trigger="pulse", **said)
+    (task,) = tasks(cast.owner)
+    assert task.why == "They ask for a refund. And 1 more reason."
+    HandbackReason.objects.filter(trigger="pulse").delete()
+    (task,) = tasks(cast.owner)
+    assert task.why == HandbackReason(trigger="promise").get_trigger_display()
+
+
 def test_nobody_gets_more_rows_than_calls_they_can_make(cast):
     cast.owner.calls_per_day = 3
     for money in range(5):
         ScoreFactory(account=account_of(cast.owner), revenue_at_risk=Decimal(money))
     found = today_of(cast.owner, ScoreRun.objects.get(), date_ago(0))
-    assert [task.money for task in found.tasks] == [4, 3, 2]
+    assert [task.standing.money for task in found.tasks] == [4, 3, 2]
     assert found.waiting == 2
 
 
