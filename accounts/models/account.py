@@ -35,7 +35,7 @@ def visible_accounts(user: User, prefix: str = "") -> Q | None:
         return None
     mine = Q(**{f"{prefix}original_salesperson": user}) | Q(**{f"{prefix}account_manager": user})
     if user.member_account_ids:
-        mine |= Q(**{f"{prefix}pk__in": user.member_account_ids})
+        mine |= Q(**{f"{prefix}pk__any_of": user.member_account_ids})
     if user.stood_in_for_ids:
         absent = user.stood_in_for_ids
         mine |= Q(**{f"{prefix}original_salesperson__in": absent})
