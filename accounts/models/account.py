@@ -122,6 +122,9 @@ class Account(Sourced):
         indexes = [
             models.Index("name", "id", name="account_by_name"),
             models.Index(fields=["-became_customer_on", "id"], name="account_newest"),
+            # whose an account is, without reading its row: somebody's accounts lie all over the table
+            models.Index(fields=["original_salesperson", "id"], name="account_by_salesperson"),
+            models.Index(fields=["account_manager", "id"], name="account_by_manager"),
             GinIndex(OpClass(Upper("name"), name="gin_trgm_ops"), name="account_name_search"),
         ]
 
