@@ -71,8 +71,18 @@ def keep_if_large(
     rows (5,000) are kept for `seconds`: adding so many up for every page is dear, and nobody sees one more or less.
     Fewer are always counted anew. `parts` are what else the figures depend on; `rows` says over how many they are."""
     sees_all = whose == "all" and visible_accounts(user) is None
-    asked = repr((name, None if sees_all else user.pk, whose, parts))
-    key = "figures-" + hashlib.sha256(asked.encode()).hexdigest()  # words people type are part of it
+    return keep_figures((name, None if sees_all else user.pk, whose, parts), make, rows, large, seconds)
+
+
+def keep_figures(
+    asked: tuple[Any, ...],
+    make: Callable[[], Figures],
+    rows: Callable[[Figures], int],
+    large: int | None = None,
+    seconds: int = FIGURE_SECONDS,
+) -> Figures:
+    """The same of figures that everybody reads alike; `asked` says what they are and all they depend on."""
+    key = "figures-" + hashlib.sha256(repr(asked).encode()).hexdigest()  # words people type are part of it
     found: Figures | None = cache.get(key)
     if found is None:
         found = make()
