@@ -51,7 +51,9 @@ def _to_answer(asker: Asker) -> list[Task]:
                 Act("Decline", "pulsecheck:decline", h.pk, is_post=True, fields=[NOT_ME]),
             ],
         )
-        for h in rows.annotate(said=ArraySubquery(said)).order_by("due_at", "due_on")[:MOST_OF_A_KIND]
+        for h in rows.annotate(said=ArraySubquery(said))
+        .only("account", "trigger", "due_on")
+        .order_by("due_at", "due_on")[:MOST_OF_A_KIND]
     ]
 
 
@@ -72,6 +74,7 @@ def _to_try(asker: Asker) -> list[Task]:
     rows = (
         Handback.objects.filter(salesperson=asker.user, state=HandbackState.ACCEPTED)
         .annotate(tried_at=Max("attempts__happened_at"))
+        .only("account")
         .order_by("due_on")[:MOST_OF_A_KIND]
     )
     return [task for handback in rows if (task := _try_again(handback, asker.today))]
