@@ -90,16 +90,44 @@ def begin_connection(
     credentials: Mapping[str, str],
     user: User | None = None,
 ) -> Connection:
-    """A connection that was not tried yet; nothing is asked of the other side."""
+    """A connection that was not tried yet; nothing is asked of the other side. CrmError when the system takes no such
+    credential."""
+    credentials = Secrets(credentials)  # an error page shows what local variables hold
+    _check_names(system, credentials)
     connection = Connection.objects.create(
         name=name,
         system=system,
         record_source=_free_source(f"{system}-{name}"),
         options=dict(options),
-        sealed_credentials=seal(Secrets(credentials)),
+        sealed_credentials=seal(credentials),
         created_by=user,
     )
     write_audit(user, "create_connection", connection, system=system, name=name)
+    return connection
+
+
+def _check_names(system: str, credentials: Mapping[str, str]) -> None:
+    unknown = set(credentials) - set(connector_class(system).credential_names)
+    if unknown:
+        raise CrmError(f"{system} takes no credential called {', '.join(sorted(unknown))}.")
+
+
+@transaction.atomic
+def create_connection(
+    name: str,
+    system: str,
+    *,
+    options: Mapping[str, Any],
+    credentials: Mapping[str, str],
+    user: User | None = None,
+) -> Connection:
+    """A connection with the streams and maps its connector proposes, all in one. CrmError says why it cannot be.
+
+    What is asked of the other side to propose a map (columns of a table) is asked here.
+    """
+    connection = begin_connection(name, system, options=options, credentials=credentials, user=user)
+    with opened(connection) as connector:
+        learn_streams(connection, connector)
     return connection
 
 
@@ -115,7 +143,10 @@ def _free_source(wanted: str) -> str:
 def change_access(
     connection: Connection, *, options: Mapping[str, Any], credentials: Mapping[str, str], user: User | None
 ) -> Connection:
-    """Other credentials and options; what is not given stays. A system that changed its mind is asked again at once."""
+    """Other credentials and options; what is not given stays. A system that changed its mind is asked again at once.
+    CrmError when the system takes no such credential."""
+    credentials = Secrets(credentials)
+    _check_names(connection.system, credentials)
     row = Connection.objects.select_for_update().get(pk=connection.pk)
     row.options = {**row.options, **options}
     row.sealed_credentials = seal({**_stored(row), **credentials})

@@ -14,11 +14,9 @@ from django.utils import timezone
 from accounts.crm.engine import open_connector
 from accounts.crm.errors import CrmError
 from accounts.crm.protocol import WebhookCall
-from accounts.crm.systems import connector_class
-from accounts.crm.vault import Secrets, seal, unseal
 from accounts.ingest.errors import IngestError
 from accounts.ingest.schema import find_kind
-from accounts.models import Connection, FieldMap, RawRecord, StreamCursor, User
+from accounts.models import Connection, FieldMap, RawRecord, User
 from accounts.services.audit import write_audit
 
 HINT = """
@@ -26,73 +24,6 @@ INSERT INTO accounts_readhint AS h (connection_id, stream, source_id, asked_at)
 SELECT %s, stream, source_id, clock_timestamp() FROM unnest(%s::text[], %s::text[]) AS c(stream, source_id)
 ON CONFLICT (connection_id, stream, source_id) DO UPDATE SET asked_at = excluded.asked_at
 """
-
-
-def create_connection(
-    name: str,
-    system: str,
-    *,
-    options: Mapping[str, Any],
-    credentials: Mapping[str, str],
-    record_source: str = "",
-    user: User | None = None,
-) -> Connection:
-    """A new connection with the streams and maps its connector proposes. CrmError says why it cannot be.
-
-    What is asked of the other side to propose a map (columns of a table) is asked here.
-    """
-    credentials = Secrets(credentials)  # an error page shows what local variables hold
-    _check_credentials(system, credentials)
-    with transaction.atomic():
-        connection = Connection.objects.create(
-            name=name,
-            system=system,
-            record_source=record_source or f"{system}-{name}"[:60],
-            options=dict(options),
-            sealed_credentials=seal(credentials),
-            created_by=user,
-        )
-        _propose(connection)
-        write_audit(user, "create_connection", connection, system=system, name=name)
-    return connection
-
-
-def _check_credentials(system: str, credentials: Mapping[str, str]) -> None:
-    unknown = set(credentials) - set(connector_class(system).credential_names)
-    if unknown:
-        raise CrmError(f"{system} takes no credential called {', '.join(sorted(unknown))}.")
-
-
-def _propose(connection: Connection) -> None:
-    connector = open_connector(connection)
-    try:
-        for number, stream in enumerate(connector.streams()):
-            StreamCursor.objects.create(connection=connection, stream=stream.name, number=number)
-            if stream.kind:
-                columns, only_if = dict(stream.columns), dict(stream.only_if)
-                FieldMap.objects.create(
-                    connection=connection,
-                    stream=stream.name,
-                    kind=stream.kind,
-                    columns=columns,
-                    only_if=only_if,
-                )
-    finally:
-        connector.link.close()
-
-
-@transaction.atomic
-def save_credentials(
-    connection: Connection, credentials: Mapping[str, str], user: User | None = None
-) -> None:
-    """Put new credentials in the place of the old ones; a name that is not given keeps its value."""
-    credentials = Secrets(credentials)
-    _check_credentials(connection.system, credentials)
-    row = Connection.objects.select_for_update().get(pk=connection.pk)
-    row.sealed_credentials = seal({**unseal(row.sealed_credentials), **credentials})
-    row.credentials_expire_at, row.message = None, ""
-    row.save(update_fields=["sealed_credentials", "credentials_expire_at", "message", "updated_at"])
-    write_audit(user, "save_credentials", row, names=sorted(credentials))
 
 
 def check_connection(connection: Connection) -> str:

@@ -25,7 +25,7 @@ from accounts.crm.runs import OPEN, start_sync
 from accounts.models import Account, Connection, Order, SyncRun, SyncStep, User
 from accounts.models.crm import StepAction, SyncState
 from accounts.models.staff import Role
-from accounts.services.crm import create_connection
+from accounts.services.connecting import create_connection
 from retention.benchmarks.book import scratch_database
 
 PAGE = 100  # as HubSpot has it

@@ -36,7 +36,7 @@ def server() -> Iterator[Server]:
 @pytest.fixture
 def connect(db: None, server: Server) -> Callable[..., Connection]:
     """A connection to the stand-in: `connect()`, `connect(refresh_token=...)`."""
-    from accounts.services.crm import create_connection
+    from accounts.services.connecting import create_connection
 
     def make(name: str = "crm", **credentials: str) -> Connection:
         given = {"access_token": "token-one", "client_secret": "hush-client-secret"} | credentials

@@ -25,7 +25,8 @@ from accounts.models import (
     WriteBack,
 )
 from accounts.models.crm import SyncState, WriteBackState
-from accounts.services.crm import check_connection, create_connection
+from accounts.services.connecting import create_connection
+from accounts.services.crm import check_connection
 from tests.crm.servers.odoo import Odoo, Server, fill
 from tests.crm.storm import weather
 from tests.crm.syncing import end_state, sync

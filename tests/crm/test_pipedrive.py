@@ -27,7 +27,8 @@ from accounts.models import (
     WriteBack,
 )
 from accounts.models.crm import SyncState, WriteBackState
-from accounts.services.crm import create_connection, save_map, take_webhook
+from accounts.services.connecting import create_connection
+from accounts.services.crm import save_map, take_webhook
 from tests.crm.servers.pipedrive import Pipedrive, Server, code_of, fill
 from tests.crm.storm import weather
 from tests.crm.syncing import end_state, sync

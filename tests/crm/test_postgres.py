@@ -15,7 +15,8 @@ from accounts.crm.engine import open_connector
 from accounts.crm.errors import CrmError, SignInRefused
 from accounts.crm.postgres import connector as postgres
 from accounts.models import Account, Connection, FieldMap, Order
-from accounts.services.crm import check_connection, create_connection
+from accounts.services.connecting import create_connection
+from accounts.services.crm import check_connection
 from tests.crm.servers.relay import relay_to
 from tests.crm.syncing import end_state, sync
 

@@ -24,8 +24,8 @@ from accounts.models import (
     WriteBack,
 )
 from accounts.models.crm import SyncState, WriteBackState
-from accounts.services.connecting import sample_stream
-from accounts.services.crm import check_connection, create_connection
+from accounts.services.connecting import create_connection, sample_stream
+from accounts.services.crm import check_connection
 from tests.crm.servers.salesforce import Salesforce, Server, fill, sf_id
 from tests.crm.storm import weather
 from tests.crm.syncing import end_state, sync

@@ -18,7 +18,8 @@ from accounts.crm.protocol import WebhookCall
 from accounts.crm.shopify import connector as shopify
 from accounts.models import Account, Connection, Contact, Order, OrderLine, Product, ReadHint, WriteBack
 from accounts.models.crm import SyncState, WriteBackState
-from accounts.services.crm import check_connection, create_connection, take_webhook
+from accounts.services.connecting import create_connection
+from accounts.services.crm import check_connection, take_webhook
 from tests.crm.servers.shopify import (
     CLIENT,
     SECRET,

@@ -28,7 +28,8 @@ from accounts.models import (
     WriteBack,
 )
 from accounts.models.crm import SyncState, WriteBackState
-from accounts.services.crm import check_connection, create_connection, take_webhook
+from accounts.services.connecting import create_connection
+from accounts.services.crm import check_connection, take_webhook
 from tests.crm.servers import stripe as servers
 from tests.crm.servers.stripe import KEY, Stripe, StripeServer, bill, charge, fill, invoice
 from tests.crm.storm import weather

@@ -19,7 +19,8 @@ from accounts.crm.errors import AddressRefused, CrmError, SignInRefused, TryLate
 from accounts.crm.guard import check_url, pinned_address
 from accounts.crm.vault import Secrets, rotate_all, seal, unseal
 from accounts.models import Connection
-from accounts.services.crm import check_connection, save_credentials
+from accounts.services.connecting import change_access
+from accounts.services.crm import check_connection
 from tests.crm.servers.hubspot import Server
 from tests.crm.syncing import sync
 from tests.crm.world import fill
@@ -118,11 +119,11 @@ def test_without_keys_one_is_derived_from_the_secret_key(settings: Any) -> None:
 
 def test_new_credentials_replace_old_ones_by_name(connect: Connect) -> None:
     connection = connect(access_token="first")
-    save_credentials(connection, {"access_token": "second"})
+    change_access(connection, options={}, credentials={"access_token": "second"}, user=None)
     stored = unseal(Connection.objects.get().sealed_credentials)
     assert dict(stored) == {"access_token": "second", "client_secret": "hush-client-secret"}
     with pytest.raises(CrmError, match="no credential called user"):
-        save_credentials(connection, {"user": "x"})
+        change_access(connection, options={}, credentials={"user": "x"}, user=None)
 
 
 def test_secrets_do_not_show_themselves() -> None:

@@ -19,7 +19,8 @@ from accounts.crm.shops import guest_id
 from accounts.crm.woocommerce import connector as woo
 from accounts.models import Account, Connection, Contact, Order, Product, ReadHint, WriteBack
 from accounts.models.crm import SyncState, WriteBackState
-from accounts.services.crm import check_connection, create_connection, take_webhook
+from accounts.services.connecting import create_connection
+from accounts.services.crm import check_connection, take_webhook
 from tests.crm.servers.woocommerce import KEY, SECRET, WooServer, bill, fill, order
 from tests.crm.storm import weather
 from tests.crm.syncing import end_state, sync

@@ -80,7 +80,7 @@ def connection(db: None, bottlecrm: BottleCRM, monkeypatch: pytest.MonkeyPatch) 
 
 
 def connect(server: BottleCRM, token: str = OUR_TOKEN) -> Connection:
-    from accounts.services.crm import create_connection
+    from accounts.services.connecting import create_connection
 
     return create_connection(
         "crm", "bottlecrm", options={"address": server.address}, credentials={"token": token}

@@ -87,7 +87,7 @@ def connection(db: None, tryton: Tryton, monkeypatch: pytest.MonkeyPatch) -> Con
 
 
 def connect(server: Tryton, key: str = OUR_KEY, **options: str) -> Connection:
-    from accounts.services.crm import create_connection
+    from accounts.services.connecting import create_connection
 
     given = {"address": server.address, "database": DATABASE} | options
     return create_connection("erp", "tryton", options=given, credentials={"key": key})
