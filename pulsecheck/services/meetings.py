@@ -77,7 +77,9 @@ def people_of(meeting: RetentionMeeting) -> list[User]:
         wanted |= Q(pk__in=AccountMember.objects.filter(account=account).values("user"))
     else:
         wanted = Q(team=meeting.team_id)
-        wanted |= Q(pk__in=Team.objects.filter(pk=meeting.team_id, manager__isnull=False).values("manager"))
+        wanted |= Q(
+            pk__in=Team.objects.filter(pk=meeting.team_id or 0, manager__isnull=False).values("manager")
+        )
     wanted |= Q(pk=meeting.chair_id)
     return list(User.objects.filter(wanted, is_active=True, left_on=None))
 

@@ -5,10 +5,10 @@ can be counted without reading the lines."""
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeVar
 
 from django.db.models import Count, Exists, F, OuterRef, Q, QuerySet
 from django.utils import timezone
@@ -24,6 +24,7 @@ from pulsecheck.selectors.enquiries import answer_time
 from pulsecheck.selectors.promises import IN_TIME, fell_due
 from pulsecheck.selectors.triggers import office_hours
 
+Key = TypeVar("Key")
 Counts = dict[int, tuple[int, int]]  # person -> how many were good, of how many
 
 
@@ -94,10 +95,16 @@ def _today(span: Span) -> dt.date:
     return min(today, span.until + dt.timedelta(days=1))
 
 
+def _enquiries(people: Sequence[int], span: Span) -> QuerySet[Enquiry]:
+    begin, end = span.moments
+    return Enquiry.objects.filter(owner__in=people, received_at__gte=begin, received_at__lt=end)
+
+
 def answer_lines(people: Sequence[int], span: Span) -> Iterator[Line]:
     """Enquiries they own, answered or out of time, by the day they came."""
     company = get_company()
-    for row, waited, is_late in _judged(people, span, timezone.now()):
+    rows = _enquiries(people, span).only("owner", "account", "received_at", "responded_at", "subject")
+    for row, waited, is_late in _judged((row, row.received_at, row.responded_at) for row in rows):
         outcome = f"{'answered in' if row.responded_at else 'waits for'} {hours_words(waited)}"
         on = company.local_date(row.received_at)
         yield Line(
@@ -108,23 +115,23 @@ def answer_lines(people: Sequence[int], span: Span) -> Iterator[Line]:
 def count_answers(people: Sequence[int], span: Span) -> Counts:
     """How many of `answer_lines` are good."""
     found: Counts = {}
-    for row, _, is_late in _judged(people, span, timezone.now()):
-        good, n = found.get(row.owner_id or 0, (0, 0))
-        found[row.owner_id or 0] = good + (not is_late), n + 1
+    asked = _enquiries(people, span).order_by().values_list("owner", "received_at", "responded_at")
+    for owner, _, is_late in _judged(asked):
+        good, n = found.get(owner or 0, (0, 0))
+        found[owner or 0] = good + (not is_late), n + 1
     return found
 
 
 def _judged(
-    people: Sequence[int], span: Span, now: dt.datetime
-) -> Iterator[tuple[Enquiry, dt.timedelta, bool]]:
-    """Enquiries that are answered or too late, how long they waited in office hours, and whether that was too long."""
-    begin, end = span.moments
-    rows = Enquiry.objects.filter(owner__in=people, received_at__gte=begin, received_at__lt=end)
-    office, allowed = office_hours(), answer_time()
-    for row in rows.only("owner", "account", "received_at", "responded_at", "subject"):
-        waited = office.between(row.received_at, row.responded_at or now)
-        if row.responded_at or waited > allowed:
-            yield row, waited, waited > allowed
+    asked: Iterable[tuple[Key, dt.datetime, dt.datetime | None]],
+) -> Iterator[tuple[Key, dt.timedelta, bool]]:
+    """Of what came and was answered at these moments, what is answered or too late: how long it waited in office hours,
+    and whether that was too long."""
+    office, allowed, now = office_hours(), answer_time(), timezone.now()
+    for key, received_at, responded_at in asked:
+        waited = office.between(received_at, responded_at or now)
+        if responded_at or waited > allowed:
+            yield key, waited, waited > allowed
 
 
 OF_A_HANDBACK = (
