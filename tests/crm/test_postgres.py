@@ -17,7 +17,8 @@ from accounts.crm.postgres import connector as postgres
 from accounts.models import Account, Connection, FieldMap, Order
 from accounts.services.connecting import create_connection
 from accounts.services.crm import check_connection
-from tests.crm.servers.relay import relay_to
+from tests.crm.servers.relay import Relay, relay_to
+from tests.crm.storm import undisturbed
 from tests.crm.syncing import end_state, sync
 
 SCHEMA = 'odd "schema"'
@@ -66,9 +67,14 @@ def clear(cursor: Any) -> None:
 
 
 @pytest.fixture
-def port(db: None) -> Iterator[int]:
+def relay(db: None) -> Iterator[Relay]:
     with relay_to(Path(server()["host"]) / ".s.PGSQL.5432") as found:
         yield found
+
+
+@pytest.fixture
+def port(relay: Relay) -> int:
+    return relay.port
 
 
 @pytest.fixture
@@ -127,6 +133,21 @@ def test_tables_are_read_followed_and_swept(connection: Connection, shop: Any) -
     assert sync(connection, is_full=True).state == "done"
     assert Account.objects.filter(external_id="26").exists()
     assert Order.objects.get(external_id="S9").status == "cancelled"
+
+
+def test_a_connection_that_breaks_in_the_middle_of_answers_changes_nothing(
+    connection: Connection, relay: Relay, port: int
+) -> None:
+    """Each page is cut in its middle the first time it comes: it is read again, and nothing is doubled or lost."""
+    calm = undisturbed(connection)
+    stormy = create_connection("stormy", "postgres", options=options(port), credentials=credentials())
+    relay.breaks = True
+
+    run = sync(stormy)
+
+    assert (run.state, run.message) == ("done", "")
+    assert len(relay.broken) >= 8  # of nine pages: 25 customers and 60 sales, ten at a time
+    assert end_state(stormy) == calm
 
 
 def test_it_cannot_write_and_names_cannot_break_out(connection: Connection) -> None:
