@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from decimal import Decimal
 from typing import Any, TypeVar
 
@@ -71,8 +71,18 @@ def keep_if_large(
     rows (5,000) are kept for `seconds`: adding so many up for every page is dear, and nobody sees one more or less.
     Fewer are always counted anew. `parts` are what else the figures depend on; `rows` says over how many they are."""
     sees_all = whose == "all" and visible_accounts(user) is None
-    asked = repr((name, None if sees_all else user.pk, whose, parts))
-    key = "figures-" + hashlib.sha256(asked.encode()).hexdigest()  # words people type are part of it
+    return keep_figures((name, None if sees_all else user.pk, whose, parts), make, rows, large, seconds)
+
+
+def keep_figures(
+    asked: tuple[Any, ...],
+    make: Callable[[], Figures],
+    rows: Callable[[Figures], int],
+    large: int | None = None,
+    seconds: int = FIGURE_SECONDS,
+) -> Figures:
+    """The same of figures that everybody reads alike; `asked` says what they are and all they depend on."""
+    key = "figures-" + hashlib.sha256(repr(asked).encode()).hexdigest()  # words people type are part of it
     found: Figures | None = cache.get(key)
     if found is None:
         found = make()
@@ -107,6 +117,19 @@ def unknown_currencies() -> set[str]:
     return (currencies_in_use() | {code for code in codes if len(code) == 3 and code.isalpha()}) - set(
         get_exchange_rates()
     )
+
+
+def attach_people(*named: tuple[Sequence[Any], Sequence[str]]) -> None:
+    """Fill in whom records name: for each group of records the fields (`owner`, `made_by`) that refer to people of ours.
+
+    One query for all groups, without the columns that only signing in needs; joining them to every list reads each person
+    as often as they are named.
+    """
+    places = [(record, field) for records, fields in named for record in records for field in fields]
+    ids = {getattr(record, f"{field}_id") for record, field in places} - {None}
+    found = User.objects.only("name", "email", "is_active", "left_on").in_bulk(ids)
+    for record, field in places:
+        setattr(record, field, found.get(getattr(record, f"{field}_id")))
 
 
 def people(text: str = "", *, with_former: bool = True) -> QuerySet[User]:

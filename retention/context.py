@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Any, cast
 
 from django.http import HttpRequest
-from django.urls import reverse
+from django.template.loader import render_to_string
 from django.utils.functional import SimpleLazyObject
 
 from accounts.models import Role
+from accounts.paths import path_to
 from accounts.permissions import ADMINISTRATORS, CARERS, LEADERS, SignedIn, has_role
 from accounts.selectors import get_company
 from retention.selectors.frame import frame_counts, freshness, has_sample, latest_run
@@ -95,7 +96,7 @@ MENU = (
 def shell(request: HttpRequest) -> dict[str, Any]:
     """Read only when a page with the frame asks for it."""
     if getattr(request, "user", None) is None or not request.user.is_authenticated:
-        return {"shell": {"company": "", "nav": []}}
+        return {"shell": {"company": "", "nav": ""}}
     return {"shell": SimpleLazyObject(lambda: _shell(cast(SignedIn, request)))}
 
 
@@ -105,13 +106,13 @@ def _shell(request: SignedIn) -> dict[str, Any]:
     return {
         "company": get_company().name,
         "counts": counts,
-        "nav": _menu(request, counts),
+        "nav": render_to_string("components/nav.html", {"groups": _menu(request, counts)}, request),
         "freshness": freshness(run),
         "scored_at": run.published_at if run else None,
         "sample": has_sample(),
         "cares": has_role(request.user, *CARERS),
         "may_remove_sample": has_role(request.user, *ADMINISTRATORS),
-        "inbox_url": reverse("notifications:inbox"),
+        "inbox_url": path_to("notifications:inbox"),
     }
 
 
@@ -140,7 +141,7 @@ def menu_entries(request: SignedIn) -> list[dict[str, Any]]:
     for group, _open_for, pages in MENU:
         for label, name, icon, count, roles in pages:
             if has_role(request.user, *roles):
-                path = reverse(name)
+                path = path_to(name)
                 is_current = request.path == path or (path != "/" and request.path.startswith(path))
                 entries.append(
                     {"group": group, "label": label, "path": path, "icon": icon, "count": count}

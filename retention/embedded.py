@@ -44,6 +44,7 @@ POSTGRES_OPTIONS = {
     "checkpoint_timeout": "15min",
     "random_page_cost": "1.1",
     "jit": "off",  # compiling costs more than it saves on pages that read a few hundred rows
+    "parallel_setup_cost": "10000",  # so does starting further processes; a count over a whole book still has them
     "log_checkpoints": "off",
 }
 NOT_DURABLE = {"fsync": "off", "full_page_writes": "off", "synchronous_commit": "off"}

@@ -135,6 +135,7 @@ TEMPLATES = [
                 "django.contrib.messages.context_processors.messages",
                 "retention.context.shell",
             ],
+            "builtins": ["retention.templatetags.paths"],
         },
     },
 ]

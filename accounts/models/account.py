@@ -35,7 +35,7 @@ def visible_accounts(user: User, prefix: str = "") -> Q | None:
         return None
     mine = Q(**{f"{prefix}original_salesperson": user}) | Q(**{f"{prefix}account_manager": user})
     if user.member_account_ids:
-        mine |= Q(**{f"{prefix}pk__in": user.member_account_ids})
+        mine |= Q(**{f"{prefix}pk__any_of": user.member_account_ids})
     if user.stood_in_for_ids:
         absent = user.stood_in_for_ids
         mine |= Q(**{f"{prefix}original_salesperson__in": absent})
@@ -122,6 +122,9 @@ class Account(Sourced):
         indexes = [
             models.Index("name", "id", name="account_by_name"),
             models.Index(fields=["-became_customer_on", "id"], name="account_newest"),
+            # whose an account is, without reading its row: somebody's accounts lie all over the table
+            models.Index(fields=["original_salesperson", "id"], name="account_by_salesperson"),
+            models.Index(fields=["account_manager", "id"], name="account_by_manager"),
             GinIndex(OpClass(Upper("name"), name="gin_trgm_ops"), name="account_name_search"),
         ]
 
@@ -179,7 +182,10 @@ class OwnerChange(models.Model):
 
     class Meta:
         ordering = ["-changed_at", "-pk"]
-        indexes = [models.Index(fields=["account", "-changed_at"], name="owner_change_by_account")]
+        indexes = [
+            models.Index(fields=["account", "-changed_at"], name="owner_change_by_account"),
+            models.Index(fields=["from_user", "changed_at"], name="owner_change_by_former"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.get_role_display()} of {self.account}: {self.to_user or 'nobody'}"

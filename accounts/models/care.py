@@ -101,6 +101,9 @@ class Interaction(Sourced):
                 condition=Q(direction="out"),
                 name="interaction_by_class",
             ),
+            models.Index(
+                fields=["-happened_at", "-id"], condition=Q(direction="out"), name="interaction_newest_out"
+            ),
         ]
 
     def __str__(self) -> str:
@@ -170,6 +173,9 @@ class Issue(Sourced):
                 fields=["resolved_at", "id"],
                 condition=Q(resolved_at__isnull=False, told_at__isnull=True),
                 name="issue_untold",
+            ),
+            models.Index(
+                fields=["-told_at", "-id"], condition=Q(told_at__isnull=False), name="issue_newest_told"
             ),
         ]
 
@@ -293,6 +299,11 @@ class Enquiry(Sourced):
             models.Index(fields=["received_at", "id"], name="enquiry_by_day"),
             models.Index(
                 fields=["received_at", "id"], condition=Q(responded_at__isnull=True), name="enquiry_waiting"
+            ),
+            models.Index(
+                fields=["-responded_at", "-id"],
+                condition=Q(responded_at__isnull=False),
+                name="enquiry_newest_answered",
             ),
         ]
 

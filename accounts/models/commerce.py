@@ -144,7 +144,14 @@ class Contract(Sourced):
             ),
             models.CheckConstraint(condition=Q(annual_value__gte=0), name="contract_value_not_negative"),
         ]
-        indexes = [models.Index(fields=["ends_on"], name="contract_by_end")]
+        indexes = [
+            models.Index(fields=["ends_on"], name="contract_by_end"),
+            models.Index(
+                fields=["-starts_on"],
+                condition=Q(cancelled_on=None, terms_disclosed_on=None),
+                name="contract_unexplained",
+            ),
+        ]
 
     def __str__(self) -> str:
         return f"{self.external_id} until {self.ends_on}"

@@ -1,10 +1,11 @@
-"""Column types that every app shares."""
+"""Column types and conditions that every app shares."""
 
 from typing import Any
 
 from django.core.validators import RegexValidator
 from django.db import models
 from django.db.models.functions import Now
+from django.db.models.sql.compiler import SQLCompiler
 
 
 class MoneyField(models.DecimalField):
@@ -56,3 +57,16 @@ class Sourced(Stamped):
 
     class Meta:
         abstract = True
+
+
+@models.BigAutoField.register_lookup
+class AnyOf(models.Lookup):
+    """`pk__any_of=[..]` finds what `pk__in` finds, but all numbers go as one value, so that hundreds are written, sent
+    and read as quickly as one."""
+
+    lookup_name = "any_of"
+    prepare_rhs = False
+
+    def as_sql(self, compiler: SQLCompiler, connection: Any) -> tuple[str, tuple[str | int, ...]]:
+        column, params = self.process_lhs(compiler, connection)
+        return f"{column} = ANY(%s::bigint[])", (*params, f"{{{','.join(map(str, self.rhs))}}}")

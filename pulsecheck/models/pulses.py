@@ -92,7 +92,12 @@ class PulseCheck(Stamped):
         ]
         indexes = [
             models.Index(fields=["account", "-taken_at"], name="pulse_by_account"),
-            models.Index(fields=["taken_at"], name="pulse_by_day"),
+            models.Index(fields=["-taken_at", "-id"], name="pulse_newest"),
+            models.Index(
+                fields=["next_step_owner", "next_step_due_on", "id"],
+                condition=Q(next_step_done_at=None),
+                name="pulse_step_to_do",
+            ),
         ]
 
     def __str__(self) -> str:

@@ -148,7 +148,7 @@ def get_calendar(user: User, filters: Filters, today: dt.date) -> Shown:
     counts = dict(span.order_by().values("due_on").annotate(n=Count("pk")).values_list("due_on", "n"))
     shown = _first_of_each_day(span, SHOWN[filters.view])
     late = planned.filter(due_on__lt=today)
-    overdue = list(late.select_related("account", "assignee").order_by("due_on", "pk")[:MOST_OVERDUE])
+    overdue = list(_as_shown(late)[:MOST_OVERDUE])
     one = filters.person or (user if filters.whose == "mine" else None)
     kind_of = _kinds(one, weeks[0][0], weeks[-1][-1])
     days = [
@@ -176,10 +176,17 @@ def _first_of_each_day(span: QuerySet[Touchpoint], most: int) -> dict[dt.date, l
     )
     chosen = list(numbered.filter(n__lte=most).values_list("pk", flat=True))
     found: dict[dt.date, list[Touchpoint]] = defaultdict(list)
-    rows = Touchpoint.objects.filter(pk__in=chosen).select_related("account", "assignee")
-    for touchpoint in rows.order_by("due_on", "pk"):
+    for touchpoint in _as_shown(Touchpoint.objects.filter(pk__any_of=chosen)):
         found[touchpoint.due_on].append(touchpoint)
     return found
+
+
+def _as_shown(rows: QuerySet[Touchpoint]) -> QuerySet[Touchpoint]:
+    """By day, with what the calendar says of a contact."""
+    shown = rows.select_related("account", "assignee").only(
+        "due_on", "kind", "reason", "account__name", "assignee__name"
+    )
+    return shown.order_by("due_on", "pk")
 
 
 def _kinds(person: User | None, first: dt.date, last: dt.date) -> Callable[[dt.date], tuple[bool, str]]:

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import datetime as dt
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
-from django.db.models import Case, CharField, Count, Expression, F, Q, QuerySet, Sum, Value, When
-from django.db.models.functions import Coalesce
+from django.db.models import Case, CharField, Count, Expression, F, Q, QuerySet, Sum, TextField, Value, When
+from django.db.models.functions import Coalesce, Left, NullIf
 
 from accounts.models import Account, Enquiry, Interaction, Issue, Team, User
-from accounts.models.care import Direction, MessageClass
+from accounts.models.care import Direction, InteractionKind, MessageClass
 from accounts.paging import Page, make_page
-from accounts.selectors import get_company, of_visible_accounts, segment_choices
+from accounts.selectors import get_company, keep_if_large, of_visible_accounts, segment_choices
 from pulsecheck.message_mix import CARE, FEW, LEANINGS, PROMOTION, WINDOW_DAYS, Mix
 from pulsecheck.models import MessageMix, PulseCheck, Survey
 from pulsecheck.selectors.lists import PAGE_SIZE, ListFilters, Menus, keyset_page, named
@@ -34,21 +34,32 @@ def begin_of_window(today: dt.date) -> dt.datetime:
 # ── what counts as a message ───────────────────────────────────────────
 @dataclass(frozen=True)
 class Source:
-    """Records each of which is one message of ours to a customer: when it was, what it was for, by whom, in words."""
+    """Records each of which is one message of ours to a customer: when it was, what it was for (one of `classes`, empty
+    where nobody said), by whom, what it was and what it was about; `words` makes both readable."""
 
     name: str
     rows: Callable[[], QuerySet[Any]]
     at: str
     is_for: Expression | F
     by: str
-    words: Callable[[Any], tuple[str, str]]
+    what: Value | F
+    about: Expression | F
+    classes: frozenset[str] = frozenset({MessageClass.SERVICE.value})
+    words: Callable[[str, str], tuple[str, str]] = lambda what, about: (what, about)
 
 
-def _class(value: str) -> Value:
+def _text(value: str) -> Value:
     return Value(value, output_field=CharField())
 
 
-SERVICE = _class(MessageClass.SERVICE.value)
+def _first_said(*columns: str | Expression) -> Coalesce:
+    """The first of these texts that is not empty, else an empty one."""
+    said = [NullIf(column, _text("")) for column in columns]
+    return Coalesce(*said, _text(""), output_field=TextField())
+
+
+SERVICE = _text(MessageClass.SERVICE.value)
+KINDS_OF_CONTACT = dict(InteractionKind.choices)
 # Retention meetings are ours alone, and what a customer sends to us is theirs: neither is a message to them.
 SOURCES = (
     Source(
@@ -57,18 +68,24 @@ SOURCES = (
         "happened_at",
         F("message_class"),
         "user",
-        lambda row: (row.get_kind_display(), row.subject or row.note),
+        F("kind"),
+        _first_said("subject", "note"),
+        frozenset({"", *MessageClass.values}),
+        lambda kind, about: (KINDS_OF_CONTACT.get(kind, kind), about),
     ),
     Source(
         "pulse",
         PulseCheck.objects.all,
         "taken_at",
         Case(
-            When(~Q(insight_shared=""), then=_class(MessageClass.INFORMATION.value)),
+            When(~Q(insight_shared=""), then=_text(MessageClass.INFORMATION.value)),
             default=SERVICE,
         ),
         "taken_by",
-        lambda row: ("Pulse check", f"Told them: {row.insight_shared}" if row.insight_shared else ""),
+        _text("Pulse check"),
+        F("insight_shared"),
+        frozenset({MessageClass.INFORMATION.value, MessageClass.SERVICE.value}),
+        lambda what, told: (what, f"Told them: {told}" if told else ""),
     ),
     Source(
         "survey",
@@ -76,7 +93,8 @@ SOURCES = (
         "sent_at",
         SERVICE,
         "sent_by",
-        lambda row: ("Survey", row.about),
+        _text("Survey"),
+        F("about"),
     ),
     Source(
         "answer",
@@ -84,7 +102,8 @@ SOURCES = (
         "responded_at",
         SERVICE,
         "responded_by",
-        lambda row: ("Answer to their question", row.subject),
+        _text("Answer to their question"),
+        F("subject"),
     ),
     Source(
         "told",
@@ -92,9 +111,11 @@ SOURCES = (
         "told_at",
         SERVICE,
         "told_by",
-        lambda row: ("Told them what came of an issue", str(row)),
+        _text("Told them what came of an issue"),
+        _first_said(Left("description", 80), "theme", "external_id"),
     ),
 )
+BY_NAME = {source.name: source for source in SOURCES}
 
 
 # ── counting ───────────────────────────────────────────────────────────
@@ -150,7 +171,19 @@ GROUPS: dict[str, tuple[str, Any]] = {
 
 
 def mix_by(user: User, by: str) -> list[Part]:
-    """The accounts `user` sees by one of GROUPS, most promotion first, those of neither last; one query."""
+    """The accounts `user` sees by one of GROUPS, most promotion first, those of neither last; one query. Sums over many
+    accounts are kept for a moment."""
+    return keep_if_large(
+        "message-mix",
+        user,
+        "all",
+        (by,),
+        lambda: _parts(user, by),
+        lambda parts: sum(p.accounts for p in parts),
+    )
+
+
+def _parts(user: User, by: str) -> list[Part]:
     found = (
         of_visible_accounts(MessageMix.objects.all(), user)
         .order_by()
@@ -205,8 +238,7 @@ def slice_menus() -> Menus:
 
 def account_page(user: User, filters: ListFilters) -> Page:
     """Accounts that heard from us, most promotion first; one query."""
-    rows = named(of_visible_accounts(MessageMix.objects.all(), user), filters.text)
-    rows = _of_slice(rows, user, filters)
+    rows = named(_of_slice(MessageMix.objects.all(), user, filters), filters.text)
     if filters.state:
         rows = rows.filter(leaning=filters.state)
     related = rows.select_related("account")
@@ -216,9 +248,11 @@ def account_page(user: User, filters: ListFilters) -> Page:
 
 
 def _of_slice(rows: QuerySet[Any], user: User, filters: ListFilters) -> QuerySet[Any]:
-    """Rows of the accounts that whose, team and segment ask for."""
+    """Rows of the accounts that whose, team and segment ask for; one's own are always among those one sees."""
     if filters.whose == "mine":
         rows = rows.filter(Q(account__original_salesperson=user) | Q(account__account_manager=user))
+    else:
+        rows = of_visible_accounts(rows, user)
     if segment := filters.chosen.get("segment"):
         rows = rows.filter(account__segment=segment)
     if team := filters.chosen.get("team"):
@@ -229,17 +263,22 @@ def _of_slice(rows: QuerySet[Any], user: User, filters: ListFilters) -> QuerySet
 # ── the messages themselves ────────────────────────────────────────────
 @dataclass(frozen=True)
 class Message:
-    """One message to a customer. `interaction` where its class can be said, else None: the others are what they are."""
+    """One message to a customer: its account and whoever said it by name."""
 
     at: dt.datetime
     source: str
     pk: int
-    account: Account
-    by: User | None
+    account_id: int
+    account: str
+    by: str | None
     is_for: str
     what: str
     about: str
-    interaction: int | None = field(default=None)
+
+    @property
+    def interaction(self) -> int | None:
+        """Whose class can be said: the others are what they are."""
+        return self.pk if self.source == "interaction" else None
 
     @property
     def class_words(self) -> str:
@@ -253,24 +292,51 @@ class Message:
 def message_page(
     user: User, filters: ListFilters, today: dt.date, account: Account | None = None, size: int = PAGE_SIZE
 ) -> Page:
-    """Messages of the window, the newest first; one query per kind of record however many there are."""
-    after, found = _read_cursor(filters.after), []
-    for source in SOURCES:
-        rows = source.rows().filter(**{f"{source.at}__gte": begin_of_window(today)})
-        rows = rows.filter(account=account) if account else _of_slice(_seen(rows, user), user, filters)
-        rows = rows.annotate(is_for=source.is_for)
-        if filters.state:
-            rows = rows.filter(is_for="" if filters.state == UNSAID else filters.state)
-        rows = _behind(rows, source, after).select_related("account", source.by)
-        found += [_message(source, row) for row in rows.order_by(f"-{source.at}", "-pk")[: size + 1]]
-    found.sort(key=lambda m: (m.at, m.source, m.pk), reverse=True)
+    """Messages of the window, the newest first; one query, which reads of each kind of record no more than a page."""
+    since, after = begin_of_window(today), _read_cursor(filters.after)
+    purpose = "" if filters.state == UNSAID else filters.state or None
+    parts = [
+        _behind(_of_reader(source, user, filters, account, purpose), source, after)
+        .filter(**{f"{source.at}__gte": since})
+        .order_by(f"-{source.at}", "-pk")[: size + 1]
+        for source in SOURCES
+        if purpose is None or purpose in source.classes
+    ]
+    found = [_message(*row) for row in _newest(parts, size + 1)]
     shown = found[:size]
     words = f"{len(shown)} shown" + (", more follow" if len(found) > size else "")
-    return make_page(found[: size + 1], size, filters.query, shown[-1].cursor if shown else "", words)
+    return make_page(found, size, filters.query, shown[-1].cursor if shown else "", words)
 
 
-def _seen(rows: QuerySet[Any], user: User) -> QuerySet[Any]:
-    return of_visible_accounts(rows, user)
+def _newest(parts: Sequence[QuerySet[Any]], size: int) -> QuerySet[Any]:
+    """The newest of all parts, each of which is in order and cut already."""
+    first, *others = parts
+    if not others:
+        return first
+    return first.union(*others, all=True).order_by("-moment", "-record", "-pk")[:size]
+
+
+def _of_reader(
+    source: Source, user: User, filters: ListFilters, account: Account | None, purpose: str | None
+) -> QuerySet[Any]:
+    """Its records of one account, or of those that the reader asked for; None stands for every purpose."""
+    rows = source.rows().annotate(purpose=source.is_for)
+    rows = rows.filter(account=account) if account else _of_slice(rows, user, filters)
+    return _columns(rows if purpose is None else rows.filter(purpose=purpose), source)
+
+
+def _columns(rows: QuerySet[Any], source: Source) -> QuerySet[Any]:
+    """What `_message` takes."""
+    named_columns = rows.annotate(
+        moment=F(source.at),
+        record=_text(source.name),
+        said_by=F(f"{source.by}__name"),
+        said_as=source.what,
+        gist=source.about,
+    )
+    return named_columns.values_list(
+        "moment", "record", "pk", "account_id", "account__name", "said_by", "purpose", "said_as", "gist"
+    )
 
 
 def _read_cursor(text: str) -> tuple[dt.datetime, str, int] | None:
@@ -297,16 +363,16 @@ def _behind(rows: QuerySet[Any], source: Source, after: tuple[dt.datetime, str, 
     return rows
 
 
-def _message(source: Source, row: Any) -> Message:
-    what, about = source.words(row)
-    return Message(
-        at=getattr(row, source.at),
-        source=source.name,
-        pk=row.pk,
-        account=row.account,
-        by=getattr(row, source.by),
-        is_for=row.is_for or UNSAID,
-        what=what,
-        about=about,
-        interaction=row.pk if source.name == "interaction" else None,
-    )
+def _message(
+    at: dt.datetime,
+    record: str,
+    pk: int,
+    account_id: int,
+    account: str,
+    by: str | None,
+    purpose: str,
+    said_as: str,
+    gist: str,
+) -> Message:
+    what, about = BY_NAME[record].words(said_as, gist)
+    return Message(at, record, pk, account_id, account, by, purpose or UNSAID, what, about)

@@ -12,7 +12,7 @@ from accounts.models import Account, Interaction, RoleSwap, User
 from accounts.models.account import LifecycleStage, MemberRole
 from accounts.paging import Page, make_page
 from accounts.permissions import LEADERS, has_role
-from accounts.selectors import get_company, keep_if_large
+from accounts.selectors import attach_people, get_company, keep_if_large
 from pulsecheck.models import PulseCheck
 from pulsecheck.selectors.lists import PAGE_SIZE, ListFilters
 
@@ -27,7 +27,9 @@ STATES = {
 }
 
 
-# More silent accounts than this are found at once in the order of the list; fewer have to be looked for.
+# Rows in the order of the list among which silent ones are looked for first.
+FEW_HUNDRED = 500
+# More silent accounts than this are found at once in the order of the list; fewer are remembered.
 MOST_LOOKED_FOR = 2000
 
 
@@ -62,55 +64,66 @@ def silent(role: str, now: dt.datetime, gone: list[int]) -> Q:
     return old_enough & is_recorded & is_there & ~_spoke(role, now)
 
 
-def _silent(user: User, whose: str, now: dt.datetime, gone: list[int]) -> tuple[Q, bool]:
-    """Accounts of which an owner is silent, and whether they are few. Then looking through a large book for them takes
-    long, so which may be is kept for a while; whether they still are is asked every time."""
+def _silent_page(
+    user: User, filters: ListFilters, rows: QuerySet[Account], now: dt.datetime
+) -> list[Account]:
+    """The first of `rows` of which an owner is silent. Where many are, a few hundred rows hold enough of them; where few
+    are, they have to be looked for."""
+    gone = _gone()
     condition = silent("sales", now, gone) | silent("operations", now, gone)
+    found = _among_first(rows, condition, FEW_HUNDRED)
+    if len(found) > PAGE_SIZE:
+        return found
+    looked = _look(user, filters.whose, condition, now.date())
+    if len(looked) <= MOST_LOOKED_FOR:
+        return list(rows.filter(condition, pk__any_of=looked)[: PAGE_SIZE + 1])
+    found = _among_first(rows, condition, 10 * FEW_HUNDRED)
+    return found if len(found) > PAGE_SIZE else list(rows.filter(condition)[: PAGE_SIZE + 1])
+
+
+def _among_first(rows: QuerySet[Account], condition: Q, most: int) -> list[Account]:
+    return list(rows.filter(condition, pk__in=rows.values("pk")[:most])[: PAGE_SIZE + 1])
+
+
+def _look(user: User, whose: str, condition: Q, today: dt.date) -> list[int]:
+    """Accounts of which an owner is silent, not many more than `MOST_LOOKED_FOR`. Looking through a large book takes
+    long, so which may be is kept for a while; whether they still are is asked every time."""
 
     def look() -> tuple[list[int], int]:
         customers = _customers(user, whose).order_by()
         found = customers.filter(condition).values_list("pk", flat=True)[: MOST_LOOKED_FOR + 1]
         return list(found), customers.count()
 
-    found, _ = keep_if_large("silent-owners", user, whose, (now.date(),), look, lambda looked: looked[1])
-    is_few = len(found) <= MOST_LOOKED_FOR
-    return (Q(pk__in=found) & condition if is_few else condition), is_few
-
-
-def _silent_in_order(rows: QuerySet[Account], condition: Q, is_few: bool) -> list[Account]:
-    """The first ones in the order of `rows`. Where many are silent the first few hundred hold enough of them."""
-    for step in () if is_few else (500, 5000):
-        first = rows.select_related(None).values("pk")[:step]
-        found = list(rows.filter(condition, pk__in=first)[: PAGE_SIZE + 1])
-        if len(found) > PAGE_SIZE:
-            return found
-    return list(rows.filter(condition)[: PAGE_SIZE + 1])
+    return keep_if_large("silent-owners", user, whose, (today,), look, lambda looked: looked[1])[0]
 
 
 def _customers(user: User, whose: str) -> QuerySet[Account]:
-    seen = Account.objects.visible_to(user).filter(lifecycle_stage=LifecycleStage.CUSTOMER)
-    return seen.looked_after_by(user) if whose == "mine" else seen
+    """One's own are always among those one sees."""
+    customers = Account.objects.filter(lifecycle_stage=LifecycleStage.CUSTOMER)
+    return customers.looked_after_by(user) if whose == "mine" else customers.visible_to(user)
 
 
 def owner_page(user: User, filters: ListFilters) -> Page:
     """Customers by name; a fixed number of queries. Each row carries its `alarms` in words."""
-    now, gone = timezone.now(), _gone()
+    now = timezone.now()
     rows = _customers(user, filters.whose)
     if filters.state == "":
+        gone = _gone()
         rows = rows.filter(_missing("sales", gone) | _missing("operations", gone))
     elif filters.state == "one":
-        rows = rows.filter(_one(gone))
+        rows = rows.filter(_one(_gone()))
     if filters.text:
         rows = rows.filter(name__icontains=filters.text)
     name, _, number = filters.after.rpartition("~")
     if name and number.isdecimal():
         rows = rows.filter(Q(name__gt=name) | Q(name=name, pk__gt=int(number[:18])))
-    related = rows.select_related("original_salesperson", "account_manager").order_by("name", "pk")
+    rows = rows.order_by("name", "pk")
     if filters.state == "silent":
-        found = _silent_in_order(related, *_silent(user, filters.whose, now, gone))
+        found = _silent_page(user, filters, rows, now)
     else:
-        found = list(related[: PAGE_SIZE + 1])
+        found = list(rows[: PAGE_SIZE + 1])
     shown = found[:PAGE_SIZE]
+    attach_people((shown, tuple(FIELDS.values())))
     attach_alarms(shown, now)
     cursor = f"{shown[-1].name}~{shown[-1].pk}" if shown else ""
     words = f"{len(shown)} shown" + (", more follow" if len(found) > PAGE_SIZE else "")

@@ -10,7 +10,7 @@ from django.db import IntegrityError, transaction
 from django.db.models import Q
 from django.utils import timezone
 
-from accounts.models import Account, Team, User
+from accounts.models import Account, AccountMember, Team, User
 from accounts.selectors import get_company
 from accounts.services.audit import write_audit
 from notifications.models import Topic
@@ -74,11 +74,14 @@ def people_of(meeting: RetentionMeeting) -> list[User]:
     if meeting.account is not None:
         account = meeting.account
         wanted = Q(pk__in=[pk for pk in (account.original_salesperson_id, account.account_manager_id) if pk])
-        wanted |= Q(memberships__account=account)
+        wanted |= Q(pk__in=AccountMember.objects.filter(account=account).values("user"))
     else:
-        wanted = Q(team=meeting.team_id) | Q(managed_teams=meeting.team_id)
+        wanted = Q(team=meeting.team_id)
+        wanted |= Q(
+            pk__in=Team.objects.filter(pk=meeting.team_id or 0, manager__isnull=False).values("manager")
+        )
     wanted |= Q(pk=meeting.chair_id)
-    return list(User.objects.filter(wanted, is_active=True, left_on=None).distinct())
+    return list(User.objects.filter(wanted, is_active=True, left_on=None))
 
 
 def _invite(meeting: RetentionMeeting, user: User) -> None:

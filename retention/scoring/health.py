@@ -128,8 +128,7 @@ def _buying_facts(purchases: Purchases, as_of: int, rows: Ints, horizon: int, en
     start = purchases.offsets[rows]
     bought = np.where(end > start, 1.0, np.nan)
     first, last = _day(purchases, start) * bought, _day(purchases, end - 1) * bought
-    begin = purchases.position(as_of - horizon, rows)
-    before = purchases.position(as_of - horizon * (1 + BEFORE), rows)
+    begin, before = purchases.positions((as_of - horizon, as_of - horizon * (1 + BEFORE)), rows)
     # The first purchase opens the account: counting it would make a new customer look as if it had slowed down.
     counted = np.minimum(np.maximum(before, start + 1), end)
     begin = np.maximum(begin, counted)

@@ -27,11 +27,10 @@ from accounts.models import (
     User,
 )
 from accounts.models.commerce import OrderStatus
-from accounts.selectors import get_company
+from accounts.selectors import attach_people, get_company
 from pulsecheck.models import Handback, PulseCheck, Touchpoint
 from pulsecheck.models.touchpoints import TouchpointState
 from retention.models import Score, ScoreRun
-from retention.selectors.book import attach_owners
 
 CHART_DAYS = 730
 MOST = 50
@@ -143,10 +142,9 @@ ANCHORS = {
 
 def account_facts(account: Account, run: ScoreRun | None, today: dt.date) -> AccountFacts:
     """Read everything the page of `account` shows."""
-    attach_owners([account])
     history = _history(account, run)
     score = history[0] if history and run and history[0].as_of == run.as_of else None
-    return AccountFacts(
+    facts = AccountFacts(
         account=account,
         run=run,
         score=score,
@@ -156,23 +154,37 @@ def account_facts(account: Account, run: ScoreRun | None, today: dt.date) -> Acc
         money=_money(account),
         orders=_orders(account, run.as_of if run else today),
         contacts=list(account.contacts.order_by("-is_active", "name")[:MOST]),
-        contracts=list(account.contracts.select_related("terms_disclosed_by")[:10]),
-        promises=list(account.promises.select_related("made_by", "made_to").order_by("-due_on")[:MOST]),
-        issues=list(account.issues.select_related("owner")[:MOST]),
-        enquiries=list(account.enquiries.filter(responded_at=None).select_related("owner")[:10]),
-        interactions=list(account.interactions.select_related("user", "contact")[:MOST]),
-        pulses=list(account.pulse_checks.select_related("taken_by", "contact", "next_step_owner")[:20]),
-        handbacks=list(
-            account.handbacks.select_related("salesperson", "churn_reason").order_by("-opened_at")[:20]
-        ),
-        touchpoint=account.touchpoints.filter(state=TouchpointState.PLANNED)
-        .select_related("assignee")
-        .first(),
-        owner_changes=list(account.owner_changes.select_related("from_user", "to_user")[:20]),
+        contracts=list(account.contracts.all()[:10]),
+        promises=list(account.promises.select_related("made_to").order_by("-due_on")[:MOST]),
+        issues=list(account.issues.all()[:MOST]),
+        enquiries=list(account.enquiries.filter(responded_at=None)[:10]),
+        interactions=list(account.interactions.select_related("contact")[:MOST]),
+        pulses=list(account.pulse_checks.all()[:20]),
+        handbacks=list(account.handbacks.order_by("-opened_at")[:20]),
+        touchpoint=account.touchpoints.filter(state=TouchpointState.PLANNED).first(),
+        owner_changes=list(account.owner_changes.all()[:20]),
         promise_page=PromisePage.objects.filter(account=account).first(),
-        news=list(account.events.select_related("noted_by")[:20]),
-        members=list(account.members.select_related("user")[:20]),
+        news=list(account.events.all()[:20]),
+        members=list(account.members.all()[:20]),
         series=_series(account),
+    )
+    _attach_people_to(facts)
+    return facts
+
+
+def _attach_people_to(facts: AccountFacts) -> None:
+    attach_people(
+        ([facts.account], ("original_salesperson", "account_manager")),
+        (facts.contracts, ("terms_disclosed_by",)),
+        (facts.promises, ("made_by",)),
+        (facts.issues, ("owner",)),
+        (facts.enquiries, ("owner",)),
+        (facts.interactions, ("user",)),
+        (facts.pulses, ("next_step_owner",)),
+        (facts.handbacks, ("salesperson",)),
+        ([facts.touchpoint] if facts.touchpoint else [], ("assignee",)),
+        (facts.owner_changes, ("from_user", "to_user")),
+        (facts.members, ("user",)),
     )
 
 

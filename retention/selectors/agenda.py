@@ -10,13 +10,14 @@ import datetime as dt
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import cached_property
 from typing import Any
 
-from django.db.models import Case, Count, F, Max, OuterRef, Q, QuerySet, Subquery, Sum, When, Window
+from django.db.models import Case, Count, Exists, F, Max, OuterRef, Q, QuerySet, Subquery, Sum, When, Window
 
 from accounts.models import Account, Contract, Interaction, Issue, Promise, User
 from accounts.models.care import PromiseStatus, Severity
-from accounts.selectors import day_begins, get_company
+from accounts.selectors import day_begins, get_company, keep_figures
 from pulsecheck.models import Handback, PulseCheck, RetentionMeeting
 from pulsecheck.models.handbacks import HandbackOutcome
 from pulsecheck.selectors.owners import SILENT_DAYS
@@ -24,10 +25,12 @@ from pulsecheck.selectors.triggers import poor_pulse
 from retention.models import Score, ScoreRun, Tier
 from retention.models.scores import RISKY_TIERS, RunState
 from retention.selectors.book import why
+from retention.selectors.frame import run_stamp
 
 MOST = 10
 RENEWAL_DAYS = 120
 PROMISE_DAYS = 31
+SUMS_SECONDS = 600
 # How bad a tier is; new and steady are neither.
 GRAVITY = {Tier.THRIVING: -1, Tier.WATCH: 1, Tier.QUIET: 2, Tier.AT_RISK: 3, Tier.LOST: 4}
 Row = dict[str, Any]
@@ -35,24 +38,39 @@ Row = dict[str, Any]
 
 @dataclass(frozen=True)
 class Found:
-    """What one section talks about: records, the most important first, and what is said of each."""
+    """What one section talks about: records, the most important first, and what is said of each. `of_all` is how many
+    there are, where that is known without them."""
 
     records: QuerySet[Any]
     tell: Callable[[Any], Row]
+    of_all: int | None = None
+
+
+@dataclass(frozen=True)
+class Sums:
+    """Accounts of the meeting; of those scored the ones at risk, quiet or watched, the money at risk a year in the
+    company's currency, and those nobody hears from."""
+
+    accounts: int
+    risky: int | None = None
+    money: Decimal | None = None
+    silent: int | None = None
 
 
 @dataclass(frozen=True)
 class Scope:
-    """Whose accounts, from which day on, at the end of which day, and the newest published run."""
+    """Whose accounts (one, or all that the people of a team won or look after), from which day on, at the end of which
+    day, and the newest published run."""
 
-    accounts: Q
+    account: int | None
+    staff: tuple[int, ...]
     since: dt.date
     today: dt.date
     run: ScoreRun | None
 
     def of(self, rows: QuerySet[Any]) -> QuerySet[Any]:
         """Those of `rows` that belong to an account of the meeting."""
-        return rows.filter(account__in=self.book())
+        return rows.filter(self._accounts("account__"))
 
     @property
     def begin(self) -> dt.datetime:
@@ -68,18 +86,38 @@ class Scope:
         """Days between the company's day of `moment` and today."""
         return (self.today - get_company().local_date(moment)).days
 
-    def book(self) -> QuerySet[Account]:
-        return Account.objects.filter(self.accounts).order_by()
+    def _accounts(self, prefix: str = "") -> Q:
+        if self.account is not None:
+            return Q(**{f"{prefix}pk": self.account})
+        won, care = f"{prefix}original_salesperson__in", f"{prefix}account_manager__in"
+        return Q(**{won: self.staff}) | Q(**{care: self.staff})
+
+    @cached_property
+    def sums(self) -> Sums:
+        """Two queries; of a large team they are kept, as scores change only with a run."""
+        stamp = run_stamp(self.run) if self.run else ""
+        asked = ("agenda", self.account, self.staff, self.today, stamp)
+        return keep_figures(asked, self._add_up, lambda sums: sums.accounts, seconds=SUMS_SECONDS)
+
+    def _add_up(self) -> Sums:
+        accounts = Account.objects.filter(self._accounts()).order_by().count()
+        if self.run is None:
+            return Sums(accounts)
+        found = self.of(Score.objects.filter(as_of=self.run.as_of)).aggregate(
+            risky=Count("pk", filter=Q(tier__in=RISKY_TIERS)),
+            money=Sum("revenue_at_risk_company"),
+            silent=Count("pk", filter=_is_silent(self)),
+        )
+        return Sums(accounts, found["risky"], found["money"] or Decimal(0), found["silent"])
 
 
 def scope_of(meeting: RetentionMeeting, today: dt.date, run: ScoreRun | None) -> Scope:
-    """One account, or all that the people of the team won or look after; those who left the team's company included."""
-    if meeting.account_id:
-        accounts = Q(pk=meeting.account_id)
-    else:
-        staff = list(User.objects.filter(team=meeting.team_id).values_list("pk", flat=True))
-        accounts = Q(original_salesperson__in=staff) | Q(account_manager__in=staff)
-    return Scope(accounts, meeting.covers_from, today, run)
+    """What the meeting is about; those who left the team's company included."""
+    of_team = (
+        User.objects.filter(team=meeting.team_id).order_by("pk") if meeting.team_id else User.objects.none()
+    )
+    staff = tuple(of_team.values_list("pk", flat=True))
+    return Scope(meeting.account_id, staff, meeting.covers_from, today, run)
 
 
 def make_agenda(meeting: RetentionMeeting, today: dt.date, run: ScoreRun | None) -> dict[str, Any]:
@@ -100,25 +138,22 @@ def _section(found: Found | None) -> dict[str, Any]:
     """The first rows and how many more there are; one query."""
     if found is None:
         return {"rows": [], "more": 0}
-    records = list(found.records.annotate(of_all=Window(Count("pk")))[:MOST])
-    more = records[0].of_all - len(records) if records else 0
-    return {"rows": [found.tell(record) for record in records], "more": more}
+    rows = found.records if found.of_all is not None else found.records.annotate(of_all=Window(Count("pk")))
+    records = list(rows[:MOST])
+    of_all = records[0].of_all if records and found.of_all is None else found.of_all or 0
+    return {"rows": [found.tell(record) for record in records], "more": max(of_all - len(records), 0)}
 
 
 def _figures(scope: Scope) -> dict[str, Any]:
     """Accounts, those at risk, quiet or watched, and the money at risk a year in the company's currency."""
-    found = {
-        "accounts": scope.book().count(),
-        "risky": None,
-        "money": None,
+    sums = scope.sums
+    money = None if sums.money is None else str(sums.money)
+    return {
+        "accounts": sums.accounts,
+        "risky": sums.risky,
+        "money": money,
         "currency": get_company().currency,
     }
-    if scope.run is not None:
-        counted = scope.of(Score.objects.filter(as_of=scope.run.as_of)).aggregate(
-            risky=Count("pk", filter=Q(tier__in=RISKY_TIERS)), money=Sum("revenue_at_risk_company")
-        )
-        found |= {"risky": counted["risky"], "money": str(counted["money"] or Decimal(0))}
-    return found
 
 
 def _row(account: Account, text: str, **more: Any) -> Row:
@@ -281,17 +316,21 @@ def _pulses(scope: Scope) -> Found:
     return Found(rows.select_related("account", "next_step_owner").order_by("score", "-taken_at"), tell)
 
 
+def _is_silent(scope: Scope) -> Q:
+    """Of scores: accounts silent beyond their own rhythm, and customers nobody has spoken with for three months."""
+    day = day_begins(scope.today - dt.timedelta(days=SILENT_DAYS["operations"]))
+    lately = Interaction.objects.filter(account=OuterRef("account"), happened_at__gte=day)
+    return ~Q(tier=Tier.LOST) & (Q(tier=Tier.QUIET) | ~Q(Exists(lately)))
+
+
 def _quiet(scope: Scope) -> Found | None:
     """Accounts silent beyond their own rhythm, and customers nobody has spoken with for three months; most money first."""
     if scope.run is None:
         return None
     talks = Interaction.objects.filter(account=OuterRef("account")).order_by()
     spoken = Subquery(talks.values("account").annotate(at=Max("happened_at")).values("at"))
-    scores = scope.of(Score.objects.filter(as_of=scope.run.as_of)).exclude(tier=Tier.LOST)
-    day = day_begins(scope.today - dt.timedelta(days=SILENT_DAYS["operations"]))
-    silent = scores.annotate(spoken=spoken).filter(
-        Q(tier=Tier.QUIET) | Q(spoken__isnull=True) | Q(spoken__lt=day)
-    )
+    scores = scope.of(Score.objects.filter(as_of=scope.run.as_of))
+    silent = scores.filter(_is_silent(scope)).annotate(spoken=spoken)
 
     def tell(score: Any) -> Row:
         if score.tier == Tier.QUIET:
@@ -303,7 +342,8 @@ def _quiet(scope: Scope) -> Found | None:
             text = f"Nobody has spoken with them for {ago} days." if ago else "No conversation is on record."
         return _row(score.account, text, money=str(score.expected_value_12m), currency=score.currency)
 
-    return Found(silent.select_related("account").order_by("-revenue_at_risk_company", "account_id"), tell)
+    ordered = silent.select_related("account").order_by("-revenue_at_risk_company", "account_id")
+    return Found(ordered, tell, scope.sums.silent)
 
 
 SECTIONS: tuple[tuple[str, str, Callable[[Scope], Found | None]], ...] = (

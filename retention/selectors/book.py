@@ -22,7 +22,7 @@ from django.db.models.functions import Cast, NullIf, TruncDate
 from accounts.models import Account, Contract, Order, User
 from accounts.models.commerce import OrderStatus
 from accounts.paging import Page, make_page
-from accounts.selectors import get_company
+from accounts.selectors import attach_people, get_company
 from pulsecheck.models import Handback, Touchpoint
 from pulsecheck.models.touchpoints import TouchpointState
 from retention.models import Score, ScoreRun, Tier
@@ -296,7 +296,7 @@ def make_rows(pairs: Sequence[tuple[Account, Score | None]], as_of: dt.date) -> 
     """Rows with what belongs beside each account: five queries for however many."""
     accounts = [account for account, _ in pairs]
     ids = [account.pk for account in accounts]
-    attach_owners(accounts)
+    attach_people((accounts, ("original_salesperson", "account_manager")))
     handbacks = {h.account_id: h for h in Handback.objects.unfinished().filter(account__in=ids)}
     planned = Touchpoint.objects.filter(account__in=ids, state=TouchpointState.PLANNED)
     touchpoints = {t.account_id: t for t in planned}
@@ -305,15 +305,6 @@ def make_rows(pairs: Sequence[tuple[Account, Score | None]], as_of: dt.date) -> 
         Row(account, score, handbacks.get(account.pk), touchpoints.get(account.pk), days.get(account.pk, ()))
         for account, score in pairs
     ]
-
-
-def attach_owners(accounts: Sequence[Account]) -> None:
-    """Both owners of every account in one query, without the columns a list has no use for."""
-    wanted = {a.original_salesperson_id for a in accounts} | {a.account_manager_id for a in accounts}
-    people = User.objects.only("name", "is_active", "left_on").in_bulk([pk for pk in wanted if pk])
-    for account in accounts:
-        account.original_salesperson = people.get(account.original_salesperson_id or 0)
-        account.account_manager = people.get(account.account_manager_id or 0)
 
 
 def order_days(account_ids: Sequence[int], as_of: dt.date) -> dict[int, list[int]]:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Iterator, Sequence
+from itertools import chain
 
 import numpy as np
+from django.db.models import Exists, OuterRef, Q, QuerySet
 
 from accounts.models import Account, OwnerChange, Role, User
 from accounts.models.account import OwnerRole
@@ -64,14 +66,22 @@ def owners_on(people: Sequence[User], day: dt.date) -> dict[int, list[int]]:
         ids = {person.pk for person in people if person.role == role}
         if not ids:
             continue
-        changes = OwnerChange.objects.filter(role=owner_role, changed_at__gte=moment)
-        first = changes.order_by("account", "changed_at", "pk").distinct("account")
-        then: dict[int, int | None] = dict(first.values_list("account", "from_user"))
-        now = Account.objects.filter(**{f"{column}__in": ids}).values_list("pk", column)
-        for account, owner in [*(pair for pair in now if pair[0] not in then), *then.items()]:
-            if owner in ids:
-                found.setdefault(account, []).append(owner)
+        since = OwnerChange.objects.filter(role=owner_role, changed_at__gte=moment).order_by()
+        still = Account.objects.filter(
+            ~Exists(since.filter(account=OuterRef("pk"))), **{f"{column}__in": ids}
+        ).order_by()
+        then = since.filter(~Exists(_earlier(since)), from_user__in=ids)
+        pairs = still.values_list("pk", column), then.values_list("account", "from_user")
+        for account, owner in chain(*pairs):
+            found.setdefault(account, []).append(owner)
     return found
+
+
+def _earlier(changes: QuerySet[OwnerChange]) -> QuerySet[OwnerChange]:
+    """Of these changes, those of the same account before the one that is asked about."""
+    sooner = Q(changed_at__lt=OuterRef("changed_at"))
+    same = Q(changed_at=OuterRef("changed_at"), pk__lt=OuterRef("pk"))
+    return changes.filter(sooner | same, account=OuterRef("account"))
 
 
 def _held_against(run: ScoreRun, owners: dict[int, list[int]]) -> Iterator[Line]:

@@ -25,7 +25,9 @@ def _actions(asker: Asker) -> list[Task]:
             title="Improvement of our own" if action.is_improvement else "Action of a meeting",
             page="retention:actions",
         )
-        for action in rows.order_by("due_on", "pk")[:MOST_OF_A_KIND]
+        for action in rows.only("account", "text", "due_on", "cause").order_by("due_on", "pk")[
+            :MOST_OF_A_KIND
+        ]
     ]
 
 
@@ -44,7 +46,9 @@ def _follow_ups(asker: Asker) -> list[Task]:
             title="Has the improvement helped?",
             page="retention:actions",
         )
-        for action in rows.order_by("follow_up_on", "pk")[:MOST_OF_A_KIND]
+        for action in rows.only("text", "finding", "follow_up_on").order_by("follow_up_on", "pk")[
+            :MOST_OF_A_KIND
+        ]
     ]
 
 
@@ -65,7 +69,9 @@ def _meetings(asker: Asker) -> list[Task]:
             of=meeting.pk,
             due_word="on",
         )
-        for meeting in rows.select_related("team").order_by("held_on", "pk")[:MOST_OF_A_KIND]
+        for meeting in rows.select_related("team", "account")
+        .only("held_on", "account__name", "team__name")
+        .order_by("held_on", "pk")[:MOST_OF_A_KIND]
     ]
 
 

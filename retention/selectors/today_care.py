@@ -8,7 +8,7 @@ from django.db.models import Exists, OuterRef, Q
 
 from accounts.models import Contract, Enquiry, Interaction, Issue, Promise
 from accounts.models.care import PromiseStatus, Validity
-from accounts.selectors import get_company
+from accounts.selectors import day_begins, get_company
 from pulsecheck.models import PulseCheck, Touchpoint
 from pulsecheck.models.touchpoints import TouchpointState
 from retention.selectors.today_rows import MOST_OF_A_KIND, Act, Asker, Field, Kind, Task, log_call, put_off
@@ -46,7 +46,7 @@ def _promises(asker: Asker) -> list[Task]:
                 log_call(p.account_id),
             ],
         )
-        for p in rows.order_by("due_on")[:MOST_OF_A_KIND]
+        for p in rows.only("account", "text", "due_on").order_by("due_on")[:MOST_OF_A_KIND]
     ]
 
 
@@ -64,8 +64,17 @@ def _enquiries(asker: Asker) -> list[Task]:
             [Act("Answer", "pulsecheck:enquiry", e.pk, "message"), log_call(e.account_id)],
             due_word="asked",
         )
-        for e in rows.order_by("received_at")[:MOST_OF_A_KIND]
+        for e in rows.only("account", "subject", "received_at").order_by("received_at")[:MOST_OF_A_KIND]
     ]
+
+
+RESOLUTION = (
+    Field("resolution", "What was done about it", longest=2000),
+    Field("validity", "Was the complaint justified?", options=Validity.choices),
+)
+
+
+OF_AN_ISSUE = ("account", "description", "theme", "external_id")  # and what it is called
 
 
 def _issues(asker: Asker) -> list[Task]:
@@ -85,15 +94,12 @@ def _issues(asker: Asker) -> list[Task]:
                     i.pk,
                     "check",
                     is_post=True,
-                    fields=[
-                        Field("resolution", "What was done about it", longest=2000),
-                        Field("validity", "Was the complaint justified?", options=Validity.choices),
-                    ],
+                    fields=RESOLUTION,
                 ),
                 log_call(i.account_id),
             ],
         )
-        for i in rows.order_by("due_on")[:MOST_OF_A_KIND]
+        for i in rows.only(*OF_AN_ISSUE, "due_on").order_by("due_on")[:MOST_OF_A_KIND]
     ]
 
 
@@ -113,7 +119,9 @@ def _steps(asker: Asker) -> list[Task]:
             p.pk,
             [_done("Done", "pulsecheck:finish_step", p.pk), log_call(p.account_id)],
         )
-        for p in rows.order_by("next_step_due_on")[:MOST_OF_A_KIND]
+        for p in rows.only("account", "next_step", "next_step_due_on").order_by("next_step_due_on")[
+            :MOST_OF_A_KIND
+        ]
     ]
 
 
@@ -134,7 +142,7 @@ def _pulses(asker: Asker) -> list[Task]:
                 put_off(t.account_id),
             ],
         )
-        for t in rows.order_by("due_on")[:MOST_OF_A_KIND]
+        for t in rows.only("account", "reason", "due_on").order_by("due_on")[:MOST_OF_A_KIND]
     ]
 
 
@@ -142,7 +150,7 @@ def _renewals(asker: Asker) -> list[Task]:
     """Contracts that end soon and about which nobody has spoken for a month."""
     today = asker.today
     spoken = Interaction.objects.filter(
-        account=OuterRef("account"), happened_at__date__gte=today - dt.timedelta(days=30)
+        account=OuterRef("account"), happened_at__gte=day_begins(today - dt.timedelta(days=30))
     )
     rows = (
         Contract.objects.filter(of_mine(asker.user, "account__"))
@@ -160,7 +168,7 @@ def _renewals(asker: Asker) -> list[Task]:
             [log_call(c.account_id)],
             due_word="ends",
         )
-        for c in rows.order_by("ends_on")[:MOST_OF_A_KIND]
+        for c in rows.only("account", "ends_on").order_by("ends_on")[:MOST_OF_A_KIND]
     ]
 
 

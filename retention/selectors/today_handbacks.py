@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import datetime as dt
 
+from django.contrib.postgres.expressions import ArraySubquery
 from django.db.models import Exists, Max, OuterRef, Q
+from django.db.models.functions import JSONObject
+from django.utils.functional import lazy
 
 from accounts.models import Interaction
-from accounts.selectors import get_company
-from pulsecheck.models import Handback, Touchpoint
-from pulsecheck.models.handbacks import HandbackState
+from accounts.selectors import day_begins, get_company
+from pulsecheck.models import Handback, HandbackReason, Touchpoint
+from pulsecheck.models.handbacks import HandbackState, HandbackTrigger
 from pulsecheck.models.touchpoints import TouchpointState
 from retention.models import Score, Tier
 from retention.selectors.book import why
@@ -32,6 +35,8 @@ DISMISSED_DAYS = 30
 
 def _to_answer(asker: Asker) -> list[Task]:
     rows = Handback.objects.filter(salesperson=asker.user, state=HandbackState.OPEN)
+    reasons = HandbackReason.objects.filter(handback=OuterRef("pk"))
+    said = reasons.values(reason=JSONObject(sentence="sentence", trigger="trigger"))
     return [
         Task(
             "handback",
@@ -46,7 +51,9 @@ def _to_answer(asker: Asker) -> list[Task]:
                 Act("Decline", "pulsecheck:decline", h.pk, is_post=True, fields=[NOT_ME]),
             ],
         )
-        for h in rows.prefetch_related("reasons").order_by("due_at", "due_on")[:MOST_OF_A_KIND]
+        for h in rows.annotate(said=ArraySubquery(said))
+        .only("account", "trigger", "due_on")
+        .order_by("due_at", "due_on")[:MOST_OF_A_KIND]
     ]
 
 
@@ -55,17 +62,19 @@ NOT_ME = Field("reason", "Why not you?", placeholder="It goes to the next in lin
 
 def _sentence(handback: Handback) -> str:
     """What spoke for it first, and how much joined since."""
-    reasons = [reason.sentence or reason.get_trigger_display() for reason in handback.reasons.all()]
-    if not reasons:
+    said: list[dict[str, str]] = getattr(handback, "said", [])
+    if not said:
         return handback.get_trigger_display()
-    more = len(reasons) - 1
-    return reasons[0] + (f" And {more} more reason{'s' if more > 1 else ''}." if more else "")
+    more = len(said) - 1
+    first = said[0]["sentence"] or HandbackTrigger(said[0]["trigger"]).label
+    return first + (f" And {more} more reason{'s' if more > 1 else ''}." if more else "")
 
 
 def _to_try(asker: Asker) -> list[Task]:
     rows = (
         Handback.objects.filter(salesperson=asker.user, state=HandbackState.ACCEPTED)
         .annotate(tried_at=Max("attempts__happened_at"))
+        .only("account")
         .order_by("due_on")[:MOST_OF_A_KIND]
     )
     return [task for handback in rows if (task := _try_again(handback, asker.today))]
@@ -88,11 +97,11 @@ def _risks(asker: Asker) -> list[Task]:
     if asker.run is None:
         return []
     today = asker.today
-    since = today - dt.timedelta(days=SPOKEN_DAYS)
-    spoken = Interaction.objects.filter(account=OuterRef("account"), happened_at__date__gte=since)
+    since = day_begins(today - dt.timedelta(days=SPOKEN_DAYS))
+    spoken = Interaction.objects.filter(account=OuterRef("account"), happened_at__gte=since)
     handled = Handback.objects.filter(account=OuterRef("account")).filter(
         Q(state__in=[HandbackState.OPEN, HandbackState.ACCEPTED])
-        | Q(closed_at__date__gte=today - dt.timedelta(days=DISMISSED_DAYS))
+        | Q(closed_at__gte=day_begins(today - dt.timedelta(days=DISMISSED_DAYS)))
     )
     later = Touchpoint.objects.filter(
         account=OuterRef("account"),
@@ -110,24 +119,24 @@ def _risks(asker: Asker) -> list[Task]:
     return [_risk(score) for score in scores]
 
 
+NO_RISK = Field("reason", "What do you know that the numbers do not?", longest=500)
+_told_later = lazy(why, str)
+
+
 def _risk(score: Score) -> Task:
-    asked = Field("reason", "What do you know that the numbers do not?", longest=500)
     acts = [
         log_call(score.account_id),
         put_off(score.account_id),
-        Act("Not a risk", "retention:dismiss", score.account_id, is_post=True, fields=[asked]),
+        Act("Not a risk", "retention:dismiss", score.account_id, is_post=True, fields=[NO_RISK]),
     ]
     return Task(
         "risk",
         score.account_id,
-        why(score, 1),
+        _told_later(score, 1),
         "Call them",
         None,
         score.account_id,
         acts,
-        score=score,
-        money=score.revenue_at_risk,
-        currency=score.currency,
     )
 
 

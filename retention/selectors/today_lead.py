@@ -83,7 +83,9 @@ def _to_sign(asker: Asker) -> list[Task]:
                 Act("Look at it", "pulsecheck:handback", h.pk),
             ],
         )
-        for h in rows.select_related("closed_by", "churn_reason").order_by("closed_at")[:MOST_OF_A_KIND]
+        for h in rows.select_related("closed_by", "churn_reason")
+        .only("account", "closed_by__name", "churn_reason__name")
+        .order_by("closed_at")[:MOST_OF_A_KIND]
     ]
 
 

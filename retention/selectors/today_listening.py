@@ -20,7 +20,7 @@ def _drawn(asker: Asker) -> list[Task]:
             [Act("Log a pulse", "pulsecheck:log_pulse", pick.account_id, "heartbeat")],
             due_word="ask by",
         )
-        for pick in mine.order_by("due_on", "pk")[:MOST_OF_A_KIND]
+        for pick in mine.only("account", "due_on").order_by("due_on", "pk")[:MOST_OF_A_KIND]
     ]
 
 

@@ -12,6 +12,7 @@ from accounts.models.account import LifecycleStage
 from accounts.permissions import LEADERS
 from accounts.selectors import get_company
 from pulsecheck.selectors.issues import UNTOLD, untold_since
+from retention.selectors.today_care import OF_AN_ISSUE
 from retention.selectors.today_rows import MOST_OF_A_KIND, Act, Asker, Field, Kind, Task, log_call
 from retention.selectors.today_team import of_mine
 
@@ -45,7 +46,7 @@ def _untold(asker: Asker) -> list[Task]:
             ],
             due_word="solved",
         )
-        for i in rows.order_by("resolved_at")[:MOST_OF_A_KIND]
+        for i in rows.only(*OF_AN_ISSUE, "resolved_at").order_by("resolved_at")[:MOST_OF_A_KIND]
     ]
 
 
@@ -67,13 +68,15 @@ def _enquiry_steps(asker: Asker) -> list[Task]:
                 log_call(e.account_id),
             ],
         )
-        for e in rows.order_by("next_step_due_on")[:MOST_OF_A_KIND]
+        for e in rows.only("account", "next_step", "next_step_due_on").order_by("next_step_due_on")[
+            :MOST_OF_A_KIND
+        ]
     ]
 
 
 def _handoffs(asker: Asker) -> list[Task]:
     """Won deals that were handed over to one and not read yet."""
-    rows = Handoff.objects.filter(handed_to=asker.user, received_at=None).select_related("handed_by")
+    rows = Handoff.objects.filter(handed_to=asker.user, received_at=None)
     return [
         Task(
             "handoff",
@@ -85,7 +88,9 @@ def _handoffs(asker: Asker) -> list[Task]:
             [Act("Read it", "pulsecheck:handoff", h.pk, "transfer")],
             due_word="won",
         )
-        for h in rows.order_by("won_on")[:MOST_OF_A_KIND]
+        for h in rows.select_related("handed_by")
+        .only("account", "won_on", "handed_by__name")
+        .order_by("won_on")[:MOST_OF_A_KIND]
     ]
 
 
@@ -102,7 +107,9 @@ def _onboarding(asker: Asker) -> list[Task]:
             s.pk,
             [Act("Done", "pulsecheck:finish_onboarding_step", s.pk, "check", is_post=True)],
         )
-        for s in rows.select_related("handoff").order_by("due_on")[:MOST_OF_A_KIND]
+        for s in rows.select_related("handoff")
+        .only("title", "due_on", "handoff__account")
+        .order_by("due_on")[:MOST_OF_A_KIND]
     ]
 
 
@@ -123,7 +130,7 @@ def _unexplained(asker: Asker) -> list[Task]:
             [Act("Go through it", "pulsecheck:contract_terms", c.pk, "file-text")],
             due_word="begins",
         )
-        for c in rows.order_by("starts_on")[:MOST_OF_A_KIND]
+        for c in rows.only("account", "starts_on").order_by("starts_on")[:MOST_OF_A_KIND]
     ]
 
 

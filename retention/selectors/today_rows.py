@@ -7,9 +7,11 @@ person owes somebody, and one line in `KINDS` of `retention/selectors/today.py`.
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
+
+from django.utils.functional import Promise
 
 from accounts.models import Account, User
 from accounts.models.care import MessageClass
@@ -59,16 +61,27 @@ class Act:
 
 
 @dataclass(frozen=True)
+class Standing:
+    """How an account stands in the newest run: its tier, and its money at risk a year, also in the company's currency."""
+
+    tier: str
+    money: Decimal
+    currency: str
+    money_company: Decimal
+
+
+@dataclass(frozen=True)
 class Task:
     """One row of Today. `row_id` is the id of the record that `kind` names; `also` are other duties at the account.
-    `account`, `score` and its money are filled in for the rows that are shown.
+    `account` and `standing` are filled in for the rows that are shown.
 
     A duty that belongs to no account (a meeting, a muted trigger) says its `title` and where it is done
-    (`page`, `of`: name and number of an address) instead. `due_word` stands before the day."""
+    (`page`, `of`: name and number of an address) instead. `due_word` stands before the day. `why` may be words that are put
+    together only when somebody reads them: most rows wait."""
 
     kind: str
     account_id: int | None
-    why: str
+    why: str | Promise
     next_step: str
     due_on: dt.date | None
     row_id: int
@@ -78,9 +91,7 @@ class Task:
     of: int | None = None
     due_word: str = "due"
     account: Account | None = None
-    score: Score | None = None
-    money: Decimal | None = None
-    currency: str = ""
+    standing: Standing | None = None
     also: list[str] = field(default_factory=list)
 
     @property
@@ -114,16 +125,20 @@ def rows_of(asker: Asker, kinds: Iterable[Kind]) -> Today:
     """Everything the person owes somebody, most urgent first, one row per account, as many as they can do in a day."""
     mine = {kind.name: kind for kind in kinds if has_role(asker.user, *kind.roles)}
     found = [task for kind in mine.values() for task in kind.find(asker)]
-    scored = _with_scores(found, asker.run)
-    tasks = merge_by_account(sorted(scored, key=lambda task: urgency(task, mine[task.kind], asker.today)))
-    shown = tasks[: asker.user.calls_per_day]
-    return Today(_with_accounts(shown), len(tasks) - len(shown), asker.user.calls_per_day)
+    standings = _standings(found, asker.run)
+
+    def place(task: Task) -> tuple[int, int, Decimal]:
+        return urgency(task, mine[task.kind], asker.today, standings.get(task.account_id or 0))
+
+    tasks = merge_by_account(sorted(found, key=place))
+    shown = _filled(tasks[: asker.user.calls_per_day], standings)
+    return Today(shown, len(tasks) - len(shown), asker.user.calls_per_day)
 
 
-def urgency(task: Task, kind: Kind, today: dt.date) -> tuple[int, int, Decimal]:
+def urgency(task: Task, kind: Kind, today: dt.date, standing: Standing | None) -> tuple[int, int, Decimal]:
     """Late and due today first, then by kind, then most money at risk in the company's currency."""
     is_due = task.due_on is not None and task.due_on <= today and not kind.may_wait
-    money = task.score.revenue_at_risk_company if task.score else Decimal(0)
+    money = standing.money_company if standing else Decimal(0)
     return 0 if is_due else 1, kind.rank, -money
 
 
@@ -139,48 +154,53 @@ def merge_by_account(tasks: Iterable[Task]) -> list[Task]:
     return list(rows.values())
 
 
-def _with_accounts(tasks: Sequence[Task]) -> list[Task]:
-    """Read once for all kinds: two dozen joins of the widest table would be most of what the page costs."""
+def _filled(tasks: Sequence[Task], standings: Mapping[int, Standing]) -> list[Task]:
+    """With their accounts, read once for all kinds: two dozen joins of the widest table would be most of what the page
+    costs."""
     found = Account.objects.in_bulk({task.account_id for task in tasks if task.account_id is not None})
-    return [replace(task, account=found.get(task.account_id or 0)) for task in tasks]
+    return [
+        replace(task, account=found.get(task.account_id or 0), standing=standings.get(task.account_id or 0))
+        for task in tasks
+    ]
 
 
-def _with_scores(tasks: Sequence[Task], run: ScoreRun | None) -> list[Task]:
-    ids = {task.account_id for task in tasks if task.account_id is not None and task.score is None}
+def _standings(tasks: Sequence[Task], run: ScoreRun | None) -> dict[int, Standing]:
+    """Of the accounts of these rows, by their ids; one query."""
+    ids = {task.account_id for task in tasks if task.account_id is not None}
     if run is None or not ids:
-        return list(tasks)
-    scores = {s.account_id: s for s in Score.objects.filter(as_of=run.as_of, account__in=ids)}
-    return [_with_score(task, scores.get(task.account_id or 0)) for task in tasks]
-
-
-def _with_score(task: Task, score: Score | None) -> Task:
-    if score is None:
-        return task
-    return replace(task, score=score, money=score.revenue_at_risk, currency=score.currency)
+        return {}
+    rows = Score.objects.filter(as_of=run.as_of, account__in=ids).values_list(
+        "account_id", "tier", "revenue_at_risk", "currency", "revenue_at_risk_company"
+    )
+    return {pk: Standing(tier, money, code, company) for pk, tier, money, code, company in rows}
 
 
 # ── acts that several kinds share ──────────────────────────────────────
-def log_call(account_id: int) -> Act:
-    """A call that was made, in one sentence."""
-    asked = Field("subject", "What came of it, in one sentence", longest=500)
-    was_for = Field(
+CALL_FIELDS = (
+    Field("subject", "What came of it, in one sentence", longest=500),
+    Field(
         "message_class",
         "What it was for",
         options=[("", "Not said"), *MessageClass.choices],
         is_required=False,
-    )
+    ),
+)
+PUT_OFF_FIELDS = (Field("until", "Until", "date"), Field("reason", "Why it can wait"))
+
+
+def log_call(account_id: int) -> Act:
+    """A call that was made, in one sentence."""
     return Act(
         "Log a call",
         "retention:log_interaction",
         account_id,
         "phone",
         is_post=True,
-        fields=[asked, was_for],
+        fields=CALL_FIELDS,
         fixed=[("kind", "call")],
     )
 
 
 def put_off(account_id: int) -> Act:
     """Look at the account again on another day, with the reason."""
-    until, reason = Field("until", "Until", "date"), Field("reason", "Why it can wait")
-    return Act("Put off", "retention:put_off", account_id, is_post=True, fields=[until, reason])
+    return Act("Put off", "retention:put_off", account_id, is_post=True, fields=PUT_OFF_FIELDS)

@@ -77,16 +77,18 @@ def saves_of(user: User, today: dt.date, *, team: bool) -> list[Handback]:
     """Handbacks closed as saved this quarter: one's own, or all that a leader sees."""
     saved = Handback.objects.visible_to(user) if team else Handback.objects.filter(salesperson=user)
     saved = saved.filter(outcome=HandbackOutcome.SAVED, closed_at__date__gte=quarter_start(today))
-    return list(saved.select_related("account", "salesperson").order_by("-closed_at")[:6])
+    shown = ("account__name", "salesperson__name", "revenue_at_risk", "currency", "closed_at")
+    rows = saved.select_related("account", "salesperson").only(*shown)
+    return list(rows.order_by("-closed_at")[:6])
 
 
 def thanks_to(user: User, today: dt.date, most: int = 3) -> list[HandbackThanks]:
     """What others said in the last month to those who had a part in a save, newest first."""
     since = today - dt.timedelta(days=THANKED_DAYS)
     said = HandbackThanks.objects.filter(handback__credits__person=user, created_at__date__gte=since)
-    return list(
-        said.exclude(by=user).select_related("by", "handback__account").order_by("-created_at")[:most]
-    )
+    rows = said.exclude(by=user).select_related("by", "handback__account")
+    shown = ("words", "created_at", "by__name", "handback__account__name")
+    return list(rows.only(*shown).order_by("-created_at")[:most])
 
 
 @dataclass

@@ -174,18 +174,12 @@ def when(value: dt.date | dt.datetime | None) -> SafeString:
         return SafeString("–")
     if isinstance(value, dt.datetime):
         local = timezone.localtime(value)
-        return format_html(
-            '<time datetime="{}" title="{}">{}</time>',
+        return _time(
             local.isoformat(timespec="minutes"),
             f"{local.day} {local:%B %Y, %H:%M}",
             _relative_moment(value, timezone.now()),
         )
-    return format_html(
-        '<time datetime="{}" title="{}">{}</time>',
-        value.isoformat(),
-        f"{value:%A}, {value.day} {value:%B %Y}",
-        relative_day(value, timezone.localdate()),
-    )
+    return _day_in_words(value, timezone.localdate())
 
 
 @register.filter
@@ -194,14 +188,28 @@ def day(value: dt.date | dt.datetime | None) -> SafeString:
     if value is None:
         return SafeString("–")
     plain = timezone.localtime(value).date() if isinstance(value, dt.datetime) else value
-    today = timezone.localdate()
-    weekday = f"{plain:%a} " if abs((plain - today).days) < 60 else ""
-    return format_html(
-        '<time datetime="{}" title="{}">{}</time>',
-        plain.isoformat(),
-        f"{plain:%A}, {plain.day} {plain:%B %Y}",
-        weekday + day_text(plain, today),
-    )
+    return _short_day(plain, timezone.localdate())
+
+
+# Kept: a list names the same few days on every row.
+@lru_cache(maxsize=4096)
+def _day_in_words(day: dt.date, today: dt.date) -> SafeString:
+    return _time(day.isoformat(), _full_day(day), relative_day(day, today))
+
+
+@lru_cache(maxsize=4096)
+def _short_day(day: dt.date, today: dt.date) -> SafeString:
+    weekday = f"{day:%a} " if abs((day - today).days) < 60 else ""
+    return _time(day.isoformat(), _full_day(day), weekday + day_text(day, today))
+
+
+def _full_day(day: dt.date) -> str:
+    return f"{day:%A}, {day.day} {day:%B %Y}"
+
+
+def _time(exact: str, title: str, text: str) -> SafeString:
+    """Words of our own only, so nothing needs escaping."""
+    return SafeString(f'<time datetime="{exact}" title="{title}">{text}</time>')
 
 
 # ── parts ──────────────────────────────────────────────────────────────

@@ -6,7 +6,7 @@ from tests.platform.processes import manage, processes_of
 
 def test_pages_are_measured_against_the_floor_on_two_books(tmp_path: Path) -> None:
     data_dir, report = tmp_path / "data", tmp_path / "web.json"
-    pages = ("at_risk", "account", "at_risk_of_one", "calendar", "owners_silent", "collective", "meeting")
+    pages = ("at_risk", "account", "today_of_one", "calendar", "owners_silent", "collective", "meeting")
     sizes = ["--small", "60", "--accounts", "400", "--orders", "4000", "--requests", "3"]
     sizes += ["--pages", ",".join(pages)]
     done = manage(data_dir, "benchmark", "web", *sizes, "--json", str(report))

@@ -5,17 +5,20 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from django.core.cache import cache
 from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 from hypothesis import given
 from hypothesis import strategies as st
 
+from accounts import selectors
 from accounts.models import Account, Interaction
 from accounts.selectors import company_today
 from pulsecheck.message_mix import CARE, FEW, LEAST, PROMOTION, Mix
 from pulsecheck.models import MessageMix
-from pulsecheck.selectors.messages import mix_by, mix_of
+from pulsecheck.selectors.lists import ListFilters
+from pulsecheck.selectors.messages import message_page, mix_by, mix_of
 from pulsecheck.services.messages import recount_messages
 from tests.factories import (
     AccountFactory,
@@ -116,6 +119,23 @@ def test_by_team_and_segment_the_one_that_sells_most_stands_first(cast: Cast) ->
     assert [p.label for p in mix_by(cast.manager, "segment")] == ["Hotels"]
 
 
+def test_sums_over_many_accounts_are_kept_for_whoever_sees_the_same(
+    cast: Cast, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(selectors, "LARGE", 0)
+    cache.clear()
+    sell(cast.account, 2)
+    recount_messages()
+    assert [p.mix.promotion for p in mix_by(cast.administrator, "segment")] == [2]
+    sell(cast.account)
+    recount_messages()
+    assert [p.mix.promotion for p in mix_by(cast.administrator, "segment")] == [2]
+    assert [p.mix.promotion for p in mix_by(cast.manager, "segment")] == [3]
+    monkeypatch.undo()
+    cache.clear()
+    assert [p.mix.promotion for p in mix_by(cast.administrator, "segment")] == [3]
+
+
 # ── pages ──────────────────────────────────────────────────────────────
 def test_logging_asks_what_for_and_never_guesses(cast: Cast, client: Client) -> None:
     client.force_login(cast.owner)
@@ -193,6 +213,56 @@ def test_messages_page_through_all_kinds_without_losing_one(cast: Cast, client: 
         seen += [(row.source, row.pk) for row in page.rows]
         address = f"/messages/sent/{page.next_url}" if page.next_url else ""
     assert len(seen) == len(set(seen)) == 110
+
+
+def test_every_kind_of_message_says_what_its_record_says(cast: Cast, django_assert_num_queries: Any) -> None:
+    account, now = cast.account, timezone.now()
+    call = InteractionFactory(account=account, kind="call", subject="", note="Spoke of milk", user=cast.owner)
+    mail = InteractionFactory(account=account, kind="email", subject="Offer", note="Long", user=None)
+    pulse = PulseCheckFactory(
+        account=account, taken_by=cast.owner, insight_shared="Oat milk", insight_reaction="useful"
+    )
+    plain = PulseCheckFactory(account=account, taken_by=cast.owner)
+    survey = SurveyAnswerFactory(survey__account=account).survey
+    enquiry = EnquiryFactory(account=account, responded_at=now, responded_by=cast.owner)
+    issues = [
+        IssueFactory(account=account, resolved_at=now, told_at=now, told_by=cast.owner, **said)
+        for said in ({"description": "Broken " * 30}, {"description": "", "theme": "delivery"})
+    ]
+    issues += [IssueFactory(account=account, resolved_at=now, told_at=now, description="", theme="")]
+    with django_assert_num_queries(1):
+        page = message_page(cast.administrator, ListFilters(whose="all"), company_today())
+    told = "Told them what came of an issue"
+    assert {(m.source, m.pk): (m.what, m.about, m.by, m.account) for m in page.rows} == {
+        ("interaction", call.pk): ("Call", "Spoke of milk", str(cast.owner), account.name),
+        ("interaction", mail.pk): ("E-mail", "Offer", None, account.name),
+        ("pulse", pulse.pk): ("Pulse check", "Told them: Oat milk", str(cast.owner), account.name),
+        ("pulse", plain.pk): ("Pulse check", "", str(cast.owner), account.name),
+        ("survey", survey.pk): ("Survey", survey.about, str(survey.sent_by), account.name),
+        ("answer", enquiry.pk): (
+            "Answer to their question", enquiry.subject, str(cast.owner), account.name,
+        ),
+        **{
+            ("told", i.pk): (told, str(i), str(i.told_by) if i.told_by else None, account.name)
+            for i in issues
+        },
+    }  # fmt: skip
+
+
+def test_one_sees_the_messages_of_accounts_one_sees(cast: Cast) -> None:
+    theirs = AccountFactory(account_manager=cast.stranger)
+    sell(cast.account, 2)
+    sell(theirs, 3)
+    today = company_today()
+    for user, whose, number in (
+        (cast.owner, "mine", 2),
+        (cast.owner, "all", 2),
+        (cast.stranger, "mine", 3),
+        (cast.manager, "mine", 0),
+        (cast.manager, "all", 2),
+        (cast.administrator, "all", 5),
+    ):
+        assert len(message_page(user, ListFilters(whose=whose), today).rows) == number, (user, whose)
 
 
 def test_accounts_by_mix_page_by_page(cast: Cast, client: Client) -> None:

@@ -97,6 +97,20 @@ def test_the_list_of_silent_owners_is_the_same_however_it_is_found(
     assert listed() == ["Alder", "Cedar"]
 
 
+def test_where_many_owners_are_silent_a_page_is_full_without_looking_through_the_book(
+    client: Client, cast: Cast, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(owners, "PAGE_SIZE", 2)
+    monkeypatch.setattr(owners, "_look", None)
+    for name in ("Cedar", "Alder", "Birch", "Dogwood"):
+        account = AccountFactory(name=name, original_salesperson=cast.owner, became_customer_on=date_ago(400))
+        InteractionFactory(account=account, user=cast.owner, happened_at=days_ago(200))
+    client.force_login(cast.owner)
+    page = client.get(reverse("pulsecheck:owners"), {"state": "silent"}).context["page"]
+    assert [account.name for account in page.rows] == ["Alder", "Birch"]
+    assert page.next_url
+
+
 def test_vacancies_one_person_for_both_and_who_stands_in(cast: Cast) -> None:
     for person in (cast.owner, cast.teammate):
         InteractionFactory(account=cast.account, user=person, happened_at=days_ago(1))

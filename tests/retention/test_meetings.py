@@ -23,7 +23,13 @@ from pulsecheck.models import Action, RetentionMeeting, TriggerRule
 from pulsecheck.models.meetings import MeetingState
 from pulsecheck.recurrence import next_day
 from pulsecheck.services.actions import agree_action, complete_action, follow_up_action
-from pulsecheck.services.meetings import MinutesConflict, hold_meeting, set_meeting, write_minutes
+from pulsecheck.services.meetings import (
+    MinutesConflict,
+    hold_meeting,
+    people_of,
+    set_meeting,
+    write_minutes,
+)
 from retention.models import Tier
 from retention.selectors.agenda import for_reader, make_agenda
 from retention.selectors.frame import latest_run
@@ -33,10 +39,12 @@ from tests.factories import (
     ActionFactory,
     Cast,
     ContractFactory,
+    InteractionFactory,
     IssueFactory,
     MeetingFactory,
     PromiseFactory,
     PulseCheckFactory,
+    SalesRepFactory,
     ScoreFactory,
     ScoreRunFactory,
     date_ago,
@@ -120,6 +128,57 @@ def test_a_team_sees_its_accounts_and_nobody_elses(cast: Cast) -> None:
     agenda = make_agenda(meeting, company_today(), latest_run())
     assert agenda["figures"]["accounts"] == 1
     assert {row["name"] for s in agenda["sections"] for row in s["rows"]} == {"Hotel Seeblick"}
+
+
+def test_quiet_are_those_nobody_hears_from_and_all_of_them_are_counted(
+    cast: Cast, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = ScoreRunFactory(as_of=date_ago(1))
+
+    def customer(name: str, tier: Tier, money: int, *spoken: int) -> None:
+        account = AccountFactory(name=name, original_salesperson=cast.owner)
+        ScoreFactory(
+            account=account, run=run, as_of=run.as_of, tier=tier, revenue_at_risk_company=money,
+            days_since_last_order=50, usual_gap_days=14,
+        )  # fmt: skip
+        for days in spoken:
+            InteractionFactory(account=account, happened_at=days_ago(days))
+
+    customer("Silent by rhythm", Tier.QUIET, 50, 3)
+    customer("Spoken with long ago", Tier.STEADY, 40, 100, 300)
+    customer("Never spoken with", Tier.WATCH, 30)
+    customer("Spoken with lately", Tier.AT_RISK, 90, 10, 400)
+    customer("Gone", Tier.LOST, 99)
+    monkeypatch.setattr("retention.selectors.agenda.MOST", 2)
+    monkeypatch.setattr("accounts.selectors.LARGE", 4)
+    meeting = MeetingFactory(account=None, team=cast.team, chair=cast.manager)
+    for _again in range(2):  # the second time sums are those kept
+        agenda = make_agenda(meeting, company_today(), latest_run())
+        quiet = next(s for s in agenda["sections"] if s["code"] == "quiet")
+        assert [row["text"] for row in quiet["rows"]] == [
+            "Quiet: last order 50 days ago, usually every 14.",
+            "Nobody has spoken with them for 100 days.",
+        ]
+        assert quiet["more"] == 1
+        assert agenda["figures"] | {"money": None} == {
+            "accounts": 6, "risky": 3, "money": None, "currency": "EUR",
+        }  # fmt: skip
+        assert agenda["figures"]["money"] == "309.00"
+        customer("Next night's", Tier.STEADY, 1)
+
+
+def test_those_who_should_be_there_are_named_once(cast: Cast) -> None:
+    member = SalesRepFactory(name="Mia Member")
+    for account in (cast.account, AccountFactory()):
+        AccountMember.objects.create(account=account, user=member)
+    about_account = MeetingFactory(account=cast.account, chair=cast.owner)
+    assert [str(person) for person in people_of(about_account)] == [
+        "Mia Member",
+        "Olga Owner",
+        "Tim Teammate",
+    ]
+    of_team = MeetingFactory(account=None, team=cast.team, chair=cast.owner)
+    assert [str(person) for person in people_of(of_team)] == ["Mona Manager", "Olga Owner", "Tim Teammate"]
 
 
 def test_a_reader_meets_only_accounts_they_see(cast: Cast) -> None:

@@ -102,6 +102,16 @@ def lines_of(name: str, person: User) -> list[Line]:
     return sorted(BY_NAME[name].find([person], own_span(company_today())), key=lambda line: line.on)
 
 
+def counted(person: User) -> dict[str, tuple[int, int]]:
+    """The figures of the page, and that they are those of the lines behind them."""
+    page = own_page(person, company_today())
+    figures = {one.measure.name: (one.now.good, one.now.n) for one in page.own}
+    for name, figure in figures.items():
+        behind = lines_of(name, person)
+        assert figure == (sum(line.is_good for line in behind), len(behind)), name
+    return figures
+
+
 def predict(account: Account, days: int, probability: float) -> None:
     """A score of so many days ago, within a horizon of 30."""
     run = ScoreRunFactory(as_of=date_ago(days), horizon_days=30, published_at=days_ago(days - 1))
@@ -141,6 +151,11 @@ def test_the_accounts_are_those_one_had_then(cast: Cast) -> None:
     assign_account_manager([cast.account], newcomer, cast.manager)
     assert [line.account for line in lines_of("retention", cast.teammate)] == [cast.account.pk]
     assert lines_of("retention", newcomer) == []
+    for following in (cast.owner, cast.teammate, newcomer):  # only who had it before the first change counts
+        assign_account_manager([cast.account], following, cast.manager)
+    assert [line.account for line in lines_of("retention", cast.teammate)] == [cast.account.pk]
+    assert lines_of("retention", newcomer) == []
+    assert counted(cast.teammate)["retention"] == (0, 1)
 
 
 def test_promises_questions_and_pulses_in_time(cast: Cast) -> None:
@@ -170,6 +185,9 @@ def test_promises_questions_and_pulses_in_time(cast: Cast) -> None:
         "asked late",
         "not asked yet",
     ]
+    figures = counted(me)
+    assert [figures[name] for name in ("promises", "answers", "pulses")] == [(1, 3), (1, 2), (1, 3)]
+    assert counted(cast.teammate)["promises"] == (0, 1)
 
 
 def test_handbacks_saves_and_thanks(cast: Cast) -> None:
@@ -208,6 +226,8 @@ def test_handbacks_saves_and_thanks(cast: Cast) -> None:
     HandbackThanks.objects.create(handback=saved, by=me, words="Thank you all")
     assert [line.is_good for line in lines_of("saves", me)] == [True]
     assert [line.what for line in lines_of("thanks", me)] == ["Well done"]
+    figures = counted(me)
+    assert [figures[name] for name in ("handbacks", "saves", "thanks")] == [(3, 6), (1, 1), (1, 1)]
 
 
 # ── the pages ──────────────────────────────────────────────────────────

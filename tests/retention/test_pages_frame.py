@@ -3,10 +3,20 @@
 import re
 
 import pytest
+from django.template import Context, Template
 from django.test import Client
-from django.urls import reverse
+from django.urls import NoReverseMatch, reverse, set_script_prefix
 
-from tests.factories import PASSWORD, NotificationFactory, SalesRepFactory, make_cast
+from accounts.models import Account
+from accounts.paths import path_to
+from tests.factories import (
+    PASSWORD,
+    AccountFactory,
+    AccountMemberFactory,
+    NotificationFactory,
+    SalesRepFactory,
+    make_cast,
+)
 
 pytestmark = pytest.mark.django_db
 SIGN_IN = "/sign-in/"
@@ -104,3 +114,36 @@ def test_pages_hold_nothing_the_security_policy_forbids(client):
         assert not re.search(r"<[^>]+\son[a-z]+=", page), path
         assert not re.search(r"<script(?![^>]*\bsrc=)", page), path
         assert "unsafe" not in response["Content-Security-Policy"]
+
+
+# ── what every page pays for ───────────────────────────────────────────
+@pytest.mark.parametrize("name", ["retention:account", "pulsecheck:log_pulse", "pulsecheck:touchpoint"])
+def test_paths_of_records_are_those_of_django(name):
+    expected = reverse(name, args=[1234])
+    assert path_to(name, 1234) == expected
+    for pk in (1234, "1234"):
+        assert Template("{% url name pk %}").render(Context({"name": name, "pk": pk})) == expected
+    with pytest.raises(NoReverseMatch):
+        Template("{% url name -1 %}").render(Context({"name": name}))
+    with pytest.raises(NoReverseMatch):
+        Template("{% url name %}").render(Context({"name": name}))
+
+
+def test_paths_follow_where_the_application_is_mounted():
+    path_to("retention:account", 1)
+    set_script_prefix("/below/")
+    try:
+        assert path_to("retention:account", 1) == reverse("retention:account", args=[1])
+        assert path_to("retention:today") == "/below/"
+    finally:
+        set_script_prefix("/")
+
+
+def test_a_person_on_many_teams_sees_them_all_by_a_short_query():
+    rep = SalesRepFactory()
+    own, others = AccountFactory(original_salesperson=rep), AccountFactory.create_batch(30)
+    for account in others[:20]:
+        AccountMemberFactory(account=account, user=rep)
+    seen = Account.objects.visible_to(rep)
+    assert set(seen) == {own, *others[:20]}
+    assert len(seen.query.sql_with_params()[1]) == 3

@@ -7,25 +7,31 @@ from django.core.cache import cache
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from pulsecheck.models import TriggerRule
+from pulsecheck.models import HandbackReason, TriggerRule
 from retention.models import ScoreRun, Tier
 from retention.selectors.search import search
-from retention.selectors.today import today_of
+from retention.selectors.today import KINDS, today_of
 from retention.selectors.today_team import team_table
 from tests.factories import (
     AccountFactory,
+    ActionFactory,
+    AuditPickFactory,
     ClosedHandbackFactory,
     ContactFactory,
     ContractFactory,
     EnquiryFactory,
     HandbackFactory,
+    HandoffFactory,
     InteractionFactory,
     IssueFactory,
+    MeetingFactory,
+    OnboardingStepFactory,
     PromiseFactory,
     PulseCheckFactory,
     ScoreFactory,
     ScoreRunFactory,
     TouchpointFactory,
+    UserFactory,
     churn_reason,
     date_ago,
     days_ago,
@@ -70,12 +76,77 @@ def test_every_kind_of_duty_has_its_row(cast):
     assert kinds(rep) == ["promise", "enquiry", "issue", "step", "handback", "risk", "pulse", "renewal"]
 
 
+def one_of_every_kind(rep, run):
+    """A duty of every kind that somebody who cares for accounts can have, each at an account of its own."""
+    handback = HandbackFactory(account=account_of(rep))
+    HandbackReason.objects.create(handback=handback, trigger="quiet", noted_at=days_ago(1))
+    HandbackFactory(account=account_of(rep), state="accepted", accepted_at=days_ago(9))
+    ClosedHandbackFactory(
+        account=account_of(rep), outcome="lost", churn_reason=churn_reason(), counter_signer=rep,
+        closed_by=rep, revenue_at_risk=5,
+    )  # fmt: skip
+    PromiseFactory(account=account_of(rep), made_by=rep)
+    EnquiryFactory(account=account_of(rep), owner=rep)
+    answered = {"responded_at": days_ago(0), "next_step": "Write", "next_step_due_on": date_ago(1)}
+    EnquiryFactory(account=account_of(rep), next_step_owner=rep, **answered)
+    IssueFactory(account=account_of(rep), owner=rep, due_on=date_ago(1))
+    IssueFactory(account=account_of(rep), owner=rep, resolved_at=days_ago(1))
+    PulseCheckFactory(account=account_of(rep), taken_by=rep, next_step_due_on=date_ago(2))
+    TouchpointFactory(account=account_of(rep), assignee=rep, due_on=date_ago(0))
+    ContractFactory(account=account_of(rep), starts_on=date_ago(300), ends_on=date_ago(-20))
+    ContractFactory(account=account_of(rep), starts_on=date_ago(3), ends_on=date_ago(-300))
+    HandoffFactory(account=account_of(rep), handed_to=rep)
+    OnboardingStepFactory(handoff__account=account_of(rep), owner=rep)
+    MeetingFactory(account=account_of(rep), chair=rep)
+    ActionFactory(account=account_of(rep), owner=rep, due_on=date_ago(0))
+    asked = {
+        "follow_up_on": date_ago(0),
+        "due_on": date_ago(9),
+        "cause": "late",
+        "finding": {"says": "Late."},
+    }
+    ActionFactory(owner=UserFactory(), asked_by=rep, **asked)
+    AuditPickFactory(account=account_of(rep), assignee=rep, due_on=date_ago(0), closes_on=date_ago(-9))
+    ScoreFactory(account=account_of(rep), run=run)
+
+
+def test_as_many_queries_whatever_waits(cast):
+    rep, run, day = cast.owner, ScoreRunFactory(), date_ago(0)
+    rep.calls_per_day = 100
+    PromiseFactory(account=account_of(rep), made_by=rep)
+    today_of(rep, run, day)  # what is kept from then on does not count
+    with CaptureQueriesContext(connection) as few:
+        assert len(today_of(rep, run, day).tasks) == 1
+    for _ in range(2):
+        one_of_every_kind(rep, run)
+    with CaptureQueriesContext(connection) as many:
+        shown = today_of(rep, run, day).tasks
+        said = [str(task.why) for task in shown]
+    assert {task.kind for task in shown} == {kind.name for kind in KINDS if rep.role in kind.roles}
+    assert all(said)
+    assert len(many) == len(few)
+
+
+def test_a_handback_says_its_first_reason_and_how_many_more(cast):
+    handback = HandbackFactory(account=account_of(cast.owner), trigger="pulse")
+    (task,) = tasks(cast.owner)
+    assert task.why == handback.get_trigger_display()
+    said = {"noted_at": days_ago(2), "sentence": "They ask for a refund."}
+    HandbackReason.objects.create(handback=handback, trigger="promise", noted_at=days_ago(1))
+    HandbackReason.objects.create(handback=handback, trigger="pulse", **said)
+    (task,) = tasks(cast.owner)
+    assert task.why == "They ask for a refund. And 1 more reason."
+    HandbackReason.objects.filter(trigger="pulse").delete()
+    (task,) = tasks(cast.owner)
+    assert task.why == HandbackReason(trigger="promise").get_trigger_display()
+
+
 def test_nobody_gets_more_rows_than_calls_they_can_make(cast):
     cast.owner.calls_per_day = 3
     for money in range(5):
         ScoreFactory(account=account_of(cast.owner), revenue_at_risk=Decimal(money))
     found = today_of(cast.owner, ScoreRun.objects.get(), date_ago(0))
-    assert [task.money for task in found.tasks] == [4, 3, 2]
+    assert [task.standing.money for task in found.tasks] == [4, 3, 2]
     assert found.waiting == 2
 
 
