@@ -12,7 +12,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("accounts", "0019_crm_preview"),
+        ("accounts", "0023_crm_preview"),
         ("notifications", "0004_action_topic"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]

@@ -6,7 +6,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("accounts", "0018_webhook_address"),
+        ("accounts", "0022_webhook_address"),
     ]
 
     operations = [

@@ -9,7 +9,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("accounts", "0016_newest_accounts"),
+        ("accounts", "0020_accounts_of_owners"),
     ]
 
     operations = [

@@ -9,7 +9,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("accounts", "0020_api_scopes"),
+        ("accounts", "0024_api_scopes"),
     ]
 
     operations = [

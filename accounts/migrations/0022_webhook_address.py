@@ -14,7 +14,7 @@ def give_keys(apps, schema_editor):
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("accounts", "0017_crm"),
+        ("accounts", "0021_crm"),
     ]
 
     operations = [

@@ -7,7 +7,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("accounts", "0019_crm_preview"),
+        ("accounts", "0023_crm_preview"),
     ]
 
     operations = [
