@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from django.db.models import Count, Max, Q, QuerySet
 
-from accounts.models import Account, AccountMerge, Contact, DuplicatePair, Order
+from accounts.models import Account, AccountMerge, Contact, DuplicatePair, Order, User
 from accounts.models.merges import PairState
 from accounts.services.merging import MergePlan, plan_merge
 
@@ -27,6 +27,12 @@ def waiting_pairs() -> QuerySet[DuplicatePair]:
 def merges_made() -> QuerySet[AccountMerge]:
     """What was merged, the newest first."""
     return AccountMerge.objects.select_related("kept", "merged_by", "undone_by")
+
+
+def merged_into(user: User, gone_id: int) -> Account | None:
+    """The account that took in the one with this id, where `user` sees it."""
+    merges = AccountMerge.objects.filter(gone_id=gone_id, undone_at=None)
+    return Account.objects.visible_to(user).filter(merges__in=merges).first()
 
 
 def evidence_of(pair: DuplicatePair) -> list[tuple[str, str]]:

@@ -31,6 +31,7 @@ from tests.factories import (
     OrderFactory,
     PromiseFactory,
     PulseCheckFactory,
+    SalesRepFactory,
     ScoreFactory,
     ScoreRunFactory,
     SurveyAnswerFactory,
@@ -276,6 +277,20 @@ def test_an_administrator_merges_and_takes_back_in_the_browser(client: Client) -
     assert "of its own again" in client.post(undo, follow=True).content.decode()
     assert Account.objects.filter(pk=gone.pk).exists()
     assert DuplicatePair.objects.exists()
+
+
+def test_old_links_lead_to_the_kept_account_for_those_who_see_it(client: Client) -> None:
+    person = SalesRepFactory()
+    kept, gone = AccountFactory(original_salesperson=person), AccountFactory()
+    last = AccountFactory(original_salesperson=person)
+    user = AdministratorFactory()
+    merge_accounts(kept.pk, gone.pk, user)
+    merge_accounts(last.pk, kept.pk, user)
+    address = reverse("retention:account", args=[gone.pk])
+    client.force_login(person)
+    assert client.get(address).headers["Location"] == reverse("retention:account", args=[last.pk])
+    client.force_login(SalesRepFactory())
+    assert client.get(address).status_code == 404
 
 
 def test_the_list_asks_as_many_queries_for_few_as_for_many(
