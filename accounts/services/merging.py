@@ -10,6 +10,7 @@ aside is written down: undone, both accounts are as they were, but for what came
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -67,8 +68,13 @@ class Part:
         return str(self.model._meta.pk.column)
 
     @property
-    def words(self) -> str:
-        return str(self.model._meta.verbose_name_plural)
+    def is_told(self) -> bool:
+        """Whether people know these rows; what is worked out every night goes without saying."""
+        return not hasattr(self.model, "derived_rows")
+
+    def words(self, count: int) -> str:
+        names = self.model._meta
+        return f"{count:,} {names.verbose_name if count == 1 else names.verbose_name_plural}"
 
 
 @dataclass
@@ -83,19 +89,23 @@ class MergePlan:
     refusals: list[str] = field(default_factory=list)
 
     @property
-    def learned(self) -> list[tuple[str, Any]]:
-        """What the kept account would learn, in words, and the value."""
-        return [(str(_column(name).verbose_name), value) for name, value in self.fills.items()]
+    def learned(self) -> list[str]:
+        """What the kept account would learn, in words."""
+        return [f"{_column(name).verbose_name} {_said(value)}" for name, value in self.fills.items()]
 
     @property
-    def moved(self) -> list[tuple[str, int]]:
-        """What would move, in words, and how much of it."""
-        return sorted((part.words, len(part.moves)) for part in self.parts if part.moves)
+    def moved(self) -> list[str]:
+        """What would move, in words."""
+        return [part.words(len(part.moves)) for part in self.parts if part.moves and part.is_told]
 
     @property
-    def set_aside(self) -> list[tuple[str, int]]:
-        """What would be set aside, in words, and how much of it."""
-        return sorted((part.words, len(part.aside)) for part in self.parts if part.aside)
+    def set_aside(self) -> list[str]:
+        """What would be set aside, in words."""
+        return [part.words(len(part.aside)) for part in self.parts if part.aside and part.is_told]
+
+
+def _said(value: Any) -> str:
+    return f"{value.day} {value:%b %Y}" if isinstance(value, dt.date) else str(value)
 
 
 def _column(name: str) -> models.Field[Any, Any]:
