@@ -9,7 +9,7 @@ from django.utils import timezone
 from kombu.exceptions import OperationalError
 
 from accounts.crm import engine, runs
-from accounts.services import imports
+from accounts.services import duplicates, imports
 
 # Seconds.
 LONGEST_IMPORT = 4 * 3600
@@ -56,6 +56,12 @@ def ring_syncs() -> None:
         sync_due.delay_on_commit()
     except OperationalError as problem:
         log.warning("The broker does not answer (%s); syncs wait for the next look.", problem)
+
+
+@shared_task
+def compare_accounts() -> None:
+    """Find accounts that may be one customer. Doing it twice, or a night later, changes nothing."""
+    duplicates.find_duplicates()
 
 
 @shared_task

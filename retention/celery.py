@@ -12,6 +12,7 @@ from typing import Any
 
 from celery import Celery
 from celery.contrib.django.task import DjangoTask
+from celery.schedules import crontab
 from celery.signals import after_task_publish, beat_init
 from kombu import Queue
 from kombu.exceptions import OperationalError
@@ -93,6 +94,7 @@ app.conf.update(
         "deliver": {"task": "notifications.tasks.deliver", "schedule": timedelta(seconds=30)},
         "webhooks": {"task": "notifications.tasks.deliver_webhooks", "schedule": timedelta(seconds=15)},
         "syncs": {"task": "accounts.tasks.sync_due", "schedule": timedelta(seconds=15)},
+        "duplicates": {"task": "accounts.tasks.compare_accounts", "schedule": crontab(hour=4, minute=20)},
         "imports": {"task": "accounts.tasks.resume_imports", "schedule": timedelta(minutes=1)},
     },
 )

@@ -22,6 +22,7 @@ from accounts.models import (
     Connection,
     Contact,
     Contract,
+    DuplicatePair,
     Enquiry,
     FieldMap,
     Handoff,
@@ -639,3 +640,18 @@ def make_connection(account: Account) -> dict[str, Any]:
         raw=raw, candidates=[account.pk], reason="2 accounts could be this one."
     )
     return {"connection": connection, "sync_run": run, "doubtful": doubtful, "dry_run": dry}
+
+
+def make_merge(account: Account) -> dict[str, Any]:
+    """A pair that may be one customer, and an account that was taken into `account`."""
+    from accounts.services.merging import merge_accounts
+
+    shared = {"is_sample": account.is_sample}
+    gone = AccountFactory(name="Formerly", **shared)
+    alike = AccountFactory(name=account.name, **shared)
+    merge = merge_accounts(account.pk, gone.pk, AdministratorFactory())
+    first, second = sorted((account.pk, alike.pk))
+    pair = DuplicatePair.objects.create(
+        first_id=first, second_id=second, evidence=[["name", account.name.lower()]], weight=0.6
+    )
+    return {"duplicate": pair, "merge": merge}

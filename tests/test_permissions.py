@@ -72,6 +72,7 @@ from tests.factories import (
     date_ago,
     make_cast,
     make_connection,
+    make_merge,
 )
 
 # ── everybody ──────────────────────────────────────────────────────────
@@ -339,6 +340,10 @@ TABLE: dict[str, Row] = {
     "accounts:sync_run": page(LEADERS, NOBODY, "sync_run"),
     "accounts:quarantine": page(ADMINISTRATORS, NOBODY, "connection"),
     "accounts:decide": page(ADMINISTRATORS, ADMINISTRATORS, "doubtful"),
+    "accounts:duplicates": page(ADMINISTRATORS, NOBODY),
+    "accounts:look_for_duplicates": page(NOBODY, ADMINISTRATORS),
+    "accounts:duplicate": page(ADMINISTRATORS, ADMINISTRATORS, "duplicate"),
+    "accounts:undo_merge": page(NOBODY, ADMINISTRATORS, "merge"),
     # one's own things
     "notifications:inbox": page(SIGNED_IN, NOBODY),
     "notifications:read_all": page(NOBODY, SIGNED_IN),
@@ -583,6 +588,7 @@ def make_world() -> World:
         "token": token,
         "import": run,
         **make_connection(account),
+        **make_merge(account),
         "person": cast.teammate,
         "team": cast.team,
         "rate": ExchangeRate.objects.create(currency="CHF", rate="1.05"),

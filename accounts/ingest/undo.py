@@ -70,7 +70,7 @@ def _check_untouched(rows: models.QuerySet[Any], run: ImportRun) -> None:
 
 def _check_unused(rows: models.QuerySet[Any], run: ImportRun) -> None:
     """Refuse when something that is not of this run hangs on a row that would go."""
-    for relation in _relations(rows.model):
+    for relation in relations_of(rows.model):
         child = relation.related_model
         if relation.on_delete is models.SET_NULL:
             continue
@@ -91,7 +91,7 @@ def _some(count: int, model: type[models.Model]) -> str:
     return f"{count:,} {names.verbose_name if count == 1 else names.verbose_name_plural}"
 
 
-def _relations(model: type[models.Model]) -> Iterator[Any]:
+def relations_of(model: type[models.Model]) -> Iterator[Any]:
     """Every foreign key of any app that points at `model`."""
     for field in model._meta.get_fields(include_hidden=True):
         if isinstance(field, ForeignObjectRel) and not field.many_to_many:
@@ -115,7 +115,7 @@ def _restore_changed(model: type[models.Model], run: ImportRun) -> None:
 
 def _purge(rows: models.QuerySet[Any]) -> None:
     """Delete `rows` and what was worked out from them, table by table."""
-    for relation in _relations(rows.model):
+    for relation in relations_of(rows.model):
         children = relation.related_model._base_manager.filter(**{f"{relation.field.name}__in": rows})
         if relation.on_delete is models.SET_NULL:
             children.update(**{relation.field.name: None})

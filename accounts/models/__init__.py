@@ -28,6 +28,7 @@ from accounts.models.crm import (
     WriteBack,
 )
 from accounts.models.imports import ImportChange, ImportRun, RejectedRow
+from accounts.models.merges import AccountMerge, DuplicatePair
 from accounts.models.staff import Company, ExchangeRate, Role, Team, User
 from accounts.models.team import (
     CustomerEvent,
@@ -43,6 +44,7 @@ __all__ = [
     "Absence",
     "Account",
     "AccountMember",
+    "AccountMerge",
     "ApiToken",
     "AuditEntry",
     "ChurnReason",
@@ -53,6 +55,7 @@ __all__ = [
     "CustomerEvent",
     "Department",
     "Disclosure",
+    "DuplicatePair",
     "Enquiry",
     "ExchangeRate",
     "FieldMap",

@@ -71,18 +71,21 @@ def _silent_page(
     are, they have to be looked for."""
     gone = _gone()
     condition = silent("sales", now, gone) | silent("operations", now, gone)
-    found = _among_first(rows, condition, FEW_HUNDRED)
-    if len(found) > PAGE_SIZE:
+    found, is_page = _among_first(rows, condition, FEW_HUNDRED)
+    if is_page:
         return found
     looked = _look(user, filters.whose, condition, now.date())
     if len(looked) <= MOST_LOOKED_FOR:
         return list(rows.filter(condition, pk__any_of=looked)[: PAGE_SIZE + 1])
-    found = _among_first(rows, condition, 10 * FEW_HUNDRED)
-    return found if len(found) > PAGE_SIZE else list(rows.filter(condition)[: PAGE_SIZE + 1])
+    found, is_page = _among_first(rows, condition, 10 * FEW_HUNDRED)
+    return found if is_page else list(rows.filter(condition)[: PAGE_SIZE + 1])
 
 
-def _among_first(rows: QuerySet[Account], condition: Q, most: int) -> list[Account]:
-    return list(rows.filter(condition, pk__in=rows.values("pk")[:most])[: PAGE_SIZE + 1])
+def _among_first(rows: QuerySet[Account], condition: Q, most: int) -> tuple[list[Account], bool]:
+    """Those among the first rows, and whether they are the page: it is full, or there are no more rows."""
+    first = list(rows.values_list("pk", flat=True)[:most])
+    found = list(rows.filter(condition, pk__any_of=first)[: PAGE_SIZE + 1])
+    return found, len(found) > PAGE_SIZE or len(first) < most
 
 
 def _look(user: User, whose: str, condition: Q, today: dt.date) -> list[int]:

@@ -6,7 +6,17 @@ from dataclasses import dataclass
 
 from django.core.cache import cache
 
-from accounts.models import ChurnReason, Connection, ExchangeRate, OnboardingItem, Team, Term, User
+from accounts.models import (
+    ChurnReason,
+    Connection,
+    DuplicatePair,
+    ExchangeRate,
+    OnboardingItem,
+    Team,
+    Term,
+    User,
+)
+from accounts.models.merges import PairState
 from accounts.selectors import get_company, unknown_currencies
 from notifications.models import WebhookSubscription
 from pulsecheck.models import CadencePolicy, TriggerRule
@@ -49,7 +59,7 @@ def settings_overview() -> list[tuple[str, list[Section]]]:
                 _onboarding(),
             ],
         ),
-        ("Other systems", [_connections(), _tokens(), _webhooks()]),
+        ("Other systems", [_connections(), _duplicates(), _tokens(), _webhooks()]),
     ]
 
 
@@ -174,6 +184,17 @@ def _connections() -> Section:
         "The CRM or shop your records come from, and scores go back to.",
         f"{count} connected" if count else "None yet",
         f"{', '.join(troubled)} needs new credentials." if troubled else "",
+    )
+
+
+def _duplicates() -> Section:
+    waiting = DuplicatePair.objects.filter(state=PairState.WAITING).count()
+    return Section(
+        "Duplicates",
+        "/duplicates/",
+        "arrows-join",
+        "Accounts that may be one customer, from one system or two.",
+        f"{waiting:,} to look at" if waiting else "",
     )
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from django import forms
 from django.contrib import messages
-from django.http import HttpResponse
+from django.http import Http404, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.utils import timezone
@@ -21,6 +21,7 @@ from django.views.decorators.vary import vary_on_headers
 from accounts.models import Account, Contact, Order, User
 from accounts.permissions import CARERS, SignedIn, has_role, require_role
 from accounts.selectors import company_today
+from accounts.selectors_duplicates import merged_into
 from accounts.services import care
 from accounts.views.back import go_back
 from pulsecheck.errors import CareError
@@ -44,7 +45,12 @@ EVENTS = 12
 @require_GET
 def account(request: SignedIn, pk: int) -> HttpResponse:
     """The 360 page; `write` in its address opens the form for a record of that kind."""
-    shown = _visible_account(request.user, pk)
+    try:
+        shown = _visible_account(request.user, pk)
+    except Http404:
+        if (kept := merged_into(request.user, pk)) is None:
+            raise
+        return redirect("retention:account", kept.pk)
     kind = request.GET.get("write", "")
     return _show(request, shown, begin_writing(request, shown, kind) if kind in RECORDS else None)
 

@@ -69,11 +69,12 @@ def test_an_owner_is_silent_when_the_other_one_speaks(cast: Cast) -> None:
     assert alarms(cast.account) == []
 
 
-@pytest.mark.parametrize("most_looked_for", [0, 2000])
+@pytest.mark.parametrize(("few_hundred", "most_looked_for"), [(500, 0), (1, 0), (1, 2000)])
 def test_the_list_of_silent_owners_is_the_same_however_it_is_found(
-    client: Client, cast: Cast, monkeypatch: pytest.MonkeyPatch, most_looked_for: int
+    client: Client, cast: Cast, monkeypatch: pytest.MonkeyPatch, few_hundred: int, most_looked_for: int
 ) -> None:
     """Few are remembered, many are found in the order of the list; whoever speaks is gone at once in both."""
+    monkeypatch.setattr(owners, "FEW_HUNDRED", few_hundred)
     monkeypatch.setattr(owners, "MOST_LOOKED_FOR", most_looked_for)
     monkeypatch.setattr(selectors, "LARGE", 0)
     silent = []
