@@ -19,6 +19,7 @@ NO_PAGES = {
     "retention:accounts_export",
     "retention:kpis_export",
     "retention:kpi_export",
+    "accounts:export_records",
     "accounts:import_rejected",
     "retention:suggest",
     "retention:run_progress",
