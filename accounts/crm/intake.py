@@ -17,7 +17,7 @@ from django.db.models import Q
 from django.utils import timezone
 
 from accounts.crm.errors import CrmError, TryLater
-from accounts.crm.linking import link_accounts
+from accounts.crm.linking import link_accounts, still_known
 from accounts.crm.mapping import GONE, Mapped, Mapper
 from accounts.ingest.errors import ImportBusy, IngestError
 from accounts.ingest.load import import_rows
@@ -123,16 +123,22 @@ def take_batch(connection: Connection, stream: str, mapper: Mapper, after: int) 
         taken.quarantined = len(waiting)
         for key in waiting:
             del rows[key], taken.hashes[by_id[key].pk]
+        for key in still_known(connection, [key for key in rows if _is_gone(mapper, by_id[key])]):
+            del rows[key]
     _enter(connection, mapper, rows, by_id, taken)
     return taken
 
 
 def _mapped(mapper: Mapper, raw: RawRecord) -> Mapped | None:
     """The row of a record, or None when it is nothing to us: gone before it came in, or not of the wanted ones."""
-    is_gone = raw.deleted_at is not None or not mapper.takes(raw.payload)
+    is_gone = _is_gone(mapper, raw)
     if is_gone and (raw.applied_at is None or mapper.kind.name not in GONE):
         return None
     return mapper.row(raw.source_id, raw.payload, is_gone=is_gone, is_back=raw.is_back)
+
+
+def _is_gone(mapper: Mapper, raw: RawRecord) -> bool:
+    return raw.deleted_at is not None or not mapper.takes(raw.payload)
 
 
 def _enter(

@@ -31,6 +31,25 @@ FROM unnest(%(ids)s::text[], %(names)s::text[]) AS c(source_id, wanted)
 JOIN accounts_account a ON upper(a.name) = c.wanted AND a.record_source <> %(source)s AND NOT a.is_sample
 WHERE c.wanted <> ''
 """
+# Of gone accounts of a source those that are known by another id, too, whose record is not known to be gone.
+STILL_KNOWN = """
+WITH gone AS (
+    SELECT g.source_id, COALESCE(a.id, l.account_id) AS account
+    FROM unnest(%(ids)s::text[]) AS g(source_id)
+    LEFT JOIN accounts_account a ON a.record_source = %(source)s AND a.external_id = g.source_id
+    LEFT JOIN accounts_recordalias l ON l.record_source = %(source)s AND l.external_id = g.source_id
+), known_as AS (
+    SELECT g.source_id, a.record_source, a.external_id FROM gone g JOIN accounts_account a ON a.id = g.account
+    UNION ALL
+    SELECT g.source_id, l.record_source, l.external_id FROM gone g JOIN accounts_recordalias l ON l.account_id = g.account
+)
+SELECT DISTINCT k.source_id FROM known_as k
+WHERE (k.record_source, k.external_id) <> (%(source)s, k.source_id) AND NOT EXISTS (
+    SELECT FROM accounts_connection c
+    JOIN accounts_fieldmap m ON m.connection_id = c.id AND m.kind = 'accounts'
+    JOIN accounts_rawrecord r ON r.connection_id = c.id AND r.stream = m.stream AND r.source_id = k.external_id
+    WHERE c.record_source = k.record_source AND r.deleted_at IS NOT NULL)
+"""
 
 
 @dataclass(slots=True)
@@ -69,6 +88,16 @@ def _known(source: str, ids: list[str]) -> set[str]:
         *accounts.values_list("external_id", flat=True),
         *aliases.values_list("external_id", flat=True),
     }
+
+
+def still_known(connection: Connection, gone_ids: Sequence[str]) -> set[str]:
+    """Of accounts that are gone over there, those that are known by another id as well: from another source, or because
+    two records there were merged into one, here or there. They have not become former customers."""
+    if not gone_ids:
+        return set()
+    with database.cursor() as cursor:
+        cursor.execute(STILL_KNOWN, {"ids": list(gone_ids), "source": connection.record_source})
+        return {source_id for (source_id,) in cursor.fetchall()}
 
 
 def _decided(connection: Connection, raw_ids: list[int]) -> set[int]:

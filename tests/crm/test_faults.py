@@ -17,7 +17,7 @@ from accounts.crm import engine, limits, link, runs
 from accounts.crm.hubspot import connector as hubspot
 from accounts.crm.landing import land
 from accounts.crm.protocol import Record
-from accounts.models import Connection, Quarantine, RawRecord, RecordAlias, SyncStep
+from accounts.models import Account, Connection, Quarantine, RawRecord, RecordAlias, SyncStep
 from accounts.models.crm import StepState, SyncState
 from tests.crm.servers.hubspot import Request, Server
 from tests.crm.storm import undisturbed, weather
@@ -295,3 +295,23 @@ def test_more_than_one_match_waits_for_a_person(connect: Connect, server: Server
     assert twins[1].contacts.get().external_id == "1001"
     assert not RawRecord.objects.exclude(problem="").exists()
     assert timezone.now() >= Quarantine.objects.get().decided_at
+
+
+def test_a_record_merged_away_over_there_makes_nobody_a_former_customer(
+    connect: Connect, server: Server
+) -> None:
+    """Two records of one customer are merged here; over there first one of them goes, then the other."""
+    from accounts.services.merging import merge_accounts
+    from tests.factories import AdministratorFactory
+
+    fill(server.world, companies=3, deals_each=1)
+    connection = connect()
+    sync(connection)
+    one, two = (Account.objects.get(external_id=number) for number in "12")
+    merge_accounts(one.pk, two.pk, AdministratorFactory())
+
+    for number, stage in ((1, "customer"), (2, "former")):
+        server.world.delete("companies", number)
+        sync(connection, is_full=True)
+        one.refresh_from_db()
+        assert one.lifecycle_stage == stage, number
