@@ -37,7 +37,7 @@ def merged_into(user: User, gone_id: int) -> Account | None:
 
 def evidence_of(pair: DuplicatePair) -> list[tuple[str, str]]:
     """What is the same, in words, and its value."""
-    return [(SAME[kind], value) for kind, value in pair.evidence]
+    return [(SAME.get(kind, kind), value) for kind, value in pair.evidence]
 
 
 @dataclass(frozen=True)

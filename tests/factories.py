@@ -44,7 +44,7 @@ from accounts.models import (
     Team,
     User,
 )
-from notifications.models import Notification, Topic
+from notifications.models import Notification, Topic, WebhookSubscription
 from pulsecheck.models import (
     Action,
     AuditPick,
@@ -640,6 +640,19 @@ def make_connection(account: Account) -> dict[str, Any]:
         raw=raw, candidates=[account.pk], reason="2 accounts could be this one."
     )
     return {"connection": connection, "sync_run": run, "doubtful": doubtful, "dry_run": dry}
+
+
+def make_webhook() -> WebhookSubscription:
+    """A program that is told of pulse checks."""
+    from accounts.crm.vault import seal
+
+    return WebhookSubscription.objects.create(
+        name="Warehouse",
+        url="https://example.com/",
+        events=["pulse.logged"],
+        sealed_credentials=seal({"secret": "whsec_of-the-warehouse"}),
+        hint="ouse",
+    )
 
 
 def make_merge(account: Account) -> dict[str, Any]:

@@ -20,7 +20,6 @@ from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver, resolve, reverse
 from django.utils import timezone
 
-from accounts.crm.vault import seal
 from accounts.links import sign_key
 from accounts.models import (
     ApiToken,
@@ -35,7 +34,6 @@ from accounts.models import (
 )
 from accounts.models.api import digest_of
 from accounts.models.imports import ImportState
-from notifications.models import WebhookSubscription
 from notifications.services.webhooks import send_test
 from pulsecheck.models import CalendarFeed, ProofPage, PulseTheme, TriggerRule
 from pulsecheck.services.messages import recount_messages
@@ -73,6 +71,7 @@ from tests.factories import (
     make_cast,
     make_connection,
     make_merge,
+    make_webhook,
 )
 
 # ── everybody ──────────────────────────────────────────────────────────
@@ -548,13 +547,7 @@ def make_world() -> World:
     step = OnboardingStepFactory(handoff__account=account, handoff__handed_by=owner)
     CalendarFeed.objects.create(user=owner, digest=digest_of(FEED))
     Connection.objects.create(name="Shop", system="hubspot", record_source="shop-crm", hook_key=HOOK)
-    webhook = WebhookSubscription.objects.create(
-        name="Warehouse",
-        url="https://example.com/",
-        events=["pulse.logged"],
-        sealed_credentials=seal({"secret": "whsec_of-the-warehouse"}),
-        hint="ouse",
-    )
+    webhook = make_webhook()
     records = {
         "webhook": webhook,
         "webhook_call": send_test(webhook),

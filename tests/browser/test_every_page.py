@@ -37,7 +37,7 @@ from retention.sample.company import SEED
 from retention.services import evidence
 from retention.services.sample import load_sample
 from tests.browser.walk import PAGES, VIEWS, Axe, Open, address_of, look
-from tests.factories import make_connection, make_merge
+from tests.factories import make_connection, make_merge, make_webhook
 
 
 def find_records() -> dict[str, int]:
@@ -49,6 +49,7 @@ def find_records() -> dict[str, int]:
     some = Account.objects.filter(is_sample=True).earliest("pk")
     return {
         **{name: record.pk for name, record in (make_connection(some) | make_merge(some)).items()},
+        "webhook": make_webhook().pk,
         "action": Action.objects.filter(done_at=None).earliest("pk").pk,
         "insight": Insight.objects.filter(pulse_checks__isnull=False).earliest("pk").pk,
         "survey": SurveyAnswer.objects.with_open_loop().earliest("pk").survey_id,
