@@ -26,7 +26,9 @@ def find_interpreter() -> str | None:
     """A Python of 3.12 or newer: this one, one on the PATH, or one that pyenv keeps."""
     kept = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv")) / "versions"
     names = ["python3.12", "python3.13", "python3.14", "python3"]
-    for name in [sys.executable, *names, *(str(path) for path in sorted(kept.glob("3.1[2-9]*/bin/python3")))]:
+    # The variable may name the folder of somebody else, which is not ours to read.
+    mine = sorted(kept.glob("3.1[2-9]*/bin/python3")) if os.access(kept, os.R_OK | os.X_OK) else []
+    for name in [sys.executable, *names, *map(str, mine)]:
         if (found := shutil.which(name)) and _is_new_enough(found):
             return found
     return None
