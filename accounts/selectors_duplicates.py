@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from django.db.models import Count, Max, Q, QuerySet
+from django.db.models import Count, Max, QuerySet
 
 from accounts.models import Account, AccountMerge, Contact, DuplicatePair, Order, User
 from accounts.models.merges import PairState
@@ -71,7 +71,7 @@ def sides_of(pair: DuplicatePair) -> list[Side]:
         for row in orders.annotate(n=Count("pk"), last=Max("ordered_at"))
     }
     people: dict[int, list[Contact]] = {pk: [] for pk in ids}
-    for contact in Contact.objects.filter(Q(account__in=ids)).order_by("-is_active", "name")[:40]:
+    for contact in Contact.objects.filter(account__in=ids).order_by("-is_active", "name")[:40]:
         people[contact.account_id].append(contact)
     first, second = sorted(accounts, key=lambda one: (-counted.get(one.pk, (0, None))[0], one.pk))
     return [

@@ -77,6 +77,11 @@ class Progress:
 Listener = Callable[[Progress], None]
 
 
+def wait_to_save(cursor: Any) -> None:
+    """Be the only one who matches and saves records until the transaction ends."""
+    cursor.execute("SELECT pg_advisory_xact_lock(%s)", [SAVE_LOCK])
+
+
 def start_import(
     kind: str,
     *,
@@ -296,7 +301,7 @@ class Importer:
         if self.wait_seconds:
             self.cursor.execute(f"SET LOCAL lock_timeout = '{self.wait_seconds}s'")
         self.reporter.report("matching", self.rows, self.refused, now=True)
-        self.cursor.execute("SELECT pg_advisory_xact_lock(%s)", [SAVE_LOCK])
+        wait_to_save(self.cursor)
 
     def _match(self) -> None:
         self.merge.resolve()

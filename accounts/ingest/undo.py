@@ -17,7 +17,7 @@ from django.db.models import ForeignObjectRel
 from django.utils import timezone
 
 from accounts.ingest.errors import IngestError
-from accounts.ingest.load import SAVE_LOCK
+from accounts.ingest.load import wait_to_save
 from accounts.ingest.merge import MODELS
 from accounts.models import Account, AuditEntry, ImportChange, ImportRun, User
 from accounts.models.imports import ImportState
@@ -27,7 +27,7 @@ def undo_import(run_id: int, user: User | None = None) -> ImportRun:
     """Take the run back; the run, now undone. IngestError says why when that is no longer possible."""
     with transaction.atomic():
         with connection.cursor() as cursor:
-            cursor.execute("SELECT pg_advisory_xact_lock(%s)", [SAVE_LOCK])
+            wait_to_save(cursor)
         run = ImportRun.objects.select_for_update().get(pk=run_id)
         if run.state != ImportState.DONE:
             raise IngestError(

@@ -19,7 +19,7 @@ from django.db import IntegrityError, connection, models, transaction
 from django.db.models import Exists, OuterRef, Q
 from django.utils import timezone
 
-from accounts.ingest.load import SAVE_LOCK
+from accounts.ingest.load import wait_to_save
 from accounts.ingest.undo import relations_of
 from accounts.models import (
     Account,
@@ -190,8 +190,7 @@ def merge_accounts(kept_id: int, gone_id: int, user: User) -> AccountMerge:
             _move(cursor, merge, part, kept)
         # The other account's own row goes last: its id is an alias of the kept one from now on.
         _set_aside(cursor, merge, Account._meta.db_table, "id", [gone.pk])
-        cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
-        cursor.execute("SET CONSTRAINTS ALL DEFERRED")
+        _check_references(cursor)
     _fill(merge, kept, plan.fills)
     RecordAlias.objects.get_or_create(
         record_source=gone.record_source, external_id=gone.external_id, defaults={"account": kept}
@@ -203,12 +202,18 @@ def merge_accounts(kept_id: int, gone_id: int, user: User) -> AccountMerge:
 def _hold(kept_id: int, gone_id: int) -> tuple[Account, Account]:
     """Both accounts, held; while imports and syncs save nothing."""
     with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_advisory_xact_lock(%s)", [SAVE_LOCK])
+        wait_to_save(cursor)
     found = Account.objects.select_for_update(of=["self"]).order_by("pk").in_bulk([kept_id, gone_id])
     try:
         return found[kept_id], found[gone_id]
     except KeyError:
         raise MergeError("One of the two accounts is not there any more.") from None
+
+
+def _check_references(cursor: Any) -> None:
+    """Have the database say now, not at the end of the transaction, whether every reference leads to something."""
+    cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
+    cursor.execute("SET CONSTRAINTS ALL DEFERRED")
 
 
 def _set_aside(cursor: Any, merge: AccountMerge, table: str, key: str, ids: list[int]) -> None:
@@ -251,7 +256,7 @@ def undo_merge(merge_id: int, user: User) -> AccountMerge:
     """Make them two accounts again, each with what it had; what came since stays with the one that was kept.
     MergeError says why that is no longer possible; then nothing is changed."""
     with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_advisory_xact_lock(%s)", [SAVE_LOCK])
+        wait_to_save(cursor)
     merge = AccountMerge.objects.select_for_update(of=["self"]).select_related("kept").get(pk=merge_id)
     if merge.undone_at:
         raise MergeError("This merge was taken back already.")
@@ -265,8 +270,7 @@ def undo_merge(merge_id: int, user: User) -> AccountMerge:
     try:
         with transaction.atomic(), connection.cursor() as cursor:
             _put_back(cursor, merge)
-            cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
-            cursor.execute("SET CONSTRAINTS ALL DEFERRED")
+            _check_references(cursor)
     except IntegrityError as problem:
         raise MergeError(
             f"Something that {merge.gone_name} needs is not there any more, so it cannot be made again as it was."

@@ -7,6 +7,7 @@ from typing import Any
 from django.contrib import messages
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import reverse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
@@ -105,4 +106,4 @@ def undo_merge(request: SignedIn, pk: int) -> HttpResponse:
             request,
             f"{merge.gone_name} is an account of its own again. What came since stays with {merge.kept}.",
         )
-    return redirect("/duplicates/?state=merged")
+    return redirect(f"{reverse('accounts:duplicates')}?state=merged")
