@@ -226,7 +226,7 @@ REST_FRAMEWORK = {
     "URL_FORMAT_OVERRIDE": None,
     "TEST_REQUEST_DEFAULT_FORMAT": "json",
 }
-# Counted in each web process.
+# Of one person with all their tokens, counted over all web processes.
 API_CALLS_PER_MINUTE = env.int("MAINSTAY_API_CALLS_PER_MINUTE", default=6000)
 API_ANONYMOUS_CALLS_PER_MINUTE = 60
 # Of all pages that need no sign-in but a link, from one address.

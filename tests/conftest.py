@@ -10,6 +10,7 @@ nobody's DATABASE_URL is touched. Fixtures:
 """
 
 import contextlib
+import functools
 import os
 import shutil
 import signal
@@ -28,6 +29,7 @@ from retention import embedded
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
+    from redis import Redis
 
     from accounts.models import User
 
@@ -80,6 +82,14 @@ def pytest_unconfigure() -> None:
 def data_dir() -> Path:
     """The data directory of this session's servers."""
     return DATA_DIR
+
+
+@pytest.fixture(autouse=True)
+def no_calls_counted() -> None:
+    """Nobody has called in this minute, whatever tests before did."""
+    server = broker()
+    if counted := server.keys("mainstay:calls:*"):
+        server.delete(*counted)
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -211,9 +221,15 @@ def no_tasks(committed_db: None) -> None:
 
 def flush_broker() -> None:
     """Forget every task rung so far."""
+    broker().flushall()
+
+
+@functools.cache
+def broker() -> "Redis":
+    """This session's Valkey."""
     import redis
 
-    redis.Redis.from_url(embedded.addresses(DATA_DIR).redis_url).flushall()
+    return redis.Redis.from_url(embedded.addresses(DATA_DIR).redis_url)
 
 
 def wait_until(

@@ -9,20 +9,20 @@ from django.conf import settings
 from rest_framework.request import Request
 from rest_framework.throttling import BaseThrottle
 
-from accounts.limits import calls_in_this_minute, seconds_left
+from accounts.limits import address_of, calls_in_this_minute, seconds_left
 
 if TYPE_CHECKING:  # views import the throttles of the settings
     from rest_framework.views import APIView
 
 
 class CallsPerMinute(BaseThrottle):
-    """Counts in fixed minutes, in the cache of the web process. What is left is told with every answer."""
+    """Counts in fixed minutes, over all web processes. What is left is told with every answer."""
 
     def allow_request(self, request: Request, view: APIView) -> bool:
         if request.user.is_authenticated:
             who, limit = f"user-{request.user.pk}", settings.API_CALLS_PER_MINUTE
         else:
-            who, limit = f"address-{self.get_ident(request)}", settings.API_ANONYMOUS_CALLS_PER_MINUTE
+            who, limit = f"address-{address_of(request)}", settings.API_ANONYMOUS_CALLS_PER_MINUTE
         calls = calls_in_this_minute(f"api-{who}")
         view.headers = view.default_response_headers | _told(limit, calls)
         return calls <= limit

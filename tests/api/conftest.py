@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture(autouse=True)
-def no_calls_counted_yet() -> None:
+def nothing_kept() -> None:
+    """Of the company and the sums of another test."""
     from django.core.cache import cache
 
     cache.clear()

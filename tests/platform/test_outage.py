@@ -75,6 +75,8 @@ def test_pages_work_without_the_broker(web: Web) -> None:
         assert web.get("/sign-in/")[0] == 200
         status, _, body = web.get("/readyz")
         assert (status, json.loads(body)) == (200, {"database": "ok", "broker": "down"})
+        # Behind a limit of calls, which is counted there.
+        assert web.get("/s/made-up/")[0] == 410
     finally:
         web.revive()
 

@@ -221,7 +221,6 @@ def test_the_key_alone_opens_nothing(link: ProofPage) -> None:
 
 def test_too_many_calls_from_one_address_are_put_off(link: ProofPage, settings: Any) -> None:
     settings.PUBLIC_CALLS_PER_MINUTE = 3
-    cache.clear()
     client, address = Client(), reverse("retention:proof_page", args=[link.link])
     for _ in range(3):
         client.get(reverse("retention:proof_page", args=["made-up"]))
