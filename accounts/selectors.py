@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 from django.conf import settings
 from django.core.cache import cache
-from django.db.models import Count, Q, QuerySet
+from django.db.models import Count, F, Func, IntegerField, Q, QuerySet, Subquery
 from django.utils import timezone
 
 from accounts.models import (
@@ -169,22 +169,31 @@ def of_visible_accounts(rows: QuerySet[Any], user: User) -> QuerySet[Any]:
     return rows.filter(account__in=Account.objects.visible_to(user).order_by())
 
 
+def count_of(rows: QuerySet[Any]) -> Subquery:
+    """How many `rows` there are of the outer row, which they name by OuterRef: an annotation that PostgreSQL works out for
+    the rows of a page alone. A `Count` over a join groups the whole table before the page is cut from it."""
+    # A plain function: Django's own aggregate would group by the row, and say nothing where there is none.
+    counted = rows.order_by().annotate(n=Func(F("pk"), function="COUNT", output_field=IntegerField()))
+    return Subquery(counted.values("n"))
+
+
 def record_sources() -> list[str]:
     """Where accounts come from: files and systems."""
     found = Account.objects.order_by("record_source").values_list("record_source", flat=True).distinct()
     return list(found[:50])
 
 
-def segment_choices() -> list[str]:
-    """The segments there are; kept for a few minutes because they hardly change."""
-    found = cache.get("segments")
+def values_in_use(column: str) -> list[str]:
+    """What stands in `column` ("segment", "industry") of the accounts, by name; the first 200."""
+    named = Account.objects.exclude(**{column: ""}).order_by(column)
+    return list(named.values_list(column, flat=True).distinct()[:200])
+
+
+def menu_of(column: str) -> list[str]:
+    """`values_in_use` for a menu above a list; kept for a few minutes because they hardly change."""
+    key = f"menu-{column}"
+    found = cache.get(key)
     if found is None:
-        named = (
-            Account.objects.exclude(segment="")
-            .order_by("segment")
-            .values_list("segment", flat=True)
-            .distinct()
-        )
-        found = list(named[:200])
-        cache.set("segments", found, MENU_SECONDS if found else 5)
+        found = values_in_use(column)
+        cache.set(key, found, MENU_SECONDS if found else 5)
     return list(found)

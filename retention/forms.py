@@ -9,6 +9,7 @@ from typing import Any
 from django import forms
 
 from accounts.models.account import BillingMode
+from accounts.selectors import values_in_use
 from pulsecheck.cadence import Occasions, Policy
 from pulsecheck.selectors.plan import stored_occasions, stored_policies
 from retention.models import Definition, Disagreement, Tier, TierPolicy
@@ -16,7 +17,6 @@ from retention.scoring.health import FACTORS
 from retention.scoring.health_words import RULES
 from retention.selectors.book import factor_words
 from retention.selectors.disagreements import dispute_of
-from retention.selectors.thresholds import segments_in_use
 
 LONGEST_CADENCE = 365
 
@@ -181,7 +181,7 @@ class CadenceForm(forms.Form):
         super().__init__(*args, **kwargs)
         self.fields["new_segment"].choices = [  # type: ignore[attr-defined]
             ("", "Any segment"),
-            *((name, name) for name in segments_in_use()),
+            *((name, name) for name in values_in_use("segment")),
         ]
         stored = {replace(policy, every_days=0): policy.every_days for policy in stored_policies()}
         occasions = stored_occasions()

@@ -7,10 +7,9 @@ from typing import Any
 
 from django import forms
 
-from accounts.selectors import company_today
+from accounts.selectors import company_today, values_in_use
 from pulsecheck.forms.fields import date_input
 from pulsecheck.models import Insight
-from pulsecheck.selectors.insights import industries_in_use
 
 USUALLY_VALID = dt.timedelta(days=90)
 
@@ -62,7 +61,7 @@ class InsightForm(forms.ModelForm):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         # An industry that no customer is in any more stays chosen until somebody takes it out.
-        known = sorted({*industries_in_use(), *(self.instance.industries or [])})
+        known = sorted({*values_in_use("industry"), *(self.instance.industries or [])})
         self.fields["industries"].choices = [(name, name) for name in known]  # type: ignore[attr-defined]
         if self.instance.pk is None:
             self.initial["valid_from"] = company_today()

@@ -10,12 +10,13 @@ from django.db.models import Count, Exists, OuterRef, Q, QuerySet
 from accounts.models import Account, Department, Handoff, OnboardingStep, User
 from accounts.models.account import LifecycleStage
 from accounts.paging import Page
-from accounts.selectors import keep_if_large, of_visible_accounts
+from accounts.selectors import count_of, keep_if_large, of_visible_accounts
 from pulsecheck.selectors.lists import ListFilters, keyset_page, named
 
 STATES = {"": "Under way", "unread": "Not read yet", "done": "Finished", "all": "All"}
 NEW_DAYS = 120
-OPEN_STEP = OnboardingStep.objects.filter(handoff=OuterRef("pk"), done_at=None)
+STEPS = OnboardingStep.objects.filter(handoff=OuterRef("pk"))
+OPEN_STEP = STEPS.filter(done_at=None)
 UNREAD = Q(received_at=None)
 
 
@@ -25,7 +26,7 @@ def _whose(user: User, whose: str) -> QuerySet[Handoff]:
 
 
 def handoff_page(user: User, filters: ListFilters, today: dt.date) -> Page:
-    """Handoffs, the newest deal first, each with `steps`, `finished` and `late`; one query."""
+    """Handoffs, the newest deal first, each with `n_steps`, `n_done` and `n_late`; one query."""
     rows = named(_whose(user, filters.whose), filters.text)
     if filters.state == "unread":
         rows = rows.filter(UNREAD)
@@ -34,9 +35,9 @@ def handoff_page(user: User, filters: ListFilters, today: dt.date) -> Page:
     elif filters.state == "":
         rows = rows.filter(UNREAD | Exists(OPEN_STEP))
     counted = rows.select_related("account", "handed_by", "handed_to").annotate(
-        n_steps=Count("steps"),
-        n_done=Count("steps", filter=Q(steps__done_at__isnull=False)),
-        n_late=Count("steps", filter=Q(steps__done_at=None, steps__due_on__lt=today)),
+        n_steps=count_of(STEPS),
+        n_done=count_of(STEPS.exclude(done_at=None)),
+        n_late=count_of(STEPS.filter(done_at=None, due_on__lt=today)),
     )
     return keyset_page(counted, filters, "won_on", newest_first=True, parse=dt.date.fromisoformat)
 

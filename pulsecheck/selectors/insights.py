@@ -61,12 +61,6 @@ class Filters:
         return bool(set(self.query) - {"after"})
 
 
-def industries_in_use() -> list[str]:
-    """The industries our customers are in, by name."""
-    found = Account.objects.exclude(industry="").order_by().values_list("industry", flat=True).distinct()
-    return sorted(found)
-
-
 def insight_page(filters: Filters, today: dt.date) -> Page:
     """A page of the library, the newest first; three queries however long it is."""
     chosen = _chosen(filters, today).select_related("written_by")

@@ -14,7 +14,7 @@ from django.db.models.functions import Coalesce, Left, NullIf
 from accounts.models import Account, Enquiry, Interaction, Issue, Team, User
 from accounts.models.care import Direction, InteractionKind, MessageClass
 from accounts.paging import Page, make_page
-from accounts.selectors import get_company, keep_if_large, of_visible_accounts, segment_choices
+from accounts.selectors import get_company, keep_if_large, menu_of, of_visible_accounts
 from pulsecheck.message_mix import CARE, FEW, LEANINGS, PROMOTION, WINDOW_DAYS, Mix
 from pulsecheck.models import MessageMix, PulseCheck, Survey
 from pulsecheck.selectors.lists import PAGE_SIZE, ListFilters, Menus, keyset_page, named
@@ -232,7 +232,7 @@ def slice_menus() -> Menus:
     """Teams and segments to narrow a list to."""
     return {
         "team": [("", "Any"), *((str(pk), name) for pk, name in Team.objects.values_list("pk", "name"))],
-        "segment": [("", "Any"), *((name, name) for name in segment_choices())],
+        "segment": [("", "Any"), *((name, name) for name in menu_of("segment"))],
     }
 
 

@@ -250,7 +250,8 @@ def trigger_records() -> list[TriggerRecord]:
 
 def recent_false_alarms(user: User, most: int = 12) -> list[Handback]:
     """What people said was no risk, newest first, of accounts that `user` sees; two queries."""
-    rows = Handback.objects.visible_to(user).filter(outcome=HandbackOutcome.FALSE_ALARM)
-    return list(
-        rows.select_related("account", "closed_by").prefetch_related("reasons").order_by("-closed_at")[:most]
+    rows = Handback.objects.visible_to(user).filter(
+        state=HandbackState.CLOSED, outcome=HandbackOutcome.FALSE_ALARM
     )
+    related = rows.select_related("account", "closed_by").prefetch_related("reasons")
+    return list(related.order_by("-closed_at", "-pk")[:most])  # the order of the index of what is closed

@@ -10,13 +10,12 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 
 from accounts.models import Role
 from accounts.permissions import LEADERS, SignedIn, has_role, require_role
-from accounts.selectors import company_today
+from accounts.selectors import company_today, menu_of
 from pulsecheck.forms.insights import InsightForm
 from pulsecheck.models import Insight
 from pulsecheck.selectors.insights import (
     Filters,
     attach_told,
-    industries_in_use,
     insight_page,
     reactions_to,
 )
@@ -34,7 +33,7 @@ def insights(request: SignedIn) -> HttpResponse:
     context = {
         "page": insight_page(filters, company_today()),
         "filters": filters,
-        "chips": insight_chips(filters, industries_in_use()),
+        "chips": insight_chips(filters, menu_of("industry")),
         "today": company_today(),
         "may_write": has_role(request.user, *WRITERS),
     }

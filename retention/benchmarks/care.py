@@ -1,5 +1,8 @@
 """A generated year of looking after a book: contacts, pulse checks, handbacks, promises, issues and whatever else people
-write down, by statements of SQL over the accounts that are there. Days count back from today, as pages read them."""
+write down, by statements of SQL over the accounts that are there. Days count back from today, as pages read them.
+
+In a small book what is rare is less so: `one_in(400)` is 400 in a large one and 20 in one of a thousand accounts, so that a
+list is a full page in both, and what a page takes in one and the other can be compared."""
 
 from __future__ import annotations
 
@@ -12,14 +15,17 @@ from retention.benchmarks.book import RECORD_SOURCE
 
 REGIONS = ("North", "South", "East", "West")
 SEGMENTS = ("Hotels", "Cafés", "Offices")
+LARGE = 10_000  # accounts from which lists are full by themselves
+OFTEN = 20  # how much more often something happens in a smaller book
+ONE_IN = "CREATE FUNCTION pg_temp.one_in(many int) RETURNS int LANGUAGE sql IMMUTABLE AS 'SELECT GREATEST(many / {often}, 1)'"
 
 
 STATEMENTS = (
     # A contact is planned for everybody; one in ten is late.
     """
     INSERT INTO pulsecheck_touchpoint (account_id, assignee_id, due_on, reason, wanted_on, state, note)
-    SELECT a.id, a.account_manager_id, current_date - 20 + (a.id * 37 % 200)::int, 'Steady: every 90 days, nobody has asked yet',
-        current_date - 20 + (a.id * 37 % 200)::int, 'planned', '' FROM accounts_account a WHERE a.record_source = 'benchmark'
+    SELECT a.id, a.account_manager_id, current_date - 20 + (a.id * 37 % GREATEST(pg_temp.one_in(200), 50))::int, 'Steady: every 90 days, nobody has asked yet',
+        current_date - 20 + (a.id * 37 % GREATEST(pg_temp.one_in(200), 50))::int, 'planned', '' FROM accounts_account a WHERE a.record_source = 'benchmark'
     """,
     """
     INSERT INTO pulsecheck_touchpoint (account_id, assignee_id, due_on, reason, state, note, finished_on)
@@ -39,18 +45,18 @@ STATEMENTS = (
     INSERT INTO pulsecheck_pulsecheck_themes (pulsecheck_id, pulsetheme_id)
     SELECT p.id, t.id FROM pulsecheck_pulsecheck p JOIN pulsecheck_pulsetheme t ON t.id % 7 = p.id % 7
     """,
-    # One handback in two hundred accounts waits or is worked on; one in twenty was closed.
+    # One handback in two hundred accounts (of a large book) waits or is worked on; one in twenty was closed.
     """
     INSERT INTO pulsecheck_handback (account_id, salesperson_id, assigned_because, trigger, state, risk, revenue_at_risk, currency,
         opened_at, due_on, due_at, accepted_at, closed_at, outcome, closing_note)
     SELECT a.id, a.original_salesperson_id, 'Won this account.', (ARRAY['at_risk', 'quiet', 'pulse', 'promise'])[1 + a.id % 4],
-        CASE WHEN a.id % 400 = 0 THEN 'open' WHEN a.id % 400 = 200 THEN 'accepted' ELSE 'closed' END,
+        CASE a.id % pg_temp.one_in(400) WHEN 0 THEN 'open' WHEN pg_temp.one_in(200) THEN 'accepted' ELSE 'closed' END,
         '{"reasons": [], "tier": "at_risk", "churn_probability": 0.6}', 100 + a.id % 9000, 'EUR',
         now() - (1 + a.id % 330) * interval '1 day', current_date - 2 + (a.id % 7)::int, now() + (a.id % 100 - 20) * interval '1 hour',
-        CASE WHEN a.id % 400 > 0 THEN now() - (a.id % 330) * interval '1 day' END,
-        CASE WHEN a.id % 200 > 0 THEN now() - (a.id % 330) * interval '1 day' END,
-        CASE WHEN a.id % 200 > 0 THEN (ARRAY['saved', 'saved', 'false_alarm'])[1 + a.id / 20 % 3] ELSE '' END, ''
-    FROM accounts_account a WHERE a.record_source = 'benchmark' AND (a.id % 200 = 0 OR a.id % 20 = 7)
+        CASE WHEN a.id % pg_temp.one_in(400) > 0 THEN now() - (a.id % 330) * interval '1 day' END,
+        CASE WHEN a.id % pg_temp.one_in(200) > 0 THEN now() - (a.id % 330) * interval '1 day' END,
+        CASE WHEN a.id % pg_temp.one_in(200) > 0 THEN (ARRAY['saved', 'saved', 'false_alarm'])[1 + a.id / 20 % 3] ELSE '' END, ''
+    FROM accounts_account a WHERE a.record_source = 'benchmark' AND (a.id % pg_temp.one_in(200) = 0 OR a.id % 20 = 7)
     """,
     """
     INSERT INTO pulsecheck_handbackreason (handback_id, trigger, sentence, noted_at)
@@ -114,9 +120,9 @@ STATEMENTS = (
     """
     INSERT INTO accounts_handoff (account_id, won_on, handed_by_id, handed_to_id, bought, why_us, expects, people, watch_out, question,
         received_at)
-    SELECT a.id, current_date - (a.id / 50 % 120)::int, a.original_salesperson_id, a.account_manager_id, 'The large one', 'Service',
-        'Delivery by spring', '', '', '', CASE WHEN a.id / 50 % 4 > 0 THEN now() END
-    FROM accounts_account a WHERE a.record_source = 'benchmark' AND a.id % 50 = 3
+    SELECT a.id, current_date - (a.id / pg_temp.one_in(50) % 120)::int, a.original_salesperson_id, a.account_manager_id, 'The large one', 'Service',
+        'Delivery by spring', '', '', '', CASE WHEN a.id / pg_temp.one_in(50) % 4 > 0 THEN now() END
+    FROM accounts_account a WHERE a.record_source = 'benchmark' AND a.id % pg_temp.one_in(50) = 0
     """,
     """
     INSERT INTO accounts_onboardingstep (handoff_id, title, role, owner_id, due_on, done_at)
@@ -125,10 +131,10 @@ STATEMENTS = (
     """,
     """
     INSERT INTO pulsecheck_retentionmeeting (account_id, chair_id, held_on, covers_from, repeats, state, agenda, closed_at)
-    SELECT a.id, a.account_manager_id, current_date - 15 + (a.id / 100 % 40)::int - CASE WHEN k = 0 THEN 0 ELSE 60 END,
+    SELECT a.id, a.account_manager_id, current_date - 15 + (a.id / pg_temp.one_in(100) % 40)::int - CASE WHEN k = 0 THEN 0 ELSE 60 END,
         current_date - 120, 'monthly', CASE WHEN k = 0 THEN 'planned' ELSE 'held' END, '{}',
         CASE WHEN k = 0 THEN NULL ELSE now() - interval '60 days' END
-    FROM generate_series(0, 1) k, accounts_account a WHERE a.record_source = 'benchmark' AND a.id % 100 = 5
+    FROM generate_series(0, 1) k, accounts_account a WHERE a.record_source = 'benchmark' AND a.id % pg_temp.one_in(100) = 0
     """,
     """
     INSERT INTO pulsecheck_retentionmeeting (team_id, chair_id, held_on, covers_from, repeats, state, agenda)
@@ -154,7 +160,7 @@ STATEMENTS = (
     """
     INSERT INTO pulsecheck_reference (account_id, agreed_by, agreed_on, until, shows_name, shows_since, shows_on_time, takes_calls, noted_by_id)
     SELECT a.id, 'Their head', current_date - 100, current_date + 30 + (a.id % 300)::int, true, true, true, false, a.account_manager_id
-    FROM accounts_account a WHERE a.record_source = 'benchmark' AND a.id % 500 = 1
+    FROM accounts_account a WHERE a.record_source = 'benchmark' AND a.id % pg_temp.one_in(500) = 0
     """,
     """
     INSERT INTO pulsecheck_auditweek (week_of, as_of, healthy, drawn, seed)
@@ -181,9 +187,10 @@ STATEMENTS = (
 )
 
 
-def care_for_the_book() -> None:
-    """Fill every table of the care loop for the accounts of the book, whose people are there already."""
+def care_for_the_book(accounts: int) -> None:
+    """Fill every table of the care loop for the `accounts` of the book, whose people are there already."""
     with connection.cursor() as cursor:
+        cursor.execute(ONE_IN.format(often=OFTEN if accounts < LARGE else 1))
         cursor.execute(
             "UPDATE accounts_account SET region = (%s::text[])[1 + id %% %s], segment = (%s::text[])[1 + id %% %s],"
             " became_customer_on = current_date - 30 - (id * 17 %% 1500)::int WHERE record_source = %s",

@@ -36,8 +36,9 @@ from retention.supervisor import end_with_parent
 HOST = "127.0.0.1"
 FLOOR = "floor"
 TEAMS = 5
-# Who looks after a book: as many accounts each in a small one as fill a page, more in a large one.
-ACCOUNTS_EACH, FEWEST, MOST = 400, 3, 50
+# Who looks after a book: as many people in a small one as in a large one, so that lists of people are as long. The first
+# few of them have as many accounts each in a small one as fill a page, more in a large one; the others a tenth of all.
+PEOPLE, ACCOUNTS_EACH, FEWEST = 50, 400, 3
 START_SECONDS = 60
 # Pages of the care loop, as one who sees everything; as one salesperson as well where a name ends in _of_one.
 PAGES = {
@@ -137,8 +138,8 @@ def _measure(accounts: int, orders: int, requests: int, only: set[str]) -> dict[
         cache.clear()  # of the book before
         get_company()
         load_book(accounts, orders)
-        staff_the_book(min(max(accounts // ACCOUNTS_EACH, FEWEST), MOST))
-        care_for_the_book()
+        staff_the_book(min(max(accounts // ACCOUNTS_EACH, FEWEST), PEOPLE))
+        care_for_the_book(accounts)
         scoring.score_book(LAST_DAY, 90, takes_action=False)
         with connection.cursor() as cursor:
             cursor.execute("VACUUM ANALYZE")
@@ -149,8 +150,8 @@ def _measure(accounts: int, orders: int, requests: int, only: set[str]) -> dict[
     return {name: found[name] | {"queries": queries[name]} for name in found}
 
 
-def staff_the_book(reps: int = MOST) -> None:
-    """Teams of `reps` salespeople who won the accounts, and two contacts each, spread evenly."""
+def staff_the_book(busy: int = PEOPLE) -> None:
+    """Teams of salespeople, of whom the first `busy` won nine accounts in ten, and all the rest; two contacts each account."""
     with connection.cursor() as cursor:
         cursor.execute(
             "INSERT INTO accounts_team (name, created_at, updated_at) "
@@ -161,14 +162,16 @@ def staff_the_book(reps: int = MOST) -> None:
         teams = cursor.fetchone()[0]
         people = [
             User(email=f"rep{n}@example.com", name=f"Rep {n}", role=Role.SALES_REP, team_id=teams[n % TEAMS])
-            for n in range(reps)
+            for n in range(PEOPLE)
         ]
         ids = [user.pk for user in User.objects.bulk_create(people)]
         User.objects.create(email="manager@example.com", name="Manager", role=Role.ADMINISTRATOR)
         cursor.execute(
-            "UPDATE accounts_account SET original_salesperson_id = (%s::bigint[])[1 + id %% %s], "
-            "account_manager_id = (%s::bigint[])[1 + (id / 7) %% %s] WHERE record_source = %s",
-            [ids, reps, ids, reps, RECORD_SOURCE],
+            "UPDATE accounts_account SET "
+            "original_salesperson_id = (%(ids)s::bigint[])[1 + id %% CASE WHEN id / 3 %% 10 = 0 THEN %(all)s ELSE %(busy)s END], "
+            "account_manager_id = (%(ids)s::bigint[])[1 + id / 7 %% CASE WHEN id / 5 %% 10 = 0 THEN %(all)s ELSE %(busy)s END] "
+            "WHERE record_source = %(source)s",
+            {"ids": ids, "all": PEOPLE, "busy": busy, "source": RECORD_SOURCE},
         )
         cursor.execute(
             "INSERT INTO accounts_contact (account_id, external_id, record_source, name, email, created_at, updated_at) "

@@ -48,10 +48,11 @@ class Found:
 
 @dataclass(frozen=True)
 class Sums:
-    """Accounts of the meeting; of those scored the ones at risk, quiet or watched, the money at risk a year in the
-    company's currency, and those nobody hears from."""
+    """Accounts of the meeting and their contracts that end soon; of those scored the ones at risk, quiet or watched, the
+    money at risk a year in the company's currency, and those nobody hears from."""
 
     accounts: int
+    renewals: int
     risky: int | None = None
     money: Decimal | None = None
     silent: int | None = None
@@ -94,21 +95,22 @@ class Scope:
 
     @cached_property
     def sums(self) -> Sums:
-        """Two queries; of a large team they are kept, as scores change only with a run."""
+        """Three queries; of a large team they are kept, as scores change only with a run."""
         stamp = run_stamp(self.run) if self.run else ""
         asked = ("agenda", self.account, self.staff, self.today, stamp)
         return keep_figures(asked, self._add_up, lambda sums: sums.accounts, seconds=SUMS_SECONDS)
 
     def _add_up(self) -> Sums:
         accounts = Account.objects.filter(self._accounts()).order_by().count()
+        renewals = self.of(contracts_that_end(self.today)).order_by().count()
         if self.run is None:
-            return Sums(accounts)
+            return Sums(accounts, renewals)
         found = self.of(Score.objects.filter(as_of=self.run.as_of)).aggregate(
             risky=Count("pk", filter=Q(tier__in=RISKY_TIERS)),
             money=Sum("revenue_at_risk_company"),
             silent=Count("pk", filter=_is_silent(self)),
         )
-        return Sums(accounts, found["risky"], found["money"] or Decimal(0), found["silent"])
+        return Sums(accounts, renewals, found["risky"], found["money"] or Decimal(0), found["silent"])
 
 
 def scope_of(meeting: RetentionMeeting, today: dt.date, run: ScoreRun | None) -> Scope:
@@ -118,6 +120,12 @@ def scope_of(meeting: RetentionMeeting, today: dt.date, run: ScoreRun | None) ->
     )
     staff = tuple(of_team.values_list("pk", flat=True))
     return Scope(meeting.account_id, staff, meeting.covers_from, today, run)
+
+
+def contracts_that_end(today: dt.date) -> QuerySet[Contract]:
+    """Those that end within RENEWAL_DAYS and that nobody has cancelled."""
+    until = today + dt.timedelta(days=RENEWAL_DAYS)
+    return Contract.objects.filter(ends_on__range=(today, until), cancelled_on=None)
 
 
 def make_agenda(meeting: RetentionMeeting, today: dt.date, run: ScoreRun | None) -> dict[str, Any]:
@@ -226,8 +234,7 @@ def _handbacks(scope: Scope) -> Found:
 
 def _renewals(scope: Scope) -> Found:
     """Contracts that end, or have to be given notice of, soon."""
-    until = scope.today + dt.timedelta(days=RENEWAL_DAYS)
-    rows = scope.of(Contract.objects.filter(ends_on__range=(scope.today, until), cancelled_on=None))
+    rows = scope.of(contracts_that_end(scope.today))
 
     def tell(contract: Contract) -> Row:
         notice = contract.ends_on - dt.timedelta(days=contract.notice_days)
@@ -248,7 +255,7 @@ def _renewals(scope: Scope) -> Found:
             anchor="contracts",
         )
 
-    return Found(rows.select_related("account").order_by("ends_on", "pk"), tell)
+    return Found(rows.select_related("account").order_by("ends_on", "pk"), tell, of_all=scope.sums.renewals)
 
 
 def _promises(scope: Scope) -> Found:

@@ -6,11 +6,12 @@ import datetime as dt
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from django.db.models import Count, Q, QuerySet
+from django.db.models import Count, OuterRef, Q, QuerySet
 
 from accounts.models import Team, User
 from accounts.paging import Page, make_page
 from accounts.permissions import LEADERS, has_role
+from accounts.selectors import count_of
 from pulsecheck.models import Action, RetentionMeeting
 from pulsecheck.models.meetings import MeetingState
 from pulsecheck.selectors.lists import behind
@@ -85,10 +86,8 @@ def planned_meetings(user: User, most: int = 50) -> list[RetentionMeeting]:
 def held_meetings(user: User, most: int = 30) -> list[RetentionMeeting]:
     """Meetings held, the newest first, with how many actions were agreed and are open."""
     rows = RetentionMeeting.objects.visible_to(user).filter(state=MeetingState.HELD)
-    counted = rows.annotate(
-        agreed=Count("actions"),
-        undone=Count("actions", filter=Q(actions__done_at=None, actions__isnull=False)),
-    )
+    actions = Action.objects.filter(meeting=OuterRef("pk"))
+    counted = rows.annotate(agreed=count_of(actions), undone=count_of(actions.filter(done_at=None)))
     related = counted.select_related("account", "team", "chair").defer("agenda", "minutes")
     return list(related.order_by("-held_on", "-pk")[:most])
 

@@ -215,9 +215,3 @@ def pulse_takers() -> int:
     """How many people look after accounts and may sign in."""
     carers = Account.objects.exclude(account_manager=None).order_by().values("account_manager").distinct()
     return User.objects.filter(pk__in=carers, is_active=True).count()
-
-
-def segments_in_use() -> list[str]:
-    """Names of the segments accounts are in."""
-    named = Account.objects.exclude(segment="").order_by("segment")
-    return list(named.values_list("segment", flat=True).distinct()[:200])

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from accounts.models import Role, User
 from accounts.paging import query_url
-from accounts.selectors import segment_choices
+from accounts.selectors import menu_of
 from retention.models import ScoreRun, Tier
 from retention.selectors.book import SORTS, WHOSE, Filters, factor_words, reason_choices
 
@@ -35,7 +35,7 @@ def make_chips(filters: Filters, user: User, run: ScoreRun | None, *, risky: boo
     """Whose, tier, segment, reason, renewal, owner missing."""
     chips = _whose_chips(filters, user)
     chips.append(_tier_chip(filters, risky=risky))
-    chips.append(_menu(filters, "segment", "Segment", [(s, s) for s in segment_choices()], filters.segment))
+    chips.append(_menu(filters, "segment", "Segment", [(s, s) for s in menu_of("segment")], filters.segment))
     if run is not None:
         chips.append(
             _menu(

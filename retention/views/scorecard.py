@@ -12,14 +12,13 @@ from django.utils.http import urlencode
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from accounts.permissions import ADMINISTRATORS, CARERS, SignedIn, require_role
-from accounts.selectors import get_company
+from accounts.selectors import get_company, values_in_use
 from pulsecheck.errors import CareError
 from retention.forms import HealthForm, SettleForm
 from retention.models import Disagreement, HealthWeights
 from retention.selectors import disagreements as disputes
 from retention.selectors.health import weights_for, weights_in_force
 from retention.selectors.health_preview import preview_weights, suggest
-from retention.selectors.thresholds import segments_in_use
 from retention.services.disagreements import settle_disagreement
 from retention.services.health import save_health_weights
 from retention.tasks import rescore_health
@@ -31,7 +30,7 @@ PAGE = "retention/settings/health.html"
 @require_role(*ADMINISTRATORS)
 def health_weights(request: SignedIn) -> HttpResponse:
     """The weights for ?segment=, what they would change, and what outcomes suggest, before anything is saved."""
-    segment, segments = request.GET.get("segment", ""), segments_in_use()
+    segment, segments = request.GET.get("segment", ""), values_in_use("segment")
     if segment and segment not in segments:
         raise Http404
     in_force = weights_in_force()

@@ -13,7 +13,7 @@ from kombu.exceptions import OperationalError
 
 from accounts.models.account import BillingMode
 from accounts.permissions import ADMINISTRATORS, SignedIn, require_role
-from accounts.selectors import company_today, get_company
+from accounts.selectors import company_today, get_company, values_in_use
 from pulsecheck.cadence import Policies
 from pulsecheck.selectors.load import preview_cadence
 from pulsecheck.selectors.plan import stored_policies
@@ -46,7 +46,7 @@ def definitions(request: SignedIn) -> HttpResponse:
     context = {
         "in_force": sorted(in_force.values(), key=lambda row: (row.segment, row.billing_mode)),
         "history": Definition.objects.select_related("created_by").order_by("-created_at", "-pk")[:100],
-        "segments": thresholds.segments_in_use(),
+        "segments": values_in_use("segment"),
         "modes": MODES,
     }
     return render(request, "retention/settings/definitions.html", context)
@@ -57,7 +57,7 @@ def definitions(request: SignedIn) -> HttpResponse:
 def definition(request: SignedIn) -> HttpResponse:
     """A new version for ?segment= and ?mode=, with what it would change before it is saved."""
     segment, mode = request.GET.get("segment", ""), request.GET.get("mode", BillingMode.REPEAT.value)
-    if mode not in MODES or (segment and segment not in thresholds.segments_in_use()):
+    if mode not in MODES or (segment and segment not in values_in_use("segment")):
         raise Http404
     now = definition_for(definitions_in_force(), segment, mode)
     draft = Definition(segment=segment, billing_mode=mode)
