@@ -79,7 +79,7 @@ STATEMENTS = (
         CASE WHEN a.id % 16 BETWEEN 1 AND 11 THEN d.on - (a.id % 5)::int WHEN a.id % 16 IN (12, 13) THEN d.on + 3 END,
         CASE WHEN a.id % 16 = 0 THEN 'open' WHEN a.id % 16 < 12 THEN 'kept' WHEN a.id % 16 < 14 THEN 'late' ELSE 'broken' END
     FROM accounts_account a, LATERAL (SELECT current_date + 10 - (CASE WHEN a.id % 16 = 0 THEN a.id % 20 ELSE 20 + a.id % 500 END)::int AS on) d
-    WHERE a.record_source = 'benchmark' AND a.id / 16 % 2 = 0
+    WHERE a.record_source = 'benchmark' AND a.id / 16 % pg_temp.one_in(2) = 0
     """,
     """
     INSERT INTO accounts_issue (record_source, external_id, account_id, opened_at, severity, theme, description, owner_id, due_on,
