@@ -61,8 +61,8 @@ def plan(
     for customer in customers:
         want = next_want(customer, policies, today)
         urgency = URGENCY.get(customer.tier, 9)
-        item = Item(customer, want, floor_day(customer, today), urgency)
-        (standing if planner.stands(customer, want) else waiting).append(item)
+        item = Item(customer, want, floor_day(customer, today), urgency, planner.stands(customer, want))
+        (standing if item.stands else waiting).append(item)
     for item in standing:
         planner.take(item)
     waiting.sort(key=lambda item: _turn(item, today))

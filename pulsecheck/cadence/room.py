@@ -22,20 +22,21 @@ Slot = tuple[int | None, dt.date]
 @dataclass(slots=True, eq=False)
 class Item:
     """A contact while days are given out: `floor` is the day by which there has to be one, `day` and `person_id` what it
-    has so far."""
+    has so far; `stands`: what was planned holds."""
 
     customer: Customer
     want: Want
     floor: dt.date
     urgency: int
+    stands: bool
     day: dt.date | None = None
     person_id: int | None = None
     is_beyond: bool = False
 
     @property
     def is_fixed(self) -> bool:
-        """Put on its day by a person."""
-        return self.customer.planned is not None and self.customer.planned.is_fixed
+        """Put on its day by a person; one planned anew, for another reason, is nobody's choice any more."""
+        return self.stands and self.customer.planned is not None and self.customer.planned.is_fixed
 
     @property
     def has_moved(self) -> bool:

@@ -205,11 +205,19 @@ def test_nobody_has_more_in_a_day_than_they_can_do(book, calls):
 # ── full calendars ─────────────────────────────────────────────────────
 @st.composite
 def crowded(draw):
-    """Customers whose year is nearly over, of two people who can take next to nothing, are away and stand in."""
+    """Customers whose year is nearly over, of two people who can take next to nothing, are away and stand in. What some of
+    them have in the calendar, put there by a person or not, was for a reason that no longer holds."""
     near = st.integers(335, 372).map(lambda n: TODAY - dt.timedelta(days=n))
+    ahead = st.integers(0, 20).map(lambda n: TODAY + dt.timedelta(days=n))
+    outdated = st.builds(
+        Planned, due_on=ahead, assignee_id=people, reason=st.just("Another tier"), is_fixed=st.booleans()
+    )
+    # All fields: what is not said of a NamedTuple, hypothesis makes up.
     one = st.builds(
         Customer, id=st.just(0), tier=st.sampled_from(["at_risk", "steady", "thriving"]), segment=st.just(""),
         assignee_id=st.sampled_from([1, 1, 2]), contacted_on=near | st.just(TODAY), country=st.sampled_from(["", "GB"]),
+        skipped_on=st.none(), since=st.none(), planned=st.none() | outdated, billing_mode=st.just("repeat"),
+        value=st.sampled_from([0.0, 50_000.0]), terms=st.just(()),
     )  # fmt: skip
     book = [c._replace(id=n) for n, c in enumerate(draw(st.lists(one, min_size=6, max_size=24)))]
     away = st.builds(
@@ -287,6 +295,23 @@ def test_nobody_has_too_much_in_a_day_unless_no_arrangement_would_do(case):
             assert change.due_on <= floor_day(book[change.account_id], TODAY), change
     once = applied(book, changes)
     assert plan(once, POLICIES, place, TODAY) == []
+
+
+def test_a_day_chosen_for_a_reason_that_is_over_is_given_up_for_who_has_no_other():
+    """Somebody moved the first one by hand, then its tier changed: planned anew it may be moved again, and does not keep
+    the only day on which the other's year is not over yet."""
+    year_ago = TODAY - dt.timedelta(days=365)
+    moved = Planned(TODAY, 1, "Another tier", is_fixed=True)
+    first = Customer(
+        0, "steady", "", 1, contacted_on=year_ago + dt.timedelta(days=4), value=50_000.0, planned=moved
+    )
+    other = Customer(1, "thriving", "", 1, contacted_on=year_ago)
+
+    changes = {c.account_id: c for c in plan([first, other], POLICIES, staffed(p1=1), TODAY)}
+
+    assert changes[1].due_on == TODAY
+    assert TODAY < changes[0].due_on <= floor_day(first, TODAY)
+    assert not any(change.is_beyond for change in changes.values())
 
 
 @settings(patient, max_examples=20)
