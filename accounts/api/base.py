@@ -105,7 +105,8 @@ def described(one: str, many: str = "") -> Any:
 
 
 class Resource(viewsets.GenericViewSet[Any]):
-    """Base of all resources. `area` is where its scope belongs; `sorts` are columns without gaps that rows may be sorted by."""
+    """Base of all resources. `area` is where its scope belongs; `sorts` are columns without gaps that rows
+    may be sorted by, each with an index of it and the id where there are many rows. Rows come to be in the order of `id`."""
 
     area: str = Area.RECORDS
     sorts: tuple[str, ...] = ()
@@ -188,7 +189,7 @@ class Newest(Visible):
     """Visible, the newest first."""
 
     pagination_class = NewestFirst
-    sorts: tuple[str, ...] = ("id", "created_at", "updated_at")
+    sorts: tuple[str, ...] = ("id", "updated_at")
 
 
 class ForEverybody(Newest):

@@ -122,7 +122,7 @@ class InteractionViewSet(BulkUpsert, Newest):
     filterset_class = InteractionFilter
     related = ("account", "contact", "user")
     kind = "interactions"
-    sorts = ("id", "happened_at", "created_at", "updated_at")
+    sorts = ("id", "happened_at", "updated_at")
 
 
 @described("issue")
@@ -134,7 +134,7 @@ class IssueViewSet(BulkUpsert, Newest):
     filterset_class = IssueFilter
     related = ("account", "owner", "told_by")
     kind = "issues"
-    sorts = ("id", "opened_at", "created_at", "updated_at")
+    sorts = ("id", "opened_at", "updated_at")
 
 
 @described("promise")
@@ -146,7 +146,7 @@ class PromiseViewSet(BulkUpsert, Newest):
     filterset_class = PromiseFilter
     related = ("account", "made_by", "made_to")
     kind = "promises"
-    sorts = ("id", "made_on", "due_on", "created_at", "updated_at")
+    sorts = ("id", "made_on", "due_on", "updated_at")
 
 
 @described("enquiry", "enquiries")
@@ -158,4 +158,4 @@ class EnquiryViewSet(BulkUpsert, Newest):
     filterset_class = EnquiryFilter
     related = ("account", "contact", "owner", "next_step_owner")
     kind = "enquiries"
-    sorts = ("id", "received_at", "created_at", "updated_at")
+    sorts = ("id", "received_at", "updated_at")

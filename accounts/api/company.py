@@ -55,7 +55,7 @@ class UserViewSet(ForEverybody):
     filterset_class = UserFilter
     related = ("team",)
     area = Area.PEOPLE
-    sorts = ("id", "name", "email", "created_at")
+    sorts = ("id", "name", "email")
 
 
 class TeamSerializer(serializers.ModelSerializer[Team]):
@@ -74,7 +74,7 @@ class TeamViewSet(ForEverybody):
     serializer_class = TeamSerializer
     related = ("manager",)
     area = Area.PEOPLE
-    sorts = ("id", "name", "created_at", "updated_at")
+    sorts = ("id", "name", "updated_at")
 
 
 class ChurnReasonSerializer(serializers.ModelSerializer[ChurnReason]):

@@ -185,7 +185,7 @@ class AccountViewSet(BulkUpsert, Visible):
     filterset_class = AccountFilter
     related = ("original_salesperson", "account_manager", "parent")
     kind = "accounts"
-    sorts = ("id", "name", "created_at", "updated_at")
+    sorts = ("id", "name", "updated_at")
 
     def visible_rows(self, rows: AccountQuerySet, user: User) -> QuerySet[Account]:
         return rows.visible_to(user)
@@ -200,7 +200,7 @@ class ContactViewSet(BulkUpsert, Visible):
     filterset_class = ContactFilter
     related = ("account",)
     kind = "contacts"
-    sorts = ("id", "name", "created_at", "updated_at")
+    sorts = ("id", "name", "updated_at")
 
 
 @described("product")
@@ -211,7 +211,7 @@ class ProductViewSet(BulkUpsert, ForEverybody):
     serializer_class = ProductSerializer
     filterset_class = ProductFilter
     kind = "products"
-    sorts = ("id", "sku", "name", "created_at", "updated_at")
+    sorts = ("id", "sku", "name", "updated_at")
 
 
 @described("order")
@@ -223,7 +223,7 @@ class OrderViewSet(BulkUpsert, Newest):
     filterset_class = OrderFilter
     related = ("account",)
     kind = "orders"
-    sorts = ("id", "ordered_at", "amount", "created_at", "updated_at")
+    sorts = ("id", "ordered_at", "amount", "updated_at")
 
 
 @described("order line")
@@ -252,4 +252,4 @@ class ContractViewSet(BulkUpsert, Newest):
     filterset_class = ContractFilter
     related = ("account", "terms_disclosed_by", "churn_reason")
     kind = "contracts"
-    sorts = ("id", "starts_on", "ends_on", "annual_value", "created_at", "updated_at")
+    sorts = ("id", "starts_on", "ends_on", "annual_value", "updated_at")

@@ -121,6 +121,7 @@ class Account(Sourced):
         ]
         indexes = [
             models.Index("name", "id", name="account_by_name"),
+            models.Index(fields=["updated_at", "id"], name="account_by_change"),
             models.Index(fields=["-became_customer_on", "id"], name="account_newest"),
             # whose an account is, without reading its row: somebody's accounts lie all over the table
             models.Index(fields=["original_salesperson", "id"], name="account_by_salesperson"),
@@ -223,6 +224,8 @@ class Contact(Sourced):
             models.UniqueConstraint(fields=["record_source", "external_id"], name="contact_once_per_source")
         ]
         indexes = [
+            models.Index(fields=["name", "id"], name="contact_by_name"),
+            models.Index(fields=["updated_at", "id"], name="contact_by_change"),
             models.Index(Upper("email"), name="contact_by_email"),
             GinIndex(OpClass(Upper("name"), name="gin_trgm_ops"), name="contact_name_search"),
         ]

@@ -95,6 +95,8 @@ class Interaction(Sourced):
             )
         ]
         indexes = [
+            models.Index(fields=["happened_at", "id"], name="interaction_by_moment"),
+            models.Index(fields=["updated_at", "id"], name="interaction_by_change"),
             models.Index(fields=["account", "-happened_at"], name="interaction_by_account"),
             models.Index(
                 fields=["message_class", "-happened_at", "-id"],
@@ -165,6 +167,7 @@ class Issue(Sourced):
             ),
         ]
         indexes = [
+            models.Index(fields=["updated_at", "id"], name="issue_by_change"),
             models.Index(fields=["opened_at", "id"], name="issue_by_day"),
             models.Index(
                 fields=["opened_at", "id"], condition=Q(resolved_at__isnull=True), name="issue_open"
@@ -251,6 +254,8 @@ class Promise(Sourced):
             ),
         ]
         indexes = [
+            models.Index(fields=["made_on", "id"], name="promise_by_beginning"),
+            models.Index(fields=["updated_at", "id"], name="promise_by_change"),
             models.Index(fields=["due_on", "id"], name="promise_by_day"),
             models.Index(fields=["due_on", "id"], condition=Q(status="open"), name="promise_open"),
         ]
@@ -296,6 +301,7 @@ class Enquiry(Sourced):
             ),
         ]
         indexes = [
+            models.Index(fields=["updated_at", "id"], name="enquiry_by_change"),
             models.Index(fields=["received_at", "id"], name="enquiry_by_day"),
             models.Index(
                 fields=["received_at", "id"], condition=Q(responded_at__isnull=True), name="enquiry_waiting"

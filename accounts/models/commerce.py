@@ -82,6 +82,9 @@ class Order(Sourced):
             ),
             models.Index(fields=["account"], condition=models.Q(cost__isnull=False), name="order_costed"),
             # A few kilobytes for any number of orders: which of them came in since a moment.
+            models.Index(fields=["ordered_at", "id"], name="order_by_moment"),
+            models.Index(fields=["amount", "id"], name="order_by_amount"),
+            models.Index(fields=["updated_at", "id"], name="order_by_change"),
             BrinIndex(fields=["created_at"], name="order_by_arrival"),
         ]
 
@@ -145,6 +148,9 @@ class Contract(Sourced):
             models.CheckConstraint(condition=Q(annual_value__gte=0), name="contract_value_not_negative"),
         ]
         indexes = [
+            models.Index(fields=["starts_on", "id"], name="contract_by_start"),
+            models.Index(fields=["annual_value", "id"], name="contract_by_value"),
+            models.Index(fields=["updated_at", "id"], name="contract_by_change"),
             models.Index(fields=["ends_on"], name="contract_by_end"),
             models.Index(
                 fields=["-starts_on"],

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import django_filters
-from django.db.models import Exists, OuterRef, QuerySet
+from django.db.models import Case, Q, QuerySet, When
 from drf_spectacular.utils import OpenApiExample, extend_schema, extend_schema_serializer
 from rest_framework import serializers
 from rest_framework.decorators import action
@@ -16,7 +16,8 @@ from rest_framework.response import Response
 from accounts.api.authentication import caller
 from accounts.api.base import EmailOf, IdFilter, RowId, described
 from accounts.api.repeats import idempotent
-from accounts.models import Account, User
+from accounts.models import User
+from accounts.models.account import visible_accounts
 from accounts.selectors import company_today
 from pulsecheck.api.care import AmongOurselves, checked, done_or_refused
 from pulsecheck.api.pulses import account_for
@@ -109,8 +110,9 @@ class ActionViewSet(AmongOurselves):
 
     def visible_rows(self, rows: ActionQuerySet, user: User) -> QuerySet[Action]:
         """One's own, those about accounts or from meetings one sees, and improvements."""
-        mine = Account.objects.visible_to(user).filter(pk=OuterRef("account")).order_by()
-        return rows.visible_to(user).annotate(sees_account=Exists(mine))
+        about, seen = Q(account__isnull=False), visible_accounts(user, prefix="account__")
+        sees_account = Case(When(about if seen is None else about & seen, then=True), default=False)
+        return rows.visible_to(user).annotate(sees_account=sees_account)
 
     def _answer(self, pk: int, status: int = 200) -> Response:
         return Response(ActionSerializer(self.get_queryset().get(pk=pk)).data, status=status)

@@ -179,9 +179,9 @@ class HandbackViewSet(CareResource):
     filterset_class = HandbackFilter
     related = ("account", "salesperson", "closed_by", "churn_reason", "counter_signer")
     prefetched = (
-        "attempts__user",
+        Prefetch("attempts", HandbackAttempt.objects.select_related("user")),
         "reasons",
-        "credits__person",
+        Prefetch("credits", HandbackCredit.objects.select_related("person")),
         Prefetch("settlements", ReasonSettlement.objects.select_related("before", "after", "settled_by")),
     )
 

@@ -118,6 +118,7 @@ class Handback(Stamped):
                 condition=Q(state__in=["open", "accepted"]),
                 name="handback_due",
             ),
+            models.Index(fields=["updated_at", "id"], name="handback_by_change"),
             models.Index(
                 fields=["-closed_at", "-id"], condition=Q(state="closed"), name="handback_newest_closed"
             ),

@@ -91,6 +91,7 @@ class PulseCheck(Stamped):
             ),
         ]
         indexes = [
+            models.Index(fields=["updated_at", "id"], name="pulse_by_change"),
             models.Index(fields=["account", "-taken_at"], name="pulse_by_account"),
             models.Index(fields=["-taken_at", "-id"], name="pulse_newest"),
             models.Index(

@@ -64,6 +64,7 @@ class Survey(Stamped):
             ),
         ]
         indexes = [
+            models.Index(fields=["updated_at", "id"], name="survey_by_change"),
             models.Index(fields=["account", "-sent_at"], name="survey_by_account"),
             models.Index(fields=["-sent_at", "-id"], name="survey_newest"),
         ]

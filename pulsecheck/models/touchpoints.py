@@ -121,6 +121,7 @@ class Touchpoint(Stamped):
             )
         ]
         indexes = [
+            models.Index(fields=["updated_at", "id"], name="touchpoint_by_change"),
             models.Index(fields=["assignee", "due_on"], condition=Q(state="planned"), name="touchpoint_due"),
             models.Index(fields=["due_on", "id"], condition=Q(state="planned"), name="touchpoint_due_all"),
         ]

@@ -28,7 +28,10 @@ LISTS = {
     "accounts_sparse": "/api/v1/accounts/?fields=name,segment",
     "contacts": "/api/v1/contacts/",
     "orders": "/api/v1/orders/",
+    "orders_by_change": "/api/v1/orders/?updated_since=2020-01-01T00:00:00Z&sort=updated_at",
+    "orders_by_amount": "/api/v1/orders/?sort=-amount",
     "scores": "/api/v1/scores/",
+    "scores_by_probability": "/api/v1/scores/?sort=-churn_probability",
     "scores_by_money": "/api/v1/scores/?sort=-revenue_at_risk_company",
 }
 LISTS_OF_ONE = {"accounts_of_one": "/api/v1/accounts/", "orders_of_one": "/api/v1/orders/"}

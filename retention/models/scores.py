@@ -210,6 +210,7 @@ class Score(models.Model):
         ]
         indexes = [
             models.Index(fields=["as_of", "-revenue_at_risk_company", "account"], name="score_by_money"),
+            models.Index(fields=["as_of", "churn_probability", "account"], name="score_by_probability"),
             models.Index(
                 fields=["as_of", "-revenue_at_risk_company", "account"],
                 condition=Q(tier__in=["at_risk", "quiet", "watch"]),
