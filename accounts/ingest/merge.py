@@ -299,6 +299,7 @@ class Merge:
             "UPDATE import_resolved r SET target_id = m.id FROM ("
             " SELECT DISTINCT ON (k.id) k.id, n.line FROM import_resolved n JOIN ("
             "   SELECT min(id) AS id, account_id, lower(email) AS email FROM accounts_contact WHERE email <> ''"
+            "   AND account_id IN (SELECT account_id FROM import_resolved WHERE target_id IS NULL AND problem IS NULL)"
             "   GROUP BY account_id, lower(email) HAVING count(*) = 1) k"
             "  ON k.account_id = n.account_id AND k.email = n.c_email"
             "  WHERE n.target_id IS NULL AND n.problem IS NULL"
