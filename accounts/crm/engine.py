@@ -123,10 +123,11 @@ def _finish(step: SyncStep, message: str = "") -> None:
 
 
 def pull(work: Work) -> Iterator[None]:
-    """Read a stream to its end, page by page."""
+    """Read a stream to its end, page by page. Who holds the step is the only one who moves the cursor, so it is
+    looked up once."""
+    cursor = StreamCursor.objects.get(connection=work.connection, stream=work.stream)
     is_over = False
     while not is_over:
-        cursor = StreamCursor.objects.get(connection=work.connection, stream=work.stream)
         since = cursor.since - work.connector.overlap if cursor.since else None
         page = work.connector.pull(work.stream, since, cursor.position)
         is_over = _land_page(work, page, cursor)
@@ -134,14 +135,13 @@ def pull(work: Work) -> Iterator[None]:
     _finish(work.step)
 
 
-def _land_page(work: Work, page: Page, read: StreamCursor) -> bool:
+def _land_page(work: Work, page: Page, cursor: StreamCursor) -> bool:
     """Landing, cursor and progress in one commit; True when the pass is over."""
     with transaction.atomic():
         held = runs.hold_step(work.step)
-        cursor = StreamCursor.objects.select_for_update().get(pk=read.pk)
         landed = landing.land(work.connection.pk, work.stream, page.records)
         _move(cursor, page)
-        cursor.save()
+        cursor.save(update_fields=["since", "position", "pass_began_at", "pass_top", "updated_at"])
         _count(held, landed, len(page.records))
         held.save()
     return page.position is None

@@ -219,6 +219,7 @@ def name_salespeople(
     if not lacking:
         return 0
     first: dict[str, tuple[str, str]] = {}
+    mapper = mapper.only("account", "ordered_at", "salesperson")
     raws = RawRecord.objects.filter(connection=connection, stream=stream, deleted_at=None, problem="")
     if since is not None:
         raws = raws.filter(applied_at__gte=since)
@@ -233,16 +234,15 @@ def name_salespeople(
         person = mapped.aside.get("salesperson", "")
         if account in lacking and person and when and (when, person) < first.get(account, ("\uffff", "")):
             first[account] = (when, person)
-    if not first:
-        return 0
-    rows = [
-        {"external_id": account, "name": lacking[account], "original_salesperson": person}
-        for account, (_, person) in sorted(first.items())
-    ]
+    winners = sorted((account, person) for account, (_, person) in first.items())
     changed = 0
-    for begin in range(0, len(rows), BATCH):
+    for begin in range(0, len(winners), BATCH):
         still_here()
-        changed += through_the_door(connection, "accounts", rows[begin : begin + BATCH]).rows_changed
+        rows = [
+            {"external_id": account, "name": lacking[account], "original_salesperson": person}
+            for account, person in winners[begin : begin + BATCH]
+        ]
+        changed += through_the_door(connection, "accounts", rows).rows_changed
     return changed
 
 

@@ -31,6 +31,7 @@ BACK: dict[str, dict[str, Any]] = {
     "contacts": {"is_active": True},
     "orders": {"status": "placed"},
 }
+COMPOSED = (dict, list)  # what JSON has besides single values
 Lookup = Callable[[str, str], Mapping[str, Any] | None]  # stream, id -> payload
 
 
@@ -58,16 +59,25 @@ class Mapper:
         self.columns = {
             name: spec for name, spec in columns.items() if name in self.kind.names or name in self.aside
         }
-        self.only_if = only_if
+        self.only_if = {name: frozenset(map(str, values)) for name, values in only_if.items()}
         self.lookup = lookup
         self.known_people = known_people
+        # Worked out once and not for each of a million records.
+        self.of_people = {"salesperson", *(one.name for one in self.kind.columns if one.refers_to == "users")}
+        self.lookups = [
+            (spec["lookup"], spec["field"])
+            for spec in self.columns.values()
+            if isinstance(spec, Mapping) and "lookup" in spec
+        ]
+
+    def only(self, *names: str) -> Mapper:
+        """The same map with these columns alone, for who needs no more of each record."""
+        columns = {name: spec for name, spec in self.columns.items() if name in names}
+        return Mapper(self.kind.name, columns, self.only_if, self.lookup, self.known_people)
 
     def takes(self, payload: Mapping[str, Any]) -> bool:
         """Whether records like this one are wanted."""
-        return all(
-            as_text(value_at(payload, name)) in {str(value) for value in values}
-            for name, values in self.only_if.items()
-        )
+        return all(as_text(value_at(payload, name)) in values for name, values in self.only_if.items())
 
     def row(
         self, source_id: str, payload: Mapping[str, Any], *, is_gone: bool = False, is_back: bool = False
@@ -89,13 +99,13 @@ class Mapper:
 
     def refers(self, payload: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         """(stream, id) of the records of other streams that this one's row will look up."""
-        for spec in self.columns.values():
-            if isinstance(spec, Mapping) and "lookup" in spec and (found := value_at(payload, spec["field"])):
-                yield spec["lookup"], as_text(found)
+        for stream, name in self.lookups:
+            if found := value_at(payload, name):
+                yield stream, as_text(found)
 
     def _value(self, name: str, spec: Any, payload: Mapping[str, Any]) -> Any:
         value = as_cell(self._raw(spec, payload))
-        if name == "salesperson" or (name in self.kind.names and self.kind.column(name).refers_to == "users"):
+        if name in self.of_people:
             return value if as_text(value).lower() in self.known_people else None
         return value
 
@@ -117,7 +127,7 @@ class Mapper:
 def value_at(payload: Any, path: str) -> Any:
     """The value at a dotted path; a list is entered by position; None where there is nothing."""
     for part in path.split("."):
-        if isinstance(payload, Mapping):
+        if isinstance(payload, dict):
             payload = payload.get(part)
         elif isinstance(payload, list) and part.isdigit() and int(part) < len(payload):
             payload = payload[int(part)]
@@ -134,7 +144,7 @@ def as_text(value: Any) -> str:
 
 def as_cell(value: Any) -> Any:
     """What the door takes: objects and lists are no cells."""
-    return None if isinstance(value, Mapping | list) else value
+    return None if isinstance(value, COMPOSED) else value
 
 
 def fields_of(columns: Mapping[str, Any], only_if: Mapping[str, Any] | None = None) -> Iterator[str]:

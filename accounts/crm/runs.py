@@ -13,7 +13,7 @@ import socket
 from collections.abc import Iterable
 
 from django.db import IntegrityError, transaction
-from django.db.models import Exists, OuterRef, Q
+from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.utils import timezone
 
 from accounts.crm.errors import CrmError, StepLost
@@ -138,13 +138,8 @@ def _is_free(step: SyncStep, now: dt.datetime) -> bool:
 def hold_step(step: SyncStep) -> SyncStep:
     """Lock a claimed step until the transaction ends, and prolong its lease. StepLost when it is not ours any more, or
     a person paused or cancelled."""
-    held = (
-        SyncStep.objects.select_for_update(of=["self"])
-        .select_related("run__connection")
-        .filter(pk=step.pk, state=StepState.CLAIMED, claim=step.claim)
-        .first()
-    )
-    if held is None or held.run.state != SyncState.RUNNING or held.run.connection.is_paused:
+    held = _still_ours(step).select_for_update(of=["self"]).first()
+    if held is None:
         raise StepLost
     held.lease_until, held.failures, held.message = timezone.now() + LEASE, 0, ""
     return held
@@ -159,15 +154,19 @@ def hold_for(step: SyncStep, lease: dt.timedelta) -> None:
 
 def still_here(step: SyncStep) -> None:
     """Prolong the lease while waiting for the other side. StepLost when somebody took over or it was stopped."""
-    alive = SyncStep.objects.filter(
+    if not _still_ours(step).update(lease_until=timezone.now() + LEASE):
+        raise StepLost
+
+
+def _still_ours(step: SyncStep) -> QuerySet[SyncStep]:
+    """The step, unless somebody took it over or a person paused or cancelled."""
+    return SyncStep.objects.filter(
         pk=step.pk,
         state=StepState.CLAIMED,
         claim=step.claim,
         run__state=SyncState.RUNNING,
         run__connection__is_paused=False,
     )
-    if not alive.update(lease_until=timezone.now() + LEASE):
-        raise StepLost
 
 
 def put_down(step: SyncStep, message: str = "", seconds: float = 0, *, has_failed: bool = False) -> None:
