@@ -163,6 +163,7 @@ class Connector(ABC):
     overlap: ClassVar[dt.timedelta] = dt.timedelta(minutes=5)
     push_size: ClassVar[int] = 100
     can_push: ClassVar[bool] = False
+    takes_proof: ClassVar[bool] = False  # PKCE when a person signs in
     has_webhooks: ClassVar[bool] = False
     # For the pages: what is read, in a sentence; the ways in (none: credential_names as they are); whether a person
     # says which tables are read; and what to do over there so that webhooks come.
@@ -206,12 +207,13 @@ class Connector(ABC):
         """What can be chosen from, where `has_tables`."""
         return ()
 
-    def sign_in_address(self, back: str, state: str) -> str:
-        """Where a person agrees that we may read, for a way that `signs_in`; they come back to `back`."""
+    def sign_in_address(self, back: str, state: str, proof: Mapping[str, str]) -> str:
+        """Where a person agrees that we may read, for a way that `signs_in`; they come back to `back`. `proof` is to be
+        sent along (nothing unless the system `takes_proof`)."""
         raise CrmError(f"{self.label} has no such sign-in.")
 
-    def take_code(self, code: str, back: str) -> Renewed:
-        """The first credentials, for the code that the person came back with."""
+    def take_code(self, code: str, back: str, proof: Mapping[str, str]) -> Renewed:
+        """The first credentials, for the code that the person came back with; `proof` is to be sent along."""
         raise CrmError(f"{self.label} has no such sign-in.")
 
     def push(self, changes: Sequence[Change]) -> Sequence[Pushed]:

@@ -15,6 +15,7 @@ from accounts.crm.engine import open_connector
 from accounts.crm.errors import CrmError
 from accounts.crm.linking import decide
 from accounts.crm.mapping import ASIDE, Mapper
+from accounts.crm.pkce import challenge_of
 from accounts.crm.protocol import Ask, Connector, Field, Record, Table, Way
 from accounts.crm.systems import connector_class
 from accounts.crm.vault import Secrets, seal, unseal
@@ -200,16 +201,19 @@ def learn_streams(connection: Connection, connector: Connector) -> None:
                 )
 
 
-def sign_in_address(connection: Connection, back: str, state: str) -> str:
-    """Where a person agrees that the system may be read."""
+def sign_in_address(connection: Connection, back: str, state: str, verifier: str) -> str:
+    """Where a person agrees that the system may be read. `verifier` is kept on our side until they are back; where the
+    system takes it, only its challenge goes there (RFC 7636)."""
     with opened(connection) as connector:
-        return connector.sign_in_address(back, state)
+        proof = {"code_challenge": challenge_of(verifier), "code_challenge_method": "S256"}
+        return connector.sign_in_address(back, state, proof if connector.takes_proof else {})
 
 
-def take_code(connection: Connection, code: str, back: str, user: User) -> None:
+def take_code(connection: Connection, code: str, back: str, verifier: str, user: User) -> None:
     """Turn what a person came back with into credentials, and keep them. CrmError says what is wrong."""
+    proof = Secrets({"code_verifier": verifier})
     with opened(connection) as connector:
-        renewed = connector.take_code(code, back)
+        renewed = connector.take_code(code, back, proof if connector.takes_proof else {})
     change_access(connection, options={}, credentials=renewed.credentials, user=user)
     Connection.objects.filter(pk=connection.pk).update(credentials_expire_at=renewed.expire_at)
 

@@ -17,6 +17,7 @@ from django_htmx.http import HttpResponseClientRefresh
 
 from accounts import selectors_crm as selectors
 from accounts.crm.errors import CrmError, SignInRefused
+from accounts.crm.pkce import new_verifier
 from accounts.crm.protocol import Way
 from accounts.crm.systems import connector_class, known_systems
 from accounts.forms_crm import AccessForm, ScheduleForm
@@ -27,6 +28,7 @@ from accounts.services.crm import webhook_address
 
 SIGN_IN_SALT, SIGN_IN_SECONDS = "connected-systems", 1800
 SIGN_IN_KEY = "connection-sign-in"
+VERIFIER_KEY = "connection-verifier"
 
 
 def connection_or_404(request: SignedIn, pk: int, *, to_work_with: bool = False) -> Connection:
@@ -190,14 +192,15 @@ def try_connection(request: SignedIn, pk: int) -> HttpResponse:
 
 
 def _sign_in_address(request: SignedIn, connection: Connection, way: Way) -> str:
-    """Where the person agrees. What they come back with has to carry the same word that their session remembers."""
-    word = request.session.get(SIGN_IN_KEY) or secrets.token_urlsafe(16)
-    request.session[SIGN_IN_KEY] = word
+    """Where the person agrees. What they come back with has to carry the same word that their session remembers, beside
+    the verifier, which never leaves us before."""
+    word = request.session.setdefault(SIGN_IN_KEY, secrets.token_urlsafe(16))
+    verifier = request.session.setdefault(VERIFIER_KEY, new_verifier())
     told = {"connection": connection.pk, "way": way.name, "word": word}
     state = signing.dumps(told, salt=SIGN_IN_SALT)
     try:
         return services.sign_in_address(
-            connection, request.build_absolute_uri(reverse("accounts:signed_in")), state
+            connection, request.build_absolute_uri(reverse("accounts:signed_in")), state, verifier
         )
     except CrmError as problem:
         messages.error(request, str(problem))
@@ -209,6 +212,7 @@ def _sign_in_address(request: SignedIn, connection: Connection, way: Way) -> str
 @require_role(*ADMINISTRATORS)
 def signed_in(request: SignedIn) -> HttpResponse:
     """Back from the other system, with a code that is worth credentials."""
+    verifier = request.session.pop(VERIFIER_KEY, "")
     connection, way = _returned(request)
     if connection is None:
         messages.error(request, "That sign-in was not begun here, or too long ago. Begin it again.")
@@ -221,7 +225,7 @@ def signed_in(request: SignedIn) -> HttpResponse:
         return redirect(again)
     try:
         back = request.build_absolute_uri(reverse("accounts:signed_in"))
-        services.take_code(connection, code, back, request.user)
+        services.take_code(connection, code, back, verifier, request.user)
     except CrmError as problem:
         messages.error(request, f"{connection.name} was not connected. {problem}")
         return redirect(again)

@@ -15,7 +15,9 @@ from accounts.crm.engine import open_connector
 from accounts.crm.errors import SignInRefused, TryLater, WebhookRefused
 from accounts.crm.outbox import FIELDS, queue_write_backs
 from accounts.crm.pipedrive.connector import _happened
+from accounts.crm.pkce import new_verifier
 from accounts.crm.protocol import WebhookCall
+from accounts.crm.vault import unseal
 from accounts.models import (
     Account,
     Connection,
@@ -27,12 +29,12 @@ from accounts.models import (
     WriteBack,
 )
 from accounts.models.crm import SyncState, WriteBackState
-from accounts.services.connecting import create_connection
+from accounts.services.connecting import create_connection, sign_in_address, take_code
 from accounts.services.crm import save_map, take_webhook
 from tests.crm.servers.pipedrive import Pipedrive, Server, code_of, fill
 from tests.crm.storm import weather
 from tests.crm.syncing import end_state, sync
-from tests.factories import SalesRepFactory
+from tests.factories import AdministratorFactory, SalesRepFactory
 
 Connect = Callable[..., Connection]
 OAUTH = {"client_id": "app", "client_secret": "hush-client-secret", "refresh_token": "refresh-me"}
@@ -158,14 +160,17 @@ def test_a_token_that_expired_is_renewed_and_a_dead_grant_asks_for_a_person(
 
 
 def test_a_person_can_sign_in(connect: Connect, world: Pipedrive, server: Server) -> None:
-    connector = open_connector(connect(client_id="app", client_secret="hush-client-secret"))
-    address = connector.sign_in_address("https://mainstay.example.com/back/", "state-1")
+    connection = connect(client_id="app", client_secret="hush-client-secret")
+    back, verifier = "https://mainstay.example.com/back/", new_verifier()
+    address = sign_in_address(connection, back, "state-1", verifier)
     assert address.startswith(f"{server.address}/oauth/authorize?client_id=app&redirect_uri=https%3A")
-    fresh = connector.take_code("code-one", "https://mainstay.example.com/back/")
-    assert dict(fresh.credentials)["api_domain"] == server.address
+    assert "code_challenge" not in address  # Pipedrive documents no PKCE
     with pytest.raises(SignInRefused):
-        connector.take_code("guessed", "https://mainstay.example.com/back/")
-    connector.link.close()
+        take_code(connection, "guessed", back, verifier, AdministratorFactory())
+    take_code(connection, "code-one", back, verifier, AdministratorFactory())
+    connection.refresh_from_db()
+    assert unseal(connection.sealed_credentials)["api_domain"] == server.address
+    assert connection.credentials_expire_at is not None
 
 
 def test_the_budget_of_the_day_is_not_used_up_by_us(connect: Connect, world: Pipedrive) -> None:

@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import datetime as dt
+import re
 from collections.abc import Callable, Iterator
 from decimal import Decimal
+from html import unescape
+from urllib.parse import parse_qsl, urlsplit
 
 import pytest
+from django.test import Client
+from django.urls import reverse
 
 from accounts.crm.engine import open_connector
 from accounts.crm.errors import CrmError, SignInRefused, TryLater
 from accounts.crm.outbox import FIELDS, queue_write_backs
+from accounts.crm.pkce import challenge_of, new_verifier
 from accounts.crm.salesforce import connector as salesforce
+from accounts.crm.vault import unseal
 from accounts.models import (
     Account,
     Connection,
@@ -24,12 +31,12 @@ from accounts.models import (
     WriteBack,
 )
 from accounts.models.crm import SyncState, WriteBackState
-from accounts.services.connecting import create_connection, sample_stream
+from accounts.services.connecting import create_connection, sample_stream, sign_in_address, take_code
 from accounts.services.crm import check_connection
 from tests.crm.servers.salesforce import Salesforce, Server, fill, sf_id
 from tests.crm.storm import weather
 from tests.crm.syncing import end_state, sync
-from tests.factories import SalesRepFactory
+from tests.factories import AdministratorFactory, SalesRepFactory
 
 Connect = Callable[..., Connection]
 
@@ -206,15 +213,57 @@ def test_an_expired_token_is_renewed_and_a_dead_grant_asks_for_a_person(
     assert "expired access/refresh token" in connection.message
 
 
-def test_a_person_can_sign_in(connect: Connect, world: Salesforce, server: Server) -> None:
-    connector = open_connector(connect())
-    address = connector.sign_in_address("https://mainstay.example.com/back/", "state-1")
+def test_a_person_can_sign_in_and_proves_who_began_it(
+    connect: Connect, world: Salesforce, server: Server
+) -> None:
+    connection, back, verifier = connect(), "https://mainstay.example.com/back/", new_verifier()
+    address = sign_in_address(connection, back, "state-1", verifier)
     assert address.startswith(f"{server.address}/services/oauth2/authorize?response_type=code&client_id=app&")
-    fresh = connector.take_code("code-from-salesforce", "https://mainstay.example.com/back/")
-    assert dict(fresh.credentials)["refresh_token"] == "refresh-me"
-    with pytest.raises(SignInRefused):
-        connector.take_code("guessed", "https://mainstay.example.com/back/")
-    connector.link.close()
+    assert verifier not in address
+
+    code = world.agree(address)
+    with pytest.raises(SignInRefused, match="invalid code verifier"):
+        take_code(connection, code, back, new_verifier(), AdministratorFactory())
+    with pytest.raises(SignInRefused, match="no new token"):
+        take_code(connection, "guessed", back, verifier, AdministratorFactory())
+    take_code(connection, world.agree(address), back, verifier, AdministratorFactory())
+
+    connection.refresh_from_db()
+    assert unseal(connection.sealed_credentials)["refresh_token"] == "refresh-me"
+
+
+def test_the_challenge_is_the_one_of_the_standard() -> None:
+    """RFC 7636, appendix B."""
+    challenge = challenge_of("dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk")
+    assert challenge == "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM"
+
+
+def test_the_pages_keep_the_proof_until_one_is_back(
+    client: Client, connect: Connect, world: Salesforce, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The verifier is in no page, good for one return, and of no use to another session."""
+    fill(world, companies=1)
+    connection = connect()
+    client.force_login(AdministratorFactory())
+    page = reverse("accounts:credentials", args=[connection.pk]) + "?way=oauth"
+
+    def begin() -> tuple[str, str]:
+        body = unescape(client.get(page).content.decode())
+        found = re.search(r'href="([^"]+/services/oauth2/authorize[^"]+)"', body)
+        assert found
+        assert client.session["connection-verifier"] not in body
+        return world.agree(found[1]), dict(parse_qsl(urlsplit(found[1]).query))["state"]
+
+    code, state = begin()
+    body = client.get(reverse("accounts:signed_in"), {"code": code, "state": state}, follow=True)
+    assert "is connected" in body.content.decode()
+    assert "connection-verifier" not in client.session
+    _, state = begin()
+    stolen = {"code": code, "state": state}
+    assert (
+        "was not connected" in client.get(reverse("accounts:signed_in"), stolen, follow=True).content.decode()
+    )
+    assert "not begun here" in client.get(reverse("accounts:signed_in"), stolen, follow=True).content.decode()
 
 
 def test_used_up_calls_are_waited_for_and_not_taken_for_a_refusal(

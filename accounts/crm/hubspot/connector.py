@@ -365,21 +365,21 @@ class Connector(Base):
 
     # Signing ----------------------------------------------------------------------------------------------------
 
-    def sign_in_address(self, back: str, state: str) -> str:
+    def sign_in_address(self, back: str, state: str, proof: Mapping[str, str]) -> str:
         """https://developers.hubspot.com/docs/apps/legacy-apps/authentication/working-with-oauth"""
         asked = {
             "client_id": self.link.secrets["client_id"],
             "redirect_uri": back,
             "scope": SCOPES,
             "state": state,
+            **proof,
         }
         return f"{self.link.options.get('sign_in', SIGN_IN)}?{urlencode(asked)}"
 
-    def take_code(self, code: str, back: str) -> Renewed:
+    def take_code(self, code: str, back: str, proof: Mapping[str, str]) -> Renewed:
         given = {name: self.link.secrets[name] for name in ("client_id", "client_secret")}
-        return self._tokens(
-            Secrets({"grant_type": "authorization_code", "code": code, "redirect_uri": back} | given)
-        )
+        asked = {"grant_type": "authorization_code", "code": code, "redirect_uri": back}
+        return self._tokens(Secrets({**asked, **given, **proof}))
 
     def refresh(self, credentials: Mapping[str, str]) -> Renewed | None:
         if not credentials.get("refresh_token"):

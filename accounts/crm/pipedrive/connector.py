@@ -167,6 +167,7 @@ class Connector(Base):
         "client_secret",
         "refresh_token",
         "access_token",
+        "api_domain",
         "webhook_password",
     )
     # The smallest plan allows 20 calls in two seconds.
@@ -357,14 +358,13 @@ class Connector(Base):
     def _oauth(self) -> str:
         return str(self.link.options.get("sign_in") or SIGN_IN).rstrip("/")
 
-    def sign_in_address(self, back: str, state: str) -> str:
-        asked = {"client_id": self.link.secrets["client_id"], "redirect_uri": back, "state": state}
+    def sign_in_address(self, back: str, state: str, proof: Mapping[str, str]) -> str:
+        asked = {"client_id": self.link.secrets["client_id"], "redirect_uri": back, "state": state, **proof}
         return f"{self._oauth}/oauth/authorize?{urlencode(asked)}"
 
-    def take_code(self, code: str, back: str) -> Renewed:
-        return self._tokens(
-            self.link.secrets, {"grant_type": "authorization_code", "code": code, "redirect_uri": back}
-        )
+    def take_code(self, code: str, back: str, proof: Mapping[str, str]) -> Renewed:
+        asked = {"grant_type": "authorization_code", "code": code, "redirect_uri": back}
+        return self._tokens(self.link.secrets, Secrets({**asked, **proof}))
 
     def refresh(self, credentials: Mapping[str, str]) -> Renewed | None:
         """https://pipedrive.readme.io/docs/marketplace-oauth-authorization"""

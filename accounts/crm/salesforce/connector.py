@@ -175,7 +175,7 @@ WAYS = (
         (
             MAKE_APP,
             "Enable OAuth with the scopes \u201cManage user data via APIs (api)\u201d and \u201cPerform requests at any time"
-            " (refresh_token, offline_access)\u201d; Require Proof Key for Code Exchange has to be off.",
+            " (refresh_token, offline_access)\u201d; leave Require Proof Key for Code Exchange (PKCE) on.",
             *KEYS,
         ),
         "https://help.salesforce.com/s/articleView?id=xcloud.remoteaccess_oauth_web_server_flow.htm",
@@ -189,12 +189,13 @@ class Connector(Base):
     signed in. Options: address (My Domain), and `currency` for organisations that have one only and do not say it."""
 
     label = "Salesforce"
-    credential_names = ("client_id", "client_secret", "refresh_token", "access_token")
+    credential_names = ("client_id", "client_secret", "refresh_token", "access_token", "instance_url")
     calls_per_second = 10.0
     burst = 10
     overlap = dt.timedelta(minutes=10)
     push_size = 200
     can_push = True
+    takes_proof = True
     about = "Accounts, contacts, won opportunities with who won them, cases and completed tasks."
     ways = WAYS
 
@@ -410,20 +411,20 @@ class Connector(Base):
 
     # Signing ----------------------------------------------------------------------------------------------------
 
-    def sign_in_address(self, back: str, state: str) -> str:
+    def sign_in_address(self, back: str, state: str, proof: Mapping[str, str]) -> str:
         asked = {
             "response_type": "code",
             "client_id": self.link.secrets["client_id"],
             "redirect_uri": back,
             "scope": "api refresh_token",
             "state": state,
+            **proof,
         }
         return f"{self.address}/services/oauth2/authorize?{urlencode(asked)}"
 
-    def take_code(self, code: str, back: str) -> Renewed:
-        return self._tokens(
-            self.link.secrets, {"grant_type": "authorization_code", "code": code, "redirect_uri": back}
-        )
+    def take_code(self, code: str, back: str, proof: Mapping[str, str]) -> Renewed:
+        asked = {"grant_type": "authorization_code", "code": code, "redirect_uri": back}
+        return self._tokens(self.link.secrets, Secrets({**asked, **proof}))
 
     def refresh(self, credentials: Mapping[str, str]) -> Renewed | None:
         """Access tokens say no time of expiry: they are renewed when one is refused (401 INVALID_SESSION_ID).

@@ -8,12 +8,15 @@ https://developer.salesforce.com/docs/atlas.en-us.api_rest.meta/api_rest/resourc
 
 from __future__ import annotations
 
+import base64
 import csv
+import hashlib
 import io
 import re
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from urllib.parse import parse_qsl, urlsplit
 
 from tests.crm.servers import base
 from tests.crm.servers.base import Answer, Request
@@ -135,6 +138,8 @@ class Salesforce(base.World):
     tokens: set[str] = field(default_factory=lambda: {"token-one"})
     refresh_token: str = "refresh-me"
     refreshed: int = 0
+    agreed: int = 0
+    codes: dict[str, str] = field(default_factory=dict)  # code -> challenge
     instance_url: str = ""
     page: int = 2_000
     locators: dict[str, tuple[list[dict[str, Any]], int]] = field(default_factory=dict)
@@ -301,13 +306,30 @@ class Salesforce(base.World):
         self.put(name, key, **values)
         return {"id": key, "success": True, "errors": []}
 
+    def agree(self, address: str) -> str:
+        """What somebody who agrees on the page at `address` comes back with. The app requires proof (PKCE, RFC 7636).
+        https://help.salesforce.com/s/articleView?id=xcloud.remoteaccess_pkce.htm"""
+        asked = dict(parse_qsl(urlsplit(address).query))
+        assert asked["client_id"] == "app"
+        assert asked["code_challenge_method"] == "S256"
+        assert len(asked["code_challenge"]) == 43
+        self.agreed += 1
+        code = f"code-{self.agreed}"
+        self.codes[code] = asked["code_challenge"]
+        return code
+
     def _token(self, form: dict[str, str]) -> Answer:
         known = form.get("client_id") == "app" and form.get("client_secret") == "hush-client-secret"
         is_good = {
             "refresh_token": form.get("refresh_token") == self.refresh_token,
             "client_credentials": True,
-            "authorization_code": form.get("code") == "code-from-salesforce",
+            "authorization_code": form.get("code") in self.codes,
         }.get(form.get("grant_type", ""), False)
+        if known and form.get("code") in self.codes:
+            challenge = self.codes.pop(form["code"])  # good for one call
+            if challenge != _challenge(form.get("code_verifier", "")):
+                said = {"error": "invalid_grant", "error_description": "invalid code verifier"}
+                return Answer(400, said)
         if not known or not is_good:
             said = "expired access/refresh token" if known else "invalid client credentials"
             return Answer(400, {"error": "invalid_grant", "error_description": said})
@@ -318,6 +340,10 @@ class Salesforce(base.World):
         if form["grant_type"] == "authorization_code":
             answer["refresh_token"] = self.refresh_token
         return Answer(200, answer)
+
+
+def _challenge(verifier: str) -> str:
+    return base64.urlsafe_b64encode(hashlib.sha256(verifier.encode()).digest()).rstrip(b"=").decode()
 
 
 def _cell(value: Any) -> Any:
