@@ -321,13 +321,13 @@ class ScheduleForm(forms.Form):
 
 
 class DecisionForm(forms.Form):
-    """Which account a record is: one of those shown, a new one, or none of ours."""
+    """Which account or contact a record is: one of those shown, a new one, or none of ours."""
 
     NEW, LEAVE_OUT = "new", "leave-out"
-    UNCLEAR = "Choose the account it is, or say that it is new."
+    UNCLEAR = "Choose the one it is, or say that it is new."
     choice = forms.ChoiceField(error_messages={"required": UNCLEAR, "invalid_choice": UNCLEAR})
 
-    def __init__(self, *args: Any, accounts: Sequence[int], **kwargs: Any) -> None:
+    def __init__(self, *args: Any, records: Sequence[int], **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         found = self.fields["choice"]
-        found.choices = [(str(one), one) for one in (*accounts, self.NEW, self.LEAVE_OUT)]  # type: ignore[attr-defined]
+        found.choices = [(str(one), one) for one in (*records, self.NEW, self.LEAVE_OUT)]  # type: ignore[attr-defined]

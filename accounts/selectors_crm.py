@@ -20,6 +20,7 @@ from accounts.models import (
     Connection,
     Contact,
     FieldMap,
+    Interaction,
     Order,
     Quarantine,
     RawRecord,
@@ -28,7 +29,7 @@ from accounts.models import (
     User,
     WriteBack,
 )
-from accounts.models.crm import Decision, StepState, SyncState, WriteBackState
+from accounts.models.crm import Decision, Linkable, StepState, SyncState, WriteBackState
 
 UNDER_WAY = {SyncState.WAITING, SyncState.RUNNING}
 OPEN = {*UNDER_WAY, SyncState.PAUSED}
@@ -324,17 +325,23 @@ def last_runs(connection: Connection, limit: int = 10) -> Iterable[SyncRun]:
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """An account that a record could be, with what tells accounts apart."""
+    """An account or a contact that a record could be, with what tells such apart: facts in words, and how many orders
+    (or conversations) there were and when the last."""
 
-    account: Account
-    orders: int
-    last_order_at: dt.datetime | None
-    emails: Sequence[str]
+    record: Account | Contact
+    facts: Sequence[tuple[str, str]]
+    counts: str
+    n: int = 0
+    last_at: dt.datetime | None = None
+
+    @property
+    def account(self) -> Account:
+        return self.record.account if isinstance(self.record, Contact) else self.record
 
 
 def quarantined(connection: Connection | None, *, decided: bool = False) -> Any:
     """Records that wait for a person (or, `decided`, those that were decided), oldest first."""
-    rows = Quarantine.objects.select_related("raw__connection", "account", "decided_by")
+    rows = Quarantine.objects.select_related("raw__connection", "account", "contact", "decided_by")
     if connection is not None:
         rows = rows.filter(raw__connection=connection)
     if decided:
@@ -363,16 +370,22 @@ def _plain_mapper(saved: FieldMap) -> Mapper:
 
 
 def candidates_of(one: Quarantine, search: str = "") -> list[Candidate]:
-    """The accounts a record could be; with `search`, those whose name contains it instead."""
-    accounts = Account.objects.select_related("account_manager", "original_salesperson")
+    """The accounts or contacts a record could be; with `search`, those whose name contains it instead: any account, or
+    other contacts of the same one."""
+    return CANDIDATES[Linkable(one.kind)](one, search[:100])
+
+
+def _chosen(one: Quarantine, search: str, among: Any) -> Any:
+    """Those of `among` to look at, by name."""
     if search:
-        accounts = accounts.filter(name__icontains=search[:100], is_sample=False).order_by("name", "pk")[:10]
-    else:
-        accounts = accounts.filter(pk__in=one.candidates[:20]).order_by("name", "pk")
-    found = list(accounts)
-    orders = Order.objects.filter(account__in=found).order_by().values("account")
-    told = orders.annotate(n=Count("pk"), last=Max("ordered_at")).values_list("account", "n", "last")
-    counted = {pk: (n, last) for pk, n, last in told}
+        return among.filter(name__icontains=search).order_by("name", "pk")[:10]
+    return among.filter(pk__in=one.candidates[:20]).order_by("name", "pk")
+
+
+def _accounts_like(one: Quarantine, search: str) -> list[Candidate]:
+    accounts = Account.objects.select_related("account_manager").filter(is_sample=False)
+    found = list(_chosen(one, search, accounts))
+    counted = _counted(Order.objects.filter(account__in=found), "account", "ordered_at")
     emails: dict[int, list[str]] = {}
     for account_id, email in (
         Contact.objects.filter(account__in=found).exclude(email="").values_list("account", "email")[:200]
@@ -381,11 +394,47 @@ def candidates_of(one: Quarantine, search: str = "") -> list[Candidate]:
     return [
         Candidate(
             account,
-            *counted.get(account.pk, (0, None)),
-            emails.get(account.pk, [])[:3],
+            [
+                ("Country", account.country),
+                ("Industry", account.industry),
+                ("Contacts", ", ".join(emails.get(account.pk, [])[:3])),
+                ("Account manager", account.account_manager.name if account.account_manager else ""),
+            ],
+            "Orders",
+            *counted.get(account.pk, ()),
         )
         for account in found
     ]
+
+
+def _contacts_like(one: Quarantine, search: str) -> list[Candidate]:
+    contacts = Contact.objects.select_related("account")
+    theirs = Contact.objects.filter(pk__in=one.candidates[:20]).values("account")
+    found = list(_chosen(one, search, contacts.filter(account__in=theirs)))
+    counted = _counted(Interaction.objects.filter(contact__in=found), "contact", "happened_at")
+    return [
+        Candidate(
+            contact,
+            [
+                ("Account", contact.account.name),
+                ("E-mail", contact.email),
+                ("Telephone", contact.phone),
+                ("Job title", contact.job_title),
+                ("Still there", "" if contact.is_active else "no"),
+            ],
+            "Conversations",
+            *counted.get(contact.pk, ()),
+        )
+        for contact in found
+    ]
+
+
+CANDIDATES = {Linkable.ACCOUNTS: _accounts_like, Linkable.CONTACTS: _contacts_like}
+
+
+def _counted(rows: Any, of: str, when: str) -> dict[int, tuple[int, dt.datetime]]:
+    told = rows.order_by().values(of).annotate(n=Count("pk"), last=Max(when))
+    return {pk: (n, last) for pk, n, last in told.values_list(of, "n", "last")}
 
 
 def last_syncs() -> list[Standing]:

@@ -639,7 +639,23 @@ def make_connection(account: Account) -> dict[str, Any]:
     doubtful = Quarantine.objects.create(
         raw=raw, candidates=[account.pk], reason="2 accounts could be this one."
     )
-    return {"connection": connection, "sync_run": run, "doubtful": doubtful, "dry_run": dry}
+    FieldMap.objects.create(
+        connection=connection, stream="contacts", kind="contacts", columns={"name": "name", "email": "email"}
+    )
+    person = RawRecord.objects.create(
+        connection=connection, stream="contacts", source_id="79", hash="2" * 64, payload={"name": "Jo Doe"}
+    )
+    people = [ContactFactory(account=account, is_sample=account.is_sample).pk for _ in range(2)]
+    person = Quarantine.objects.create(
+        raw=person, kind="contacts", candidates=people, reason="2 contacts could be this one."
+    )
+    return {
+        "connection": connection,
+        "sync_run": run,
+        "doubtful": doubtful,
+        "doubtful_contact": person,
+        "dry_run": dry,
+    }
 
 
 def make_webhook() -> WebhookSubscription:

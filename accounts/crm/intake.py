@@ -17,7 +17,7 @@ from django.db.models import Q
 from django.utils import timezone
 
 from accounts.crm.errors import CrmError, TryLater
-from accounts.crm.linking import link_accounts, still_known
+from accounts.crm.linking import aliases_of, link_records, still_known
 from accounts.crm.mapping import GONE, Mapped, Mapper
 from accounts.ingest.errors import ImportBusy, IngestError
 from accounts.ingest.load import import_rows
@@ -28,10 +28,9 @@ from accounts.models import (
     ImportRun,
     Quarantine,
     RawRecord,
-    RecordAlias,
     User,
 )
-from accounts.models.crm import Decision
+from accounts.models.crm import Decision, Linkable
 from accounts.models.imports import ImportState
 
 BATCH = 5_000
@@ -117,13 +116,14 @@ def take_batch(connection: Connection, stream: str, mapper: Mapper, after: int) 
         mapper.lookup.prepare(one for raw in raws for one in mapper.refers(raw.payload))
     rows = {raw.source_id: mapped for raw in raws if (mapped := _mapped(mapper, raw)) is not None}
     by_id = {raw.source_id: raw for raw in raws}
-    if mapper.kind.name == "accounts":
+    if mapper.kind.name in Linkable:
+        kind = Linkable(mapper.kind.name)
         with transaction.atomic():
-            waiting = link_accounts(connection, rows, by_id).waiting
+            waiting = link_records(connection, kind, rows, by_id)
         taken.quarantined = len(waiting)
         for key in waiting:
             del rows[key], taken.hashes[by_id[key].pk]
-        for key in still_known(connection, [key for key in rows if _is_gone(mapper, by_id[key])]):
+        for key in still_known(connection, kind, [key for key in rows if _is_gone(mapper, by_id[key])]):
             del rows[key]
     _enter(connection, mapper, rows, by_id, taken)
     return taken
@@ -163,7 +163,8 @@ def _enter(
 def through_the_door(connection: Connection, kind: str, rows: list[dict[str, Any]]) -> ImportRun:
     """One import of a connection. TryLater while another one is saving."""
     try:
-        run = import_rows(kind, rows, source=connection.record_source, name=connection.name)
+        # Whose e-mail it is was asked by accounts.crm.linking, and maybe answered by a person.
+        run = import_rows(kind, rows, source=connection.record_source, by_email=False, name=connection.name)
     except ImportBusy as busy:
         raise TryLater(str(busy), 20) from busy
     except IngestError as problem:
@@ -250,7 +251,7 @@ def _without_salesperson(connection: Connection) -> dict[str, str]:
     """Source id -> name of the accounts of a connection nobody is named for."""
     source = connection.record_source
     own = Account.objects.filter(record_source=source, original_salesperson=None)
-    linked = RecordAlias.objects.filter(record_source=source, account__original_salesperson=None)
+    linked = aliases_of(Linkable.ACCOUNTS, source).filter(account__original_salesperson=None)
     return {
         **dict(own.values_list("external_id", "name")),
         **dict(linked.values_list("external_id", "account__name")),

@@ -12,9 +12,10 @@ from typing import Any
 from django.db import transaction
 
 from accounts.crm.intake import Taken, mapper_of, note_taken, retry_refused, take_batch
+from accounts.crm.linking import aliases_of
 from accounts.crm.mapping import Mapper, as_text
-from accounts.models import Connection, ImportRun, Quarantine, RecordAlias
-from accounts.models.crm import Decision
+from accounts.models import Connection, ImportRun, Quarantine
+from accounts.models.crm import Decision, Linkable
 
 EXAMPLES = 5
 REASONS = 12
@@ -24,7 +25,8 @@ COUNTS = ("read", "created", "changed", "same", "quarantined")
 
 def find_out(connection: Connection) -> dict[str, Any]:
     """Per stream: how many records are new, changed, the same, refused, in doubt, or not wanted; with examples. Why
-    records would be refused, which would wait for a person, and how many accounts are known from elsewhere. JSON."""
+    records would be refused, which would wait for a person, and how many accounts and contacts are known from
+    elsewhere. JSON."""
     with transaction.atomic():
         told = _take_everything(connection)
         transaction.set_rollback(True)
@@ -32,8 +34,7 @@ def find_out(connection: Connection) -> dict[str, Any]:
 
 
 def _take_everything(connection: Connection) -> dict[str, Any]:
-    linked = RecordAlias.objects.filter(record_source=connection.record_source)
-    known_before = linked.count()
+    known_before = _count_linked(connection)
     retry_refused(connection)
     streams, reasons, doubtful = [], Counter[tuple[str, str, str]](), []
     for cursor in connection.streams.filter(is_wanted=True):
@@ -41,7 +42,7 @@ def _take_everything(connection: Connection) -> dict[str, Any]:
         if mapper is None:
             continue
         streams.append(_take_stream(connection, cursor.stream, mapper, reasons))
-        if mapper.kind.name == "accounts":
+        if mapper.kind.name in Linkable:
             doubtful += _doubtful(connection, cursor.stream, mapper)
     return {
         "streams": streams,
@@ -50,8 +51,13 @@ def _take_everything(connection: Connection) -> dict[str, Any]:
             for (stream, column, reason), n in reasons.most_common(REASONS)
         ],
         "doubtful": doubtful[:DOUBTFUL],
-        "linked": linked.count() - known_before,
+        **{name: n - known_before[name] for name, n in _count_linked(connection).items()},
     }
+
+
+def _count_linked(connection: Connection) -> dict[str, int]:
+    names = {"linked": Linkable.ACCOUNTS, "linked_contacts": Linkable.CONTACTS}
+    return {name: aliases_of(kind, connection.record_source).count() for name, kind in names.items()}
 
 
 def _take_stream(
@@ -93,7 +99,7 @@ def _reasons(stream: str, run: ImportRun) -> Counter[tuple[str, str, str]]:
 
 
 def _doubtful(connection: Connection, stream: str, mapper: Mapper) -> list[dict[str, str]]:
-    """Records that could be several accounts, by name."""
+    """Records that could be several of ours, by name."""
     waiting = Quarantine.objects.filter(
         raw__connection=connection, raw__stream=stream, decision=Decision.WAITING
     ).select_related("raw")

@@ -38,7 +38,8 @@ ANALYZE_FROM = 5_000
 @dataclass(frozen=True, slots=True)
 class ImportOptions:
     """What a person chose for one import. Empty `dates` (day-first, month-first), `numbers` (point, comma) and
-    `encoding` mean: find out from the file; so do columns that `mapping` does not name, when `guess` is set."""
+    `encoding` mean: find out from the file; so do columns that `mapping` does not name, when `guess` is set. With
+    `by_email` a contact under a new id is the one of its account that alone has its e-mail."""
 
     mapping: Mapping[str, str] = field(default_factory=dict)
     guess: bool = True
@@ -47,6 +48,7 @@ class ImportOptions:
     encoding: str = ""
     create_accounts: bool = False
     all_or_nothing: bool = False
+    by_email: bool = True
 
     @classmethod
     def of(cls, run: ImportRun) -> Self:
@@ -114,6 +116,7 @@ def import_rows(
     user: User | None = None,
     create_accounts: bool = False,
     all_or_nothing: bool = False,
+    by_email: bool = True,
     name: str = "",
 ) -> ImportRun:
     """Upsert records that are in memory (API, CRM). Keys are our column names, decimals
@@ -121,7 +124,12 @@ def import_rows(
 
     Raises IngestError when the batch as a whole cannot be taken, ImportBusy when another import is saving.
     """
-    options = ImportOptions(numbers="point", create_accounts=create_accounts, all_or_nothing=all_or_nothing)
+    options = ImportOptions(
+        numbers="point",
+        create_accounts=create_accounts,
+        all_or_nothing=all_or_nothing,
+        by_email=by_email,
+    )
     unknown = {key for row in rows for key in row} - set(find_kind(kind).names)
     if unknown:
         raise IngestError(f"{kind} have no field {', '.join(sorted(unknown))}.")
@@ -275,6 +283,7 @@ class Importer:
             currency=company.currency,
             zone=company.zone.key,
             create_accounts=self.options.create_accounts,
+            by_email=self.options.by_email,
         )
         self._read()
         self._lock()

@@ -124,6 +124,7 @@ class Merge:
         currency: str,
         zone: str,
         create_accounts: bool,
+        by_email: bool,
     ) -> None:
         self.cursor = cursor
         self.kind = kind
@@ -134,10 +135,11 @@ class Merge:
         self.currency = currency
         self.zone = zone
         self.create_accounts = create_accounts and "account" in self.names
+        self.by_email = by_email and kind.name == "contacts" and "email" in self.names
         self.problems = list(self._problems())
         self.staged = 0
         self.has_gaps = False
-        self.has_aliases = False
+        self.aliased: set[str] = set()
 
     # Staging ------------------------------------------------------------------------------------------------
 
@@ -145,14 +147,20 @@ class Merge:
         """Make the temporary tables of this run."""
         self.cursor.execute("SET LOCAL work_mem = '96MB'")
         self.cursor.execute("SET LOCAL client_min_messages = 'warning'")
-        self.cursor.execute(
-            "SELECT EXISTS (SELECT FROM accounts_recordalias WHERE record_source = %s)", [self.source]
-        )
-        self.has_aliases = bool(self.cursor.fetchone()[0])
+        self.aliased = {kind for kind in ALIASED if self._has_aliases(kind)}
         for table in ("import_rows", "import_resolved", "import_repeats", "import_changed", "import_refused"):
             self.cursor.execute(f"DROP TABLE IF EXISTS pg_temp.{table}")
         cells = "".join(f', "c_{c.name}" {SQL_TYPES.get(c.type, "text")}' for c in self.columns)
         self.cursor.execute(f"CREATE TEMP TABLE import_rows (line bigint NOT NULL{cells}) ON COMMIT DROP")
+
+    def _has_aliases(self, kind: str) -> bool:
+        """Whether ids of this source stand for records of others."""
+        self.cursor.execute(
+            "SELECT EXISTS (SELECT FROM accounts_recordalias"
+            f" WHERE record_source = %s AND {ALIAS_OF[kind]} IS NOT NULL)",
+            [self.source],
+        )
+        return bool(self.cursor.fetchone()[0])
 
     def stage(self, batch: Batch) -> None:
         """Copy one batch of good rows into the staging table."""
@@ -175,9 +183,11 @@ class Merge:
         self.cursor.execute("ANALYZE import_rows")
         self.cursor.execute(self._resolve_sql(), {"source": self.source, "currency": self.currency})
         self.cursor.execute("ANALYZE import_resolved")
-        if self.kind.name == "contacts" and "email" in self.names:
+        if self.by_email:
             self._match_by_email()
         self._mark_repeats()
+        if self.kind.name in self.aliased:
+            self._take_one_of_each()
         if "parent" in self.names:
             self._mark_circles()
             self._mark_lost_parents()
@@ -194,12 +204,12 @@ class Merge:
         return (
             "CREATE TEMP TABLE import_resolved ON COMMIT DROP AS"
             f" SELECT q.*, NULL::bigint AS other, t.id AS target_id FROM ({inner}) q"
-            f" LEFT JOIN {self._targets()} t ON {self._target_match()}"
+            f" LEFT JOIN {self._known_of(self.kind.name)} t ON {self._target_match()}"
         )
 
-    def _targets(self) -> str:
-        """Where known rows are looked up: accounts also by ids of this source that stand for others."""
-        return ALIASED if self.has_aliases and self.kind.name == "accounts" else self.table
+    def _known_of(self, kind: str) -> str:
+        """Where known rows are looked up: also by ids of this source that stand for others."""
+        return ALIASED[kind] if kind in self.aliased else MODELS[kind]._meta.db_table
 
     def _references(self) -> tuple[list[str], list[str]]:
         """What to pick from which joined tables, for every column that points at another record."""
@@ -223,11 +233,8 @@ class Merge:
             return f"LEFT JOIN accounts_user {alias} ON lower({alias}.email) = {cell}"
         if column.refers_to == "churn_reasons":
             return f"LEFT JOIN accounts_churnreason {alias} ON {alias}.code = lower({cell})"
-        table = MODELS[column.refers_to]._meta.db_table
-        if column.refers_to == "accounts" and self.has_aliases:
-            table = ALIASED
         key = "sku" if column.refers_to == "products" else "external_id"
-        return f"LEFT JOIN {table} {alias} ON {alias}.record_source = %(source)s AND {alias}.{key} = {cell}"
+        return f"LEFT JOIN {self._known_of(column.refers_to)} {alias} ON {alias}.record_source = %(source)s AND {alias}.{key} = {cell}"
 
     @property
     def _has_account_currency(self) -> bool:
@@ -323,6 +330,18 @@ class Merge:
             f" ROW({mine.replace('r.', 'l.')}) THEN {SAME} ELSE {self._repeated} END"
             " FROM import_repeats d JOIN import_resolved l ON l.line = d.last"
             " WHERE r.key = d.key AND r.line < d.last AND r.problem IS NULL"
+        )
+
+    def _take_one_of_each(self) -> None:
+        """Of several ids that stand for one record, that of the record itself is taken, else the last: somebody said
+        that they are one, so the others say nothing new."""
+        self.cursor.execute(
+            f"UPDATE import_resolved r SET problem = {SAME} FROM ("
+            " SELECT q.line, row_number() OVER (PARTITION BY q.target_id"
+            "   ORDER BY (t.record_source = %(source)s AND t.external_id = q.key) DESC, q.line DESC) AS nth"
+            f"  FROM import_resolved q JOIN {self.table} t ON t.id = q.target_id WHERE q.problem IS NULL) d"
+            " WHERE r.line = d.line AND d.nth > 1",
+            {"source": self.source},
         )
 
     def _mark_circles(self) -> None:
@@ -480,7 +499,7 @@ class Merge:
         self._insert_new(parameters, tick)
         if "parent" in self.names:
             self.cursor.execute(PARENTS_SQL, parameters)
-            if self.has_aliases:
+            if "accounts" in self.aliased:
                 self.cursor.execute(PARENTS_SQL.replace(OWN_ROW, "t.id = r.target_id"), parameters)
 
     def _insert_new(self, parameters: dict[str, str | int], tick: Callable[[], None]) -> None:
@@ -610,12 +629,22 @@ CHECKS: dict[str, tuple[tuple[str, str, str], ...]] = {
         ("s.c_responded_at < s.c_received_at", "responded_at", "is before the enquiry was received"),
     ),
 }
-# Accounts under the ids of one source: its own, and those of others that an alias of the source stands for.
-ALIASED = (
-    "(SELECT id, record_source, external_id, currency FROM accounts_account WHERE record_source = %(source)s"
-    " UNION ALL SELECT a.id, l.record_source, l.external_id, a.currency FROM accounts_recordalias l"
-    " JOIN accounts_account a ON a.id = l.account_id WHERE l.record_source = %(source)s)"
-)
+
+
+def _under_ids(kind: str, more: str) -> str:
+    """Records under the ids of one source: its own, and those of others that an alias of the source stands for."""
+    table = MODELS[kind]._meta.db_table
+    return (
+        f"(SELECT id, record_source, external_id, {more} FROM {table} WHERE record_source = %(source)s"
+        f" UNION ALL SELECT a.id, l.record_source, l.external_id, a.{more} FROM accounts_recordalias l"
+        f" JOIN {table} a ON a.id = l.{ALIAS_OF[kind]}"
+        f" WHERE l.record_source = %(source)s AND l.{ALIAS_OF[kind]} IS NOT NULL)"
+    )
+
+
+# Record kind -> the column of an alias that says whose it is, and the records under ids of the source.
+ALIAS_OF = {"accounts": "account_id", "contacts": "contact_id"}
+ALIASED = {"accounts": _under_ids("accounts", "currency"), "contacts": _under_ids("contacts", "account_id")}
 OWN_ROW = "t.record_source = %(source)s AND t.external_id = r.key"
 # Levels of parents above an account; nobody has so many.
 DEEPEST = 50

@@ -28,7 +28,7 @@ from accounts.models.crm import (
     WriteBack,
 )
 from accounts.models.imports import ImportChange, ImportRun, RejectedRow
-from accounts.models.merges import AccountMerge, DuplicatePair
+from accounts.models.merges import AccountMerge, DuplicatePair, MergedRow
 from accounts.models.staff import Company, ExchangeRate, Role, Team, User
 from accounts.models.team import (
     CustomerEvent,
@@ -66,6 +66,7 @@ __all__ = [
     "Interaction",
     "Issue",
     "IssueReopening",
+    "MergedRow",
     "OnboardingItem",
     "OnboardingStep",
     "Order",

@@ -10,7 +10,7 @@ from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Now
 
-from accounts.models.account import Account, AccountRelatedQuerySet
+from accounts.models.account import Account, AccountRelatedQuerySet, Contact
 from accounts.models.fields import Stamped
 from accounts.models.imports import ImportRun
 from accounts.models.staff import Role, User
@@ -151,18 +151,37 @@ class RawRecord(models.Model):
 
 
 class RecordAlias(models.Model):
-    """An id of one source that stands for a record which came from another: the door takes it for that record."""
+    """An id of one source that stands for an account or a contact which came from another: the door takes it for that
+    record. Ids are compared within a source and a kind of record."""
 
     record_source = models.CharField(max_length=60)
     external_id = models.CharField(max_length=200)
-    account = models.ForeignKey(Account, on_delete=models.CASCADE, related_name="aliases")
+    account = models.ForeignKey(
+        Account, null=True, blank=True, on_delete=models.CASCADE, related_name="aliases"
+    )
+    contact = models.ForeignKey(
+        Contact, null=True, blank=True, on_delete=models.CASCADE, related_name="aliases"
+    )
     created_at = models.DateTimeField(db_default=Now())
 
     derived_rows = Q(pk__isnull=False)  # no reason to keep an import that is undone
 
     class Meta:
         constraints = [
-            models.UniqueConstraint(fields=["record_source", "external_id"], name="alias_once_per_source")
+            models.UniqueConstraint(
+                fields=["record_source", "external_id"],
+                condition=Q(account__isnull=False),
+                name="alias_once_per_source",
+            ),
+            models.UniqueConstraint(
+                fields=["record_source", "external_id"],
+                condition=Q(contact__isnull=False),
+                name="contact_alias_once_per_source",
+            ),
+            models.CheckConstraint(
+                condition=Q(account__isnull=False, contact=None) | Q(account=None, contact__isnull=False),
+                name="alias_of_one_record",
+            ),
         ]
 
     def __str__(self) -> str:
@@ -171,19 +190,30 @@ class RecordAlias(models.Model):
 
 class Decision(models.TextChoices):
     WAITING = "waiting", "Waiting for you"
-    LINKED = "linked", "Is a known account"
-    NEW = "new", "Is a new account"
+    LINKED = "linked", "Is known"
+    NEW = "new", "Is new"
     LEFT_OUT = "left_out", "Left out"
 
 
+class Linkable(models.TextChoices):
+    """What may be known from elsewhere already; the record kinds of the import door."""
+
+    ACCOUNTS = "accounts", "account"
+    CONTACTS = "contacts", "contact"
+
+
 class Quarantine(Stamped):
-    """A record that could be any of several accounts: a person says which."""
+    """A record that could be any of several accounts, or of several contacts of one: a person says which."""
 
     raw = models.OneToOneField(RawRecord, on_delete=models.CASCADE, related_name="quarantine")
-    candidates = models.JSONField(default=list, help_text="Ids of the accounts it could be.")
+    kind = models.CharField(
+        max_length=10, choices=Linkable.choices, default=Linkable.ACCOUNTS, db_default=Linkable.ACCOUNTS
+    )
+    candidates = models.JSONField(default=list, help_text="Ids of the records of its kind that it could be.")
     reason = models.CharField(max_length=300)
     decision = models.CharField(max_length=10, choices=Decision.choices, default=Decision.WAITING)
     account = models.ForeignKey(Account, null=True, blank=True, on_delete=models.SET_NULL, related_name="+")
+    contact = models.ForeignKey(Contact, null=True, blank=True, on_delete=models.SET_NULL, related_name="+")
     decided_by = models.ForeignKey(User, null=True, blank=True, on_delete=models.SET_NULL, related_name="+")
     decided_at = models.DateTimeField(null=True, blank=True)
 
@@ -193,6 +223,11 @@ class Quarantine(Stamped):
 
     def __str__(self) -> str:
         return f"{self.raw}: {self.reason}"
+
+    @property
+    def record(self) -> Account | Contact | None:
+        """The one a person said it is."""
+        return self.account or self.contact
 
 
 class ReadHint(models.Model):

@@ -79,8 +79,8 @@ class AccountMerge(Stamped):
 
 
 class MergedRow(models.Model):
-    """A row that a merge touched: moved (`before` is empty: its `column` said the other account), or set aside
-    (`before` is all of it)."""
+    """A row that a merge touched: moved (its `column` said the other account, or, with `before`, the first of the two
+    values in it and then the second), or set aside (no `column`; `before` is all of it)."""
 
     merge = models.ForeignKey(AccountMerge, on_delete=models.CASCADE, related_name="rows")
     table = models.CharField(max_length=60)

@@ -13,7 +13,7 @@ from django.utils import timezone
 from accounts.crm import runs
 from accounts.crm.engine import open_connector
 from accounts.crm.errors import CrmError
-from accounts.crm.linking import decide
+from accounts.crm.linking import aliases_of, decide
 from accounts.crm.mapping import ASIDE, Mapper
 from accounts.crm.pkce import challenge_of
 from accounts.crm.protocol import Ask, Connector, Field, Record, Table, Way
@@ -28,13 +28,12 @@ from accounts.models import (
     Order,
     Quarantine,
     RawRecord,
-    RecordAlias,
     StreamCursor,
     SyncRun,
     User,
     WriteBack,
 )
-from accounts.models.crm import Decision, SyncState
+from accounts.models.crm import Decision, Linkable, SyncState
 from accounts.services.audit import write_audit
 
 SAMPLES = 5
@@ -404,15 +403,16 @@ def switch_write_back(connection: Connection, *, is_on: bool, user: User | None)
 
 @transaction.atomic
 def settle_record(
-    quarantine_id: int, user: User, *, account: Account | None = None, is_new: bool = False
+    quarantine_id: int, user: User, *, record: Account | Contact | None = None, is_new: bool = False
 ) -> Quarantine:
-    """Say which account a doubtful record is, that it is new, or (neither) that it is left out. CrmError when it was
+    """Say which of our records a doubtful one is, that it is new, or (neither) that it is left out. CrmError when it was
     taken in as something else already."""
     known = Quarantine.objects.select_for_update(of=["self"]).select_related("raw").get(pk=quarantine_id)
     if is_taken_in(known):
         raise CrmError("It was taken in already, so this cannot be decided any more.")
-    settled = decide(quarantine_id, user, account=account, is_new=is_new)
-    write_audit(user, "settle_record", settled, decision=settled.decision, account=account and account.pk)
+    settled = decide(quarantine_id, user, record=record, is_new=is_new)
+    told = {"decision": settled.decision, "kind": settled.kind, "record": record and record.pk}
+    write_audit(user, "settle_record", settled, **told)
     return settled
 
 
@@ -442,7 +442,7 @@ def disconnect(connection: Connection, user: User | None) -> None:
 def count_kept(connection: Connection) -> dict[str, int]:
     """What came from a system and stays when it is disconnected."""
     source = connection.record_source
-    linked = RecordAlias.objects.filter(record_source=source).count()
+    linked = aliases_of(Linkable.ACCOUNTS, source).count()
     return {
         "accounts": Account.objects.filter(record_source=source).count(),
         "linked": linked,

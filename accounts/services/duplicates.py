@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from django.db import connection, transaction
 
+from accounts.likeness import phone_end
 from accounts.models import DuplicatePair
 
 # How much each thing that is the same says: 1 = as good as certain. Alone, a shared domain or telephone proves nothing:
@@ -22,9 +23,8 @@ PUBLIC_MAIL = (
     "laposte.net", "libero.it", "live.com", "mail.ru", "me.com", "msn.com", "orange.fr", "outlook.com", "proton.me",
     "protonmail.com", "qq.com", "t-online.de", "web.de", "wp.pl", "yahoo.com", "yandex.ru", "163.com",
 )  # fmt: skip
-PHONE_DIGITS = 8  # the last ones: country and area codes are written in many ways
 
-FIND = """
+FIND = f"""
 WITH plain AS (
     SELECT id, is_sample,
         trim(regexp_replace(lower(replace(name, '.', '')), '[^[:alnum:]]+', ' ', 'g')) AS name
@@ -39,9 +39,8 @@ WITH plain AS (
     UNION SELECT c.account_id, a.is_sample, 'domain', split_part(lower(c.email), '@', 2)
         FROM accounts_contact c JOIN accounts_account a ON a.id = c.account_id
         WHERE c.email <> '' AND NOT split_part(lower(c.email), '@', 2) = ANY(%(public)s)
-    UNION SELECT c.account_id, a.is_sample, 'phone', right(regexp_replace(c.phone, '\\D', '', 'g'), %(digits)s)
-        FROM accounts_contact c JOIN accounts_account a ON a.id = c.account_id
-        WHERE length(regexp_replace(c.phone, '\\D', '', 'g')) >= %(digits)s
+    UNION SELECT c.account_id, a.is_sample, 'phone', {phone_end("c.phone")}
+        FROM accounts_contact c JOIN accounts_account a ON a.id = c.account_id WHERE c.phone <> ''
 ), shared AS (
     SELECT kind, key, is_sample, array_agg(account ORDER BY account) AS accounts
     FROM keys WHERE key <> '' GROUP BY kind, key, is_sample HAVING count(*) BETWEEN 2 AND %(most)s
@@ -63,7 +62,7 @@ WITH plain AS (
 DELETE FROM accounts_duplicatepair p
 WHERE p.state = 'waiting' AND NOT EXISTS (SELECT FROM weighed w
     WHERE w.first = p.first_id AND w.second = p.second_id AND w.weight >= %(least)s)
-"""
+"""  # noqa: S608 - put together from names in the schema only
 
 
 @transaction.atomic
@@ -80,7 +79,6 @@ def find_duplicates() -> int:
             {
                 "forms": f" ({LEGAL_FORMS})(?= )",
                 "public": list(PUBLIC_MAIL),
-                "digits": PHONE_DIGITS,
                 "most": MOST_SHARING,
                 "kinds": list(WEIGHTS),
                 "weights": list(WEIGHTS.values()),

@@ -2,8 +2,9 @@
 
 Every row of any app that belongs to the account moves to the one that is kept. What each night works out for one
 account (its score, its next contact) is set aside where the kept one has its own, and so is who owned it. Where a
-person has begun the same thing on both (a handback, a meeting), they have to end one first. Everything moved or set
-aside is written down: undone, both accounts are as they were, but for what came to the kept one since.
+person has begun the same thing on both (a handback, a meeting), they have to end one first. Somebody who is on record
+with both becomes one contact, with all that was said and promised to either. Everything moved or set aside is written
+down: undone, both accounts are as they were, but for what came to the kept one since.
 """
 
 # ruff: noqa: S608 - the SQL is put together from names in the schema only; values are parameters
@@ -11,6 +12,7 @@ aside is written down: undone, both accounts are as they were, but for what came
 from __future__ import annotations
 
 import datetime as dt
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -21,15 +23,19 @@ from django.utils import timezone
 
 from accounts.ingest.load import wait_to_save
 from accounts.ingest.undo import relations_of
+from accounts.likeness import DOUBTFUL, likeness, plainly
 from accounts.models import (
     Account,
     AccountMember,
     AccountMerge,
+    Contact,
     DuplicatePair,
+    MergedRow,
     OwnerChange,
     RecordAlias,
     User,
 )
+from accounts.models.account import ContactRole
 from accounts.models.merges import PairState
 from accounts.services.audit import write_audit
 from accounts.services.errors import RecordError
@@ -39,10 +45,20 @@ FILLS = (
     "segment", "industry", "region", "country", "source", "campaign", "acquisition_cost",
     "original_salesperson", "account_manager", "parent",
 )  # fmt: skip
+CONTACT_FILLS = ("email", "phone", "job_title", "role")
 # Told of one account as such: rows of another one beside them would say what never was.
 OF_ONE_ACCOUNT = (OwnerChange, DuplicatePair)
 # The same person on both teams is one member.
 SAID_TWICE = (AccountMember,)
+# Contacts of the kept account and of the other one who are one person beyond doubt.
+IN_BOTH = f"""
+WITH theirs AS MATERIALIZED (SELECT c.id, {plainly("c")} FROM accounts_contact c WHERE c.account_id = %s),
+ours AS MATERIALIZED (SELECT c.id, {plainly("c")} FROM accounts_contact c WHERE c.account_id = %s)
+SELECT sure, gone, kept FROM (
+    SELECT {likeness("t", "o")} AS sure, t.id AS gone, o.id AS kept FROM theirs t, ours o
+    WHERE t.email = o.email OR t.phone = o.phone
+) p WHERE sure < {DOUBTFUL} ORDER BY sure
+"""
 
 
 class MergeError(RecordError):
@@ -72,6 +88,11 @@ class Part:
         """Whether people know these rows; what is worked out every night goes without saying."""
         return not hasattr(self.model, "derived_rows")
 
+    @property
+    def is_joined(self) -> bool:
+        """Whether what is set aside lives on in a row of the kept account."""
+        return self.model is Contact
+
     def words(self, count: int) -> str:
         names = self.model._meta
         return f"{count:,} {names.verbose_name if count == 1 else names.verbose_name_plural}"
@@ -79,12 +100,13 @@ class Part:
 
 @dataclass
 class MergePlan:
-    """What a merge would do. `fills` are fields of the kept account with the value they would get; `refusals` say
-    what stands against it."""
+    """What a merge would do. `people` are contacts of the other account who are contacts of the kept one, too; `fills`
+    are fields of the kept account with the value they would get; `refusals` say what stands against it."""
 
     kept: Account
     gone: Account
     parts: list[Part] = field(default_factory=list)
+    people: dict[int, int] = field(default_factory=dict)
     fills: dict[str, Any] = field(default_factory=dict)
     refusals: list[str] = field(default_factory=list)
 
@@ -96,12 +118,19 @@ class MergePlan:
     @property
     def moved(self) -> list[str]:
         """What would move, in words."""
-        return [part.words(len(part.moves)) for part in self.parts if part.moves and part.is_told]
+        told = (part for part in self.parts if part.is_told)
+        return [words for part in told if (words := self._moved(part))]
+
+    def _moved(self, part: Part) -> str:
+        if part.is_joined and part.aside:
+            return f"{part.words(len(part.moves) + len(part.aside))}, {len(part.aside)} of them in both"
+        return part.words(len(part.moves)) if part.moves else ""
 
     @property
     def set_aside(self) -> list[str]:
         """What would be set aside, in words."""
-        return [part.words(len(part.aside)) for part in self.parts if part.aside and part.is_told]
+        told = (part for part in self.parts if part.is_told and not part.is_joined)
+        return [part.words(len(part.aside)) for part in told if part.aside]
 
 
 def _said(value: Any) -> str:
@@ -122,6 +151,7 @@ def plan_merge(kept: Account, gone: Account) -> MergePlan:
         return found
     if kept.is_sample != gone.is_sample:
         found.refusals.append("One of them belongs to the sample company, which is removed as a whole.")
+    found.people = _in_both(kept, gone)
     for relation in relations_of(Account):
         _look_at(relation.related_model, relation.field, found)
     for name in FILLS:
@@ -134,11 +164,28 @@ def plan_merge(kept: Account, gone: Account) -> MergePlan:
     return found
 
 
+def _in_both(kept: Account, gone: Account) -> dict[int, int]:
+    """Contact of `gone` -> the contact of `kept` who is the same person. Where several are as likely, on either side,
+    nobody can tell, and all stay."""
+    with connection.cursor() as cursor:
+        cursor.execute(IN_BOTH, [gone.pk, kept.pk])
+        pairs = cursor.fetchall()
+    surest: dict[int, int] = {}  # of each contact: how sure the surest of its pairs is
+    for sure, *both in pairs:
+        for one in both:
+            surest.setdefault(one, sure)
+    likely = [(one, other) for sure, one, other in pairs if sure == surest[one] == surest[other]]
+    seen = Counter(contact for pair in likely for contact in pair)
+    return {one: other for one, other in likely if seen[one] == seen[other] == 1}
+
+
 def _look_at(model: type[models.Model], link: models.ForeignKey, plan: MergePlan) -> None:
     """Which rows of a table move and which are set aside; two open things of one kind stand against the merge."""
     rows = model._base_manager.filter(**{link.name: plan.gone})
     aside: set[int] = set()
-    if model in OF_ONE_ACCOUNT or link.primary_key:
+    if model is Contact:
+        aside = set(plan.people)
+    elif model in OF_ONE_ACCOUNT or link.primary_key:
         aside = set(rows.values_list("pk", flat=True))
     else:
         collide = set(_colliding(model, link, rows, plan.kept).values_list("pk", flat=True))
@@ -185,6 +232,7 @@ def merge_accounts(kept_id: int, gone_id: int, user: User) -> AccountMerge:
         raise MergeError(" ".join(plan.refusals))
     merge = AccountMerge.objects.create(kept=kept, gone_id=gone.pk, gone_name=gone.name, merged_by=user)
     with connection.cursor() as cursor:
+        _join_people(merge, plan.people)
         for part in plan.parts:
             _set_aside(cursor, merge, part.table, part.key, part.aside)
             _move(cursor, merge, part, kept)
@@ -193,7 +241,10 @@ def merge_accounts(kept_id: int, gone_id: int, user: User) -> AccountMerge:
         _check_references(cursor)
     _fill(merge, kept, plan.fills)
     RecordAlias.objects.get_or_create(
-        record_source=gone.record_source, external_id=gone.external_id, defaults={"account": kept}
+        record_source=gone.record_source,
+        external_id=gone.external_id,
+        account__isnull=False,
+        defaults={"account": kept},
     )
     write_audit(user, "merge_accounts", kept, gone_id=gone.pk, gone_name=gone.name, merge=merge.pk)
     return merge
@@ -239,6 +290,51 @@ def _move(cursor: Any, merge: AccountMerge, part: Part, kept: Account) -> None:
         )
 
 
+def _join_people(merge: AccountMerge, people: dict[int, int]) -> None:
+    """Make those who are on record with both accounts one: whatever was said or promised to the one that goes was to the
+    one that stays, who learns what was not known and is known under both ids."""
+    contacts = Contact.objects.in_bulk([*people, *people.values()])
+    for relation in relations_of(Contact):
+        _move_to_kept(merge, relation.related_model, relation.field, people)
+    for gone, kept in ((contacts[one], contacts[other]) for one, other in people.items()):
+        fills = {name: getattr(gone, name) for name in CONTACT_FILLS if _is_news(kept, gone, name)}
+        for name, value in fills.items():
+            _note(merge, Contact, name, {kept.pk: [getattr(kept, name), value]})
+            setattr(kept, name, value)
+        if fills:
+            kept.save(update_fields=[*fills, "updated_at"])
+        RecordAlias.objects.get_or_create(
+            record_source=gone.record_source,
+            external_id=gone.external_id,
+            contact__isnull=False,
+            defaults={"contact": kept},
+        )
+
+
+def _is_news(kept: Contact, gone: Contact, name: str) -> bool:
+    nothing = {"", ContactRole.OTHER}
+    return getattr(kept, name) in nothing and getattr(gone, name) not in nothing
+
+
+def _move_to_kept(
+    merge: AccountMerge, model: type[models.Model], link: models.ForeignKey, people: dict[int, int]
+) -> None:
+    rows = model._base_manager.filter(**{f"{link.name}__in": people})
+    told = rows.values_list("pk", link.attname)
+    _note(merge, model, link.column, {pk: [gone, people[gone]] for pk, gone in told})
+    for gone, kept in people.items():
+        rows.filter(**{link.name: gone}).update(**{link.name: kept})
+
+
+def _note(merge: AccountMerge, model: type[models.Model], column: str, changes: dict[int, list[Any]]) -> None:
+    """Write down what rows said in a column and say from now on."""
+    table = model._meta.db_table
+    MergedRow.objects.bulk_create(
+        MergedRow(merge=merge, table=table, column=column, row_id=pk, before=values)
+        for pk, values in changes.items()
+    )
+
+
 def _fill(merge: AccountMerge, kept: Account, fills: dict[str, Any]) -> None:
     """Give the kept account what it did not know, and remember what it said before."""
     kept.refresh_from_db()
@@ -263,10 +359,7 @@ def undo_merge(merge_id: int, user: User) -> AccountMerge:
     later = AccountMerge.objects.filter(kept=merge.kept, undone_at=None, pk__gt=merge.pk).first()
     if later:
         raise MergeError(f"{later.gone_name} was merged into it later; take that back first.")
-    gone: Any = merge.rows.get(table=Account._meta.db_table, column="", row_id=merge.gone_id).before
-    RecordAlias.objects.filter(
-        record_source=gone["record_source"], external_id=gone["external_id"], account=merge.kept
-    ).delete()
+    _forget_aliases(merge)
     try:
         with transaction.atomic(), connection.cursor() as cursor:
             _put_back(cursor, merge)
@@ -283,6 +376,18 @@ def undo_merge(merge_id: int, user: User) -> AccountMerge:
     return merge
 
 
+def _forget_aliases(merge: AccountMerge) -> None:
+    """The ids of what was taken in stand for that again."""
+    for model, link in ((Account, "account"), (Contact, "contact")):
+        for row in merge.rows.filter(table=model._meta.db_table, column=""):
+            gone: Any = row.before
+            RecordAlias.objects.filter(
+                record_source=gone["record_source"],
+                external_id=gone["external_id"],
+                **{f"{link}__isnull": False},
+            ).delete()
+
+
 def _put_back(cursor: Any, merge: AccountMerge) -> None:
     """The account first, then what was set aside, then what was moved and is still there."""
     tables = list(merge.rows.filter(column="").order_by().values_list("table", flat=True).distinct())
@@ -294,10 +399,12 @@ def _put_back(cursor: Any, merge: AccountMerge) -> None:
             [merge.pk, table],
         )
     for table, column in _columns_moved(merge):
+        value = f"(jsonb_populate_record(NULL::{table}, jsonb_build_object('{column}', {{}}))).\"{column}\""
+        before, after = (value.format(f"COALESCE(m.before->{n}, to_jsonb(%s::bigint))") for n in (0, 1))
         cursor.execute(
-            f'UPDATE {table} t SET "{column}" = %s FROM accounts_mergedrow m WHERE m.merge_id = %s '
+            f'UPDATE {table} t SET "{column}" = {before} FROM accounts_mergedrow m WHERE m.merge_id = %s '
             'AND m."table" = %s AND m."column" = %s AND t.id = m.row_id '
-            f'AND (t."{column}" = %s OR t."{column}" IS NULL)',
+            f'AND (t."{column}" = {after} OR t."{column}" IS NULL)',
             [merge.gone_id, merge.pk, table, column, merge.kept_id],
         )
 

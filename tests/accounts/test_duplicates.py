@@ -14,7 +14,7 @@ from django.test import Client
 from django.urls import reverse
 
 from accounts.ingest.undo import relations_of
-from accounts.models import Account, AccountMerge, AuditEntry, DuplicatePair, Order, RecordAlias
+from accounts.models import Account, AccountMerge, AuditEntry, Contact, DuplicatePair, Order, RecordAlias
 from accounts.services.duplicates import find_duplicates
 from accounts.services.merging import MergeError, keep_apart, merge_accounts, plan_merge, undo_merge
 from tests.accounts.test_import import load
@@ -26,6 +26,7 @@ from tests.factories import (
     ContactFactory,
     ContractFactory,
     HandbackFactory,
+    InteractionFactory,
     IssueFactory,
     MeetingFactory,
     OrderFactory,
@@ -106,8 +107,9 @@ def test_what_is_not_the_same_any_more_is_forgotten() -> None:
 
 
 def everything() -> dict[str, Any]:
-    """Every row of every table that belongs to an account, and the accounts, as the database has them."""
-    tables = {relation.related_model._meta.db_table for relation in relations_of(Account)}
+    """Every row of every table that belongs to an account or a contact, and the accounts, as the database has them."""
+    relations = (*relations_of(Account), *relations_of(Contact))
+    tables = {relation.related_model._meta.db_table for relation in relations}
     tables |= {"accounts_account"}
     tables -= {"accounts_accountmerge", "accounts_duplicatepair"}
     kept = {}
@@ -173,6 +175,116 @@ def test_everything_moves_and_comes_back(two: tuple[Account, Account]) -> None:
 
     assert everything() == before
     assert set(AuditEntry.objects.values_list("action", flat=True)) >= {"merge_accounts", "undo_merge"}
+
+
+def person(account: Account, name: str, email: str = "", phone: str = "", **more: Any) -> Contact:
+    contact: Contact = ContactFactory(account=account, name=name, email=email, phone=phone, **more)
+    return contact
+
+
+def test_one_person_in_both_becomes_one_and_two_again() -> None:
+    kept, gone = AccountFactory(name="Alpha Ltd"), AccountFactory(name="Alpha", record_source="crm")
+    ann = person(kept, "Ann Lee", "ann@alpha.example")
+    bob = person(kept, "Bob Ray", phone="+49 40 5551234", job_title="Buyer")
+    twin = person(
+        gone,
+        "A. Lee",
+        "ANN@alpha.example",
+        "040 999 88 77",
+        role="champion",
+        job_title="Chef",
+        record_source="crm",
+    )
+    call = person(gone, "bob  ray", "bob@home.example", "(040) 555 1234", job_title="Cook")
+    carl = person(gone, "Carl", "carl@alpha.example", "+49 40 5551234")
+    talks = [InteractionFactory(account=one.account, contact=one) for one in (ann, twin, call, carl)]
+    check = PulseCheckFactory(account=gone, contact=twin)
+    elsewhere = InteractionFactory(account=AccountFactory(), contact=twin)  # moved to another account since
+    RecordAlias.objects.create(record_source="shop", external_id="P1", contact=twin)
+    before, user = everything(), AdministratorFactory()
+    assert "3 contacts, 2 of them in both" in plan_merge(kept, gone).moved
+    assert not any("contact" in words for words in plan_merge(kept, gone).set_aside)
+
+    merge = merge_accounts(kept.pk, gone.pk, user)
+
+    assert {one.name for one in kept.contacts.all()} == {"Ann Lee", "Bob Ray", "Carl"}
+    for one in (ann, bob, check, elsewhere, *talks):
+        one.refresh_from_db()
+    assert (ann.phone, ann.role, ann.job_title) == ("040 999 88 77", "champion", "Chef")
+    assert (bob.email, bob.job_title) == ("bob@home.example", "Buyer")
+    assert [talk.contact for talk in talks] == [ann, ann, bob, carl]
+    assert (check.contact, elsewhere.contact) == (ann, ann)
+    ids = {(one.record_source, one.external_id) for one in ann.aliases.all()}
+    assert ids == {("crm", twin.external_id), ("shop", "P1")}
+    assert {one.external_id for one in kept.aliases.all()} == {gone.external_id}
+
+    undo_merge(merge.pk, user)
+
+    assert everything() == before
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs", "n"),
+    [
+        ([("Ann", "info@a.example", ""), ("Bob", "info@a.example", "")], [("Carl", "info@a.example", "")], 3),
+        ([("Ann", "info@a.example", "")], [("Bob", "info@a.example", ""), ("Carl", "info@a.example", "")], 3),
+        ([("Ann", "info@a.example", ""), ("Bob", "info@a.example", "")], [("ann", "INFO@a.example", "")], 2),
+        ([("Ann", "", "040 5551234")], [("Bob", "", "040 5551234")], 2),
+        ([("Ann", "", "")], [("Ann", "", "")], 2),
+        ([("Ann", "ann@a.example", "")], [("Ann", "ann@a.example", ""), ("A", "ann@a.example", "")], 2),
+    ],
+    ids=[
+        "several of ours",
+        "several of theirs",
+        "the name tells",
+        "a switchboard",
+        "a name alone",
+        "once only",
+    ],
+)
+def test_who_may_be_several_stays(
+    ours: list[tuple[str, str, str]], theirs: list[tuple[str, str, str]], n: int
+) -> None:
+    kept, gone = AccountFactory(), AccountFactory()
+    for account, people in ((kept, ours), (gone, theirs)):
+        for one in people:
+            person(account, *one)
+    before = everything()
+    merge = merge_accounts(kept.pk, gone.pk, AdministratorFactory())
+    assert kept.contacts.count() == n
+    undo_merge(merge.pk, AdministratorFactory())
+    assert everything() == before
+
+
+def test_what_was_learned_of_a_person_since_stays() -> None:
+    kept, gone = AccountFactory(), AccountFactory()
+    ann = person(kept, "Ann", "ann@a.example")
+    twin = person(gone, "Ann", "ann@a.example", "040 5551234", job_title="Chef")
+    merge = merge_accounts(kept.pk, gone.pk, AdministratorFactory())
+    Contact.objects.filter(pk=ann.pk).update(phone="040 7777777")
+    new = InteractionFactory(account=kept, contact=ann)
+
+    undo_merge(merge.pk, AdministratorFactory())
+
+    ann.refresh_from_db()
+    new.refresh_from_db()
+    assert (ann.phone, ann.job_title, new.contact) == ("040 7777777", "", ann)
+    assert Contact.objects.get(pk=twin.pk).phone == "040 5551234"
+
+
+def test_a_file_that_names_both_people_changes_one(tmp_path: Path) -> None:
+    load("accounts", tmp_path, "external_id,name\nA,Alpha\nB,Alpha Ltd\n")
+    people = "external_id,account,name,email\nP,A,Ann,ann@a.example\nQ,B,A. Lee,ann@a.example\n"
+    load("contacts", tmp_path, people)
+    kept, gone = Account.objects.get(external_id="A"), Account.objects.get(external_id="B")
+    merge_accounts(kept.pk, gone.pk, AdministratorFactory())
+
+    again = load("contacts", tmp_path, people.replace("Ann", "Ann Lee"))
+    load("interactions", tmp_path, "account,contact,happened_at,kind\nB,Q,2025-03-04,call\n")
+
+    assert (again.rows_created, again.rows_changed, again.rows_rejected) == (0, 1, 0)
+    ann = Contact.objects.get()
+    assert (ann.name, ann.interactions.count()) == ("Ann Lee", 1)
 
 
 def test_what_came_since_stays_with_the_kept_one(two: tuple[Account, Account]) -> None:
@@ -260,6 +372,8 @@ def test_an_administrator_merges_and_takes_back_in_the_browser(client: Client) -
     client.force_login(AdministratorFactory())
     kept, gone = AccountFactory(name="Alpha Ltd", segment=""), AccountFactory(name="Alpha", segment="Retail")
     OrderFactory(account=kept)
+    for account in (kept, gone):
+        person(account, "Ann", "ann@alpha.example")
     assert "No duplicates" in client.get(reverse("accounts:duplicates")).content.decode()
     client.post(reverse("accounts:look_for_duplicates"))
     assert "Alpha Ltd" in client.get(reverse("accounts:duplicates")).content.decode()
@@ -267,6 +381,7 @@ def test_an_administrator_merges_and_takes_back_in_the_browser(client: Client) -
     body = client.get(address).content.decode()
     assert body.index("Alpha Ltd</a></h2>") < body.index("Alpha</a></h2>")
     assert "It learns segment Retail" in body
+    assert "It gets 1 contact, 1 of them in both." in body
     assert "Say which one" in client.post(address, follow=True).content.decode()
     assert "is part of" in client.post(address, {"keep": kept.pk}, follow=True).content.decode()
     assert list(Account.objects.values_list("pk", flat=True)) == [kept.pk]
@@ -305,3 +420,15 @@ def test_the_list_asks_as_many_queries_for_few_as_for_many(
         body = client.get(reverse("accounts:duplicates")).content.decode()
     assert body.count("data-row") == 50
     assert "page=2" in body
+
+
+def test_one_file_may_name_both_ids(tmp_path: Path) -> None:
+    """Of two ids of one account the account's own is taken; the other says nothing new, and refuses nothing."""
+    load("accounts", tmp_path, "external_id,name\nA,Alpha\nB,Alpha Ltd\n")
+    kept, gone = Account.objects.get(external_id="A"), Account.objects.get(external_id="B")
+    merge_accounts(kept.pk, gone.pk, AdministratorFactory())
+
+    run = load("accounts", tmp_path, "external_id,name\nA,Alpha One\nB,Alpha Two\nC,Gamma\n")
+
+    assert (run.rows_created, run.rows_changed, run.rows_unchanged, run.rows_rejected) == (1, 1, 1, 0)
+    assert set(Account.objects.values_list("name", flat=True)) == {"Alpha One", "Gamma"}

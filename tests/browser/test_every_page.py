@@ -80,6 +80,7 @@ def test_full(page_for: Open, axe: Axe, monkeypatch: pytest.MonkeyPatch) -> None
     administrator = User.objects.filter(role=Role.ADMINISTRATOR).earliest("pk")
     records = find_records()
     addresses = {name: address_of(name, row, records) for name, row in PAGES.items()}
+    addresses["decide_contact"] = reverse("accounts:decide", args=[records["doubtful_contact"]])
     faults = []
     for width, dark in VIEWS:
         page = page_for(administrator, width=width, dark=dark)

@@ -286,7 +286,7 @@ def test_more_than_one_match_waits_for_a_person(connect: Connect, server: Server
         "account '1' is no known"
     )
 
-    decide(one.pk, AdministratorFactory(), account=twins[1])
+    decide(one.pk, AdministratorFactory(), record=twins[1])
     server.world.put("companies", 3, name="Company 3b")
     sync(connection)
 

@@ -213,7 +213,7 @@ def test_a_doubtful_record_is_settled(client: Client, server: Server, begin: Cal
     assert (doubtful.decision, doubtful.account) == (Decision.LINKED, one)
     sync(connection)
     assert Order.objects.filter(account=one).count() == 2
-    assert "Is a known account: Company 2" in page(client, "quarantine", connection.pk, "?state=decided")
+    assert "Is known: Company 2" in page(client, "quarantine", connection.pk, "?state=decided")
     assert "It has come in since" in page(client, "decide", doubtful.pk)
     client.post(address, {"choice": "new"})
     doubtful.refresh_from_db()
