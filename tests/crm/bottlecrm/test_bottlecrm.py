@@ -3,18 +3,30 @@
 from __future__ import annotations
 
 import datetime as dt
+import re
+from collections.abc import Callable
 from decimal import Decimal
 
 import pytest
+from playwright.sync_api import Page, expect
 
 from accounts.crm.errors import SignInRefused
 from accounts.crm.outbox import queue_write_backs
 from accounts.models import Account, Connection, Contact, Order, WriteBack
 from accounts.services.crm import check_connection
+from tests.browser.connecting import (
+    enter,
+    fill_in,
+    first_sync,
+    look_at_what_would_happen,
+    sync_now,
+    write_back,
+)
+from tests.browser.test_first_import import keep
 from tests.crm.bottlecrm.conftest import BottleCRM, connect
-from tests.crm.bottlecrm.prepare import NARROW_TOKEN
+from tests.crm.bottlecrm.prepare import NARROW_TOKEN, OUR_TOKEN
 from tests.crm.syncing import end_state, sync
-from tests.factories import SalesRepFactory
+from tests.factories import AccountFactory, AdministratorFactory, ContactFactory, SalesRepFactory
 
 
 def news(connection: Connection) -> dict[str, int]:
@@ -127,3 +139,46 @@ def test_wrong_tokens_and_missing_scopes_are_told_in_a_sentence(db: None, bottle
 
     with pytest.raises(SignInRefused, match=r"may not read invoices .*scope"):
         check_connection(connect(bottlecrm, NARROW_TOKEN))
+
+
+def test_through_the_browser(
+    page_for: Callable[..., Page], bottlecrm: BottleCRM, no_tasks: None, axe: Callable[[Page], list[str]]
+) -> None:
+    """Connect, look, sync, say who somebody is that two entries of ours could be, write back."""
+    known = AccountFactory(name="Account 5", record_source="file")
+    for name in ("Anna", "Reception"):
+        ContactFactory(account=known, name=name, email="ann5@customer.example", record_source="file")
+    page = page_for(AdministratorFactory())
+    enter(page, "BottleCRM", Address=bottlecrm.address, Token="bcrm_pat_wrong-token-88")
+    expect(page.get_by_text("BottleCRM does not accept the token")).to_be_visible()
+    keep(page, "bottlecrm-1-refused")
+    fill_in(page, Token=OUR_TOKEN)
+    said = re.compile(r"BottleCRM is connected\. \d+ accounts, \d+ contacts, 15 invoices can be read\.")
+    expect(page.get_by_text(said)).to_be_visible()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Accounts become accounts")
+    expect(page.get_by_role("row", name=re.compile("^Region"))).to_contain_text("Bayern")
+    keep(page, "bottlecrm-2-fields")
+    page.get_by_role("button", name="Save and go on: Contacts").click()
+    page.get_by_role("button", name="Save and go on: Invoices").click()
+    look_at_what_would_happen(page, "bottlecrm-3")
+    expect(page.get_by_text("2 contacts could be this one.")).to_be_visible()
+    assert Account.objects.count() == 1
+    first_sync(page, "bottlecrm-4")
+    assert known.orders.count() == 2
+
+    page.get_by_role("link", name="Decide", exact=True).click()
+    page.get_by_role("link", name="Ann Of 5").click()
+    expect(page.get_by_role("button", name="It is a new contact")).to_be_visible()
+    keep(page, "bottlecrm-5-decide")
+    assert axe(page) == []
+    card = page.locator("section.card", has=page.get_by_role("link", name="Anna", exact=True))
+    card.get_by_role("button", name="It is this one").click()
+    expect(page.get_by_text("Ann Of 5 is Anna.")).to_be_visible()
+
+    write_back(page, known, {"tier": "At risk", "churn_probability": 0.62}, "bottlecrm-6")
+    assert known.contacts.get(name="Ann Of 5").record_source == "file"
+    assert known.contacts.count() == 2
+    fields = bottlecrm.account("Account 5")["custom_fields"]
+    assert (fields["mainstay_tier"], fields["mainstay_churn_probability"]) == ("At risk", 0.62)
+    sync_now(page)
+    assert set(news(Connection.objects.get()).values()) == {0}

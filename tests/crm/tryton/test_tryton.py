@@ -12,10 +12,11 @@ from playwright.sync_api import Page, expect
 from accounts.crm.errors import CrmError, SignInRefused
 from accounts.crm.outbox import queue_write_backs
 from accounts.crm.tryton.values import HEAD
-from accounts.models import Account, Connection, Contact, Order, OrderLine, Product, SyncRun, WriteBack
+from accounts.models import Account, Connection, Contact, Order, OrderLine, Product, WriteBack
 from accounts.services.crm import check_connection
+from tests.browser.connecting import enter, fill_in, first_sync, look_at_what_would_happen, write_back
 from tests.browser.test_first_import import keep
-from tests.crm.syncing import end_state, go_on, sync
+from tests.crm.syncing import end_state, sync
 from tests.crm.tryton.conftest import Tryton, connect
 from tests.crm.tryton.prepare import DATABASE, OUR_KEY
 from tests.factories import AdministratorFactory, SalesRepFactory
@@ -240,44 +241,23 @@ def test_fields_are_offered_by_the_names_that_people_of_tryton_see(connection: C
 
 
 def test_through_the_browser(page_for: Callable[..., Page], tryton: Tryton, no_tasks: None) -> None:
-    """Connect, look, sync, write back; what workers do is done by the test, while the pages look on."""
+    """Connect, look, sync, write back."""
     page = page_for(AdministratorFactory())
-    page.goto("/connections/new/")
-    page.get_by_role("link", name="Tryton").click()
-    page.get_by_label("Address").fill(tryton.address)
-    page.get_by_label("Database").fill(DATABASE)
-    page.get_by_label("Key").fill("a-wrong-key-55")
-    page.get_by_role("button", name="Save and test").click()
+    enter(page, "Tryton", Address=tryton.address, Database=DATABASE, Key="a-wrong-key-55")
     expect(page.get_by_text("Tryton does not accept the key")).to_be_visible()
     keep(page, "tryton-1-refused")
-    page.get_by_label("Key").fill(OUR_KEY)
-    page.get_by_role("button", name="Save and test").click()
-    expect(
-        page.get_by_text(re.compile(r"Tryton is connected\. \d+ parties and 2\d confirmed sales"))
-    ).to_be_visible()
+    fill_in(page, Key=OUR_KEY)
+    said = re.compile(r"Tryton is connected\. \d+ parties and 2\d confirmed sales")
+    expect(page.get_by_text(said)).to_be_visible()
     expect(page.get_by_role("heading", level=1)).to_have_text("Parties become accounts")
     expect(page.get_by_role("row", name=re.compile("^Region"))).to_contain_text("Bayern")
     keep(page, "tryton-2-fields")
-    page.get_by_role("button", name="Save and show what would happen").click()
-    go_on(SyncRun.objects.get(is_dry_run=True))
-    expect(page.get_by_role("button", name="Start the first sync")).to_be_visible()
-    keep(page, "tryton-3-preview")
+    look_at_what_would_happen(page, "tryton-3")
     assert not Account.objects.exists()
-    page.get_by_role("button", name="Start the first sync").click()
-    go_on(SyncRun.objects.get(is_dry_run=False))
-    expect(page.get_by_text("Up to date")).to_be_visible()
+    first_sync(page, "tryton-4")
     eighth = Account.objects.get(name="Customer 8")
     assert eighth.orders.count() == 2
-
-    connection = Connection.objects.get()
-    page.goto(f"/connections/{connection.pk}/")
-    page.get_by_role("button", name="Write scores back").click()
-    expect(page.get_by_text("first to be written")).to_be_visible()
-    queue_write_backs(connection, {eighth.pk: {"tier": "Declining", "churn_probability": 0.4}})
-    page.get_by_role("button", name="Sync now").click()
-    go_on(SyncRun.objects.latest("pk"))
-    expect(page.get_by_text("Up to date")).to_be_visible()
-    keep(page, "tryton-4-written-back")
+    write_back(page, eighth, {"tier": "Declining", "churn_probability": 0.4}, "tryton-5")
     number = int(eighth.external_id)
     assert categories(tryton, number) == ["Mainstay / Declining"]
     assert [summary for summary, _ in entries(tryton, number)] == ["Declining, 40.0% risk"]
