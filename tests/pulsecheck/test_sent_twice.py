@@ -194,9 +194,8 @@ def while_it_is_held(hold: Callable[[], Any], act: Callable[[], Any]) -> Any:
         thread.start()
         for _ in range(200):  # until it waits for us, or has not waited at all
             with connection.cursor() as cursor:
-                cursor.execute(
-                    "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
-                )
+                # pg_stat_activity would say the same all through this transaction.
+                cursor.execute("SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted)")
                 is_waiting = cursor.fetchone()[0]
             if is_waiting or not thread.is_alive():
                 break
