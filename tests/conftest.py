@@ -11,6 +11,7 @@ nobody's DATABASE_URL is touched. Fixtures:
 
 import contextlib
 import functools
+import io
 import os
 import shutil
 import signal
@@ -92,51 +93,66 @@ def no_calls_counted() -> None:
         server.delete(*counted)
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Every test that commits begins with the rows the migrations made."""
-    for item in items:
-        if _commits(item):
-            item.add_marker(pytest.mark.django_db(transaction=True, serialized_rollback=True), append=False)
+class FirstRows:
+    """The rows the migrations made: churn reasons, themes, policies and the like, kept beside the database.
 
+    Django's own way, to empty all tables and to save each of these rows one by one, took most of the time of a short
+    test that commits.
+    """
 
-def _commits(item: pytest.Item) -> bool:
-    marker = item.get_closest_marker("django_db")
-    asks = {"transactional_db", "live_server"} & set(getattr(item, "fixturenames", ()))
-    return bool(asks) or (marker is not None and bool(marker.kwargs.get("transaction")))
+    # Beyond this deleting row by row is no longer quick, and what was deleted is still read over.
+    FEW_BYTES = 4_000_000
 
+    def __init__(self) -> None:
+        from django.db import connection
 
-@pytest.hookimpl(wrapper=True, tryfirst=True)
-def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> Iterator[None]:
-    """The flush after a test that commits takes the migrations' rows as well, and whatever test comes next would have
-    no churn reasons, themes and policies: they are put back at once."""
-    from django.db import connections
-    from pytest_django.plugin import blocking_manager_key
+        self.tables = connection.introspection.django_table_names(only_existing=True, include_views=False)
+        self.rows: dict[str, str] = {}
+        with connection.cursor() as cursor:
+            for table in self._filled(cursor):
+                text = io.StringIO()
+                cursor.copy_expert(f"COPY {table} TO STDOUT", text)
+                self.rows[table] = text.getvalue()
 
-    yield
-    if nextitem is not None and _commits(item):
-        connection = connections["default"]
-        with item.config.stash[blocking_manager_key].unblock():
-            connection.creation.deserialize_db_from_string(connection._test_serialized_contents)
+    def restore(self) -> None:
+        """Have these rows in the database, and no others."""
+        from django.db import connection, transaction
+
+        tables = ", ".join(self.tables)
+        with transaction.atomic(), connection.cursor() as cursor:
+            # What another process or thread is writing is waited for, or it would stay.
+            cursor.execute(f"LOCK TABLE {tables} IN SHARE ROW EXCLUSIVE MODE")
+            cursor.execute("SET LOCAL session_replication_role = replica")  # foreign keys in any order
+            cursor.execute("SELECT sum(pg_relation_size(name::regclass)) FROM unnest(%s) name", [self.tables])
+            if cursor.fetchone()[0] > self.FEW_BYTES:
+                cursor.execute(f"TRUNCATE {tables}")
+            else:
+                for table in self._filled(cursor):
+                    cursor.execute(f"DELETE FROM {table}")  # noqa: S608 - names of our own tables
+            for table, text in self.rows.items():
+                cursor.copy_expert(f"COPY {table} FROM STDIN", io.StringIO(text))
+
+    def _filled(self, cursor: Any) -> list[str]:
+        each = (f"SELECT '{table}' WHERE EXISTS (SELECT FROM {table})" for table in self.tables)  # noqa: S608
+        cursor.execute(" UNION ALL ".join(each))
+        return [table for (table,) in cursor.fetchall()]
 
 
 @pytest.fixture(scope="session")
-def django_db_setup(django_db_setup: None) -> None:
-    """The test database, whose first rows every connection knows of.
+def django_db_setup(django_db_setup: None, django_db_blocker: Any) -> Iterator[None]:
+    """The test database; after every test that commits it is as the migrations left it."""
+    from django.test import TransactionTestCase
 
-    Django keeps them on the connection object that made the database. Once Playwright runs its event loop in this
-    thread, Django works with another object, and would put nothing back without saying so.
-    """
-    from django.db import connections
-
-    connection = connections["default"]
-    if hasattr(connection, "_test_serialized_contents"):
-        type(connection)._test_serialized_contents = connection._test_serialized_contents
+    with django_db_blocker.unblock():
+        first = FirstRows()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(TransactionTestCase, "_fixture_teardown", lambda case: first.restore())
+        yield
 
 
 @pytest.fixture
-def committed_db(django_db_serialized_rollback: None, transactional_db: None) -> None:
-    """A database whose rows other processes see; the migrations' own rows are back for every test."""
+def committed_db(transactional_db: None) -> None:
+    """A database whose rows other processes see; the migrations' own rows are there for every test."""
 
 
 @pytest.fixture
@@ -245,6 +261,7 @@ def wait_until(
 @pytest.fixture(scope="session")
 def browser() -> Iterator["Browser"]:
     """Headless Chromium: the machine's own, or the one `make install-test` got."""
+    from django.db import connections
     from playwright.sync_api import sync_playwright
 
     names = ("chromium", "chromium-browser", "google-chrome")
@@ -253,6 +270,9 @@ def browser() -> Iterator["Browser"]:
         launched = playwright.chromium.launch(executable_path=found, args=CHROMIUM_ARGUMENTS)
         yield launched
         launched.close()
+        # While its event loop runs in this thread, Django works with a connection of its own there, which nobody else
+        # would close before the database is dropped.
+        connections.close_all()
 
 
 @pytest.fixture
@@ -307,11 +327,15 @@ def session_cookie(user: "User", url: str) -> Any:
 def axe() -> Callable[["Page"], list[str]]:
     """Check a page with axe-core: `assert axe(page) == []` (WCAG 2.2 A and AA, serious or worse)."""
     source = (BASE_DIR / "node_modules/axe-core/axe.min.js").read_text()
-    rules = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]}
+    # Of what passes nothing is described, and nothing is sent: on a long page that is most of the work.
+    rules = {
+        "runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"],
+        "resultTypes": ["violations"],
+    }
 
     def find_violations(page: "Page") -> list[str]:
         page.evaluate(source)
-        found = page.evaluate("rules => axe.run(document, rules)", rules)["violations"]
+        found = page.evaluate("async rules => (await axe.run(document, rules)).violations", rules)
         return [
             f"{finding['id']}: {node['target']} {node['failureSummary']}"
             for finding in found

@@ -136,9 +136,7 @@ def test_removing_what_is_not_there_says_so(db: None) -> None:
     assert str(remove_sample()) == "There is no sample company here."
 
 
-def test_a_loaded_company_has_something_on_every_page(
-    transactional_db: None, django_db_serialized_rollback: None
-) -> None:
+def test_a_loaded_company_has_something_on_every_page(committed_db: None) -> None:
     today = company_today()
     loaded = load_sample(today, SEED)
     assert "Tidewell Provisions" in str(loaded)
