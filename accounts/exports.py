@@ -6,7 +6,7 @@ Rows come from a cursor of the database, so memory does not grow with the table;
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from django.db.models import QuerySet
@@ -52,9 +52,19 @@ def _seen(rows: QuerySet[Any], user: User) -> QuerySet[Any]:
 
 def record_rows(kind: Kind, rows: QuerySet[Any]) -> Iterator[list[Any]]:
     """A row of cells for each record, in the order of the columns of its kind."""
-    paths = [_path(kind, column) for column in kind.columns]
+    return cells_of(rows, [_path(kind, column) for column in kind.columns])
+
+
+def cells_of(rows: QuerySet[Any], paths: Sequence[str]) -> Iterator[list[Any]]:
+    """What stands at `paths` ("account__name") of each row, as an import or a spreadsheet reads it."""
     for cells in rows.values_list(*paths).iterator(chunk_size=BATCH):
         yield [_cell(cell) for cell in cells]
+
+
+def asked_source(query: Mapping[str, str]) -> str:
+    """The record source that an address asks for; "" = all of them."""
+    source = query.get("source", "")
+    return source if source.isprintable() else ""
 
 
 def _path(kind: Kind, column: Column) -> str:

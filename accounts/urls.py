@@ -52,7 +52,6 @@ urlpatterns = [
     path("duplicates/look/", duplicates.look_for_duplicates, name="look_for_duplicates"),
     path("duplicates/<int:pk>/", duplicates.duplicate, name="duplicate"),
     path("duplicates/merges/<int:pk>/undo/", duplicates.undo_merge, name="undo_merge"),
-    path("exports/", exports.exports, name="exports"),
     re_path(r"^exports/(?P<kind>\w+)\.(?P<form>csv|xlsx)$", exports.export_records, name="export_records"),
     path("sign-in/", sign_in.SignIn.as_view(), name="sign_in"),
     path("sign-out/", sign_in.SignOut.as_view(), name="sign_out"),

@@ -1,12 +1,13 @@
 """Addresses of the care loop."""
 
-from django.urls import path
+from django.urls import path, re_path
 
 from pulsecheck.views import (
     absences,
     audits,
     calendar,
     collective,
+    exports,
     feed,
     handbacks,
     handoffs,
@@ -31,6 +32,8 @@ urlpatterns = [
     path("accounts/<int:pk>/messages/", messages.messages_of, name="account_messages"),
     path("products/", products.products, name="products"),
     path("accounts/<int:pk>/products/", products.products_of, name="account_products"),
+    path("exports/", exports.exports, name="exports"),
+    re_path(r"^exports/care/(?P<name>\w+)\.(?P<form>csv|xlsx)$", exports.export_care, name="export_care"),
     path("handbacks/", handbacks.handbacks, name="handbacks"),
     path("handbacks/new/", handbacks.new, name="new_handback"),
     path("handbacks/<int:pk>/", handbacks.handback, name="handback"),

@@ -306,7 +306,8 @@ TABLE: dict[str, Row] = {
     "retention:model_pin": page(NOBODY, ADMINISTRATORS, "model"),
     "retention:model_release": page(NOBODY, ADMINISTRATORS),
     # taking records away
-    "accounts:exports": page(SIGNED_IN, NOBODY),
+    "pulsecheck:exports": page(SIGNED_IN, NOBODY),
+    "pulsecheck:export_care": page(SIGNED_IN, NOBODY, name="handbacks", form="csv"),
     "accounts:export_records": page(SIGNED_IN, NOBODY, kind="orders", form="csv"),
     # imports
     "accounts:imports": page(LEADERS, NOBODY),

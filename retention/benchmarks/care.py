@@ -139,7 +139,7 @@ STATEMENTS = (
     """
     INSERT INTO pulsecheck_retentionmeeting (team_id, chair_id, held_on, covers_from, repeats, state, agenda)
     SELECT t.id, min(u.id), current_date + 3, current_date - 30, 'monthly', 'planned', '{}'
-    FROM accounts_team t JOIN accounts_user u ON u.team_id = t.id GROUP BY t.id
+    FROM accounts_team t JOIN accounts_user u ON u.team_id = t.id GROUP BY t.id ORDER BY t.id
     """,
     """
     INSERT INTO pulsecheck_action (text, owner_id, due_on, meeting_id, account_id, done_at, finding)

@@ -20,6 +20,7 @@ NO_PAGES = {
     "retention:kpis_export",
     "retention:kpi_export",
     "accounts:export_records",
+    "pulsecheck:export_care",
     "accounts:import_rejected",
     "retention:suggest",
     "retention:run_progress",
