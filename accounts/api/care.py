@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import django_filters
-from rest_framework import serializers
 
 from accounts.api.base import (
     AccountColumn,
@@ -12,13 +11,14 @@ from accounts.api.base import (
     MomentFilter,
     Newest,
     OfAccountFilter,
+    RowSerializer,
     described,
 )
 from accounts.api.bulk import BulkUpsert
 from accounts.models import Enquiry, Interaction, Issue, Promise
 
 
-class InteractionSerializer(serializers.ModelSerializer[Interaction]):
+class InteractionSerializer(RowSerializer[Interaction]):
     account = AccountColumn()
     contact = ContactColumn()
     user = EmailOf("user")
@@ -41,7 +41,7 @@ class InteractionFilter(OfAccountFilter):
         fields = ("external_id", "record_source", "kind", "direction", "message_class")
 
 
-class IssueSerializer(serializers.ModelSerializer[Issue]):
+class IssueSerializer(RowSerializer[Issue]):
     account = AccountColumn()
     owner = EmailOf("owner")
     told_by = EmailOf("told_by")
@@ -66,7 +66,7 @@ class IssueFilter(OfAccountFilter):
         fields = ("external_id", "record_source", "severity", "theme", "validity")
 
 
-class PromiseSerializer(serializers.ModelSerializer[Promise]):
+class PromiseSerializer(RowSerializer[Promise]):
     account = AccountColumn()
     made_by = EmailOf("made_by")
     made_to = ContactColumn("made_to")
@@ -88,7 +88,7 @@ class PromiseFilter(OfAccountFilter):
         fields = ("external_id", "record_source", "status", "is_shared")
 
 
-class EnquirySerializer(serializers.ModelSerializer[Enquiry]):
+class EnquirySerializer(RowSerializer[Enquiry]):
     account = AccountColumn()
     contact = ContactColumn()
     owner = EmailOf("owner")

@@ -9,7 +9,7 @@ from rest_framework.request import Request
 from rest_framework.views import APIView
 
 from accounts.api.authentication import caller
-from accounts.api.base import ChangedFilter, EmailOf, ForEverybody, IdFilter, Newest, described
+from accounts.api.base import ChangedFilter, EmailOf, ForEverybody, IdFilter, Newest, RowSerializer, described
 from accounts.ingest.schema import KINDS
 from accounts.models import ChurnReason, ImportRun, Role, Team, User
 from accounts.models.api import Area
@@ -17,7 +17,7 @@ from accounts.models.imports import ImportRunQuerySet, ImportState
 from accounts.permissions import LEADERS, has_role
 
 
-class UserSerializer(serializers.ModelSerializer[User]):
+class UserSerializer(RowSerializer[User]):
     team = serializers.CharField(source="team.name", read_only=True, allow_null=True, default=None)
 
     class Meta:
@@ -58,7 +58,7 @@ class UserViewSet(ForEverybody):
     sorts = ("id", "name", "email")
 
 
-class TeamSerializer(serializers.ModelSerializer[Team]):
+class TeamSerializer(RowSerializer[Team]):
     manager = EmailOf("manager")
 
     class Meta:
@@ -77,7 +77,7 @@ class TeamViewSet(ForEverybody):
     sorts = ("id", "name", "updated_at")
 
 
-class ChurnReasonSerializer(serializers.ModelSerializer[ChurnReason]):
+class ChurnReasonSerializer(RowSerializer[ChurnReason]):
     class Meta:
         model = ChurnReason
         fields = ("id", "code", "name", "side", "is_controllable", "is_active", "position")
@@ -99,7 +99,7 @@ class OnlyLeaders(permissions.BasePermission):
         return has_role(caller(request), *LEADERS)
 
 
-class ImportSerializer(serializers.ModelSerializer[ImportRun]):
+class ImportSerializer(RowSerializer[ImportRun]):
     created_by = EmailOf("created_by")
 
     class Meta:

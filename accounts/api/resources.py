@@ -15,6 +15,7 @@ from accounts.api.base import (
     MomentFilter,
     Newest,
     OfAccountFilter,
+    RowSerializer,
     Visible,
     described,
 )
@@ -30,7 +31,7 @@ from accounts.models.account import (
 from accounts.models.commerce import OrderStatus
 
 
-class AccountSerializer(serializers.ModelSerializer[Account]):
+class AccountSerializer(RowSerializer[Account]):
     original_salesperson = EmailOf("original_salesperson")
     account_manager = EmailOf("account_manager")
     parent = serializers.CharField(  # type: ignore[assignment]
@@ -62,7 +63,7 @@ class AccountFilter(ChangedFilter):
         fields = ("external_id", "record_source", "segment", "industry", "region", "country", "is_sample")
 
 
-class ContactSerializer(serializers.ModelSerializer[Contact]):
+class ContactSerializer(RowSerializer[Contact]):
     account = AccountColumn()
 
     class Meta:
@@ -82,7 +83,7 @@ class ContactFilter(OfAccountFilter):
         fields = ("external_id", "record_source", "is_active")
 
 
-class ProductSerializer(serializers.ModelSerializer[Product]):
+class ProductSerializer(RowSerializer[Product]):
     class Meta:
         model = Product
         fields = ("id", "record_source", "sku", "name", "series", "unit_price", "created_at", "updated_at")
@@ -96,7 +97,7 @@ class ProductFilter(ChangedFilter):
         fields = ("sku", "record_source", "series")
 
 
-class OrderSerializer(serializers.ModelSerializer[Order]):
+class OrderSerializer(RowSerializer[Order]):
     account = AccountColumn()
 
     class Meta:
@@ -117,7 +118,7 @@ class OrderFilter(OfAccountFilter):
         fields = ("external_id", "record_source")
 
 
-class OrderLineSerializer(serializers.ModelSerializer[OrderLine]):
+class OrderLineSerializer(RowSerializer[OrderLine]):
     order = serializers.CharField(
         source="order.external_id", read_only=True, help_text="External id of the order."
     )
@@ -150,7 +151,7 @@ class OrderLineFilter(django_filters.FilterSet):
         fields = ()
 
 
-class ContractSerializer(serializers.ModelSerializer[Contract]):
+class ContractSerializer(RowSerializer[Contract]):
     account = AccountColumn()
     terms_disclosed_by = EmailOf("terms_disclosed_by")
     churn_reason = serializers.CharField(

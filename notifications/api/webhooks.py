@@ -15,7 +15,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from accounts.api.authentication import caller
-from accounts.api.base import ChangedFilter, ForEverybody, IdFilter, described
+from accounts.api.base import ChangedFilter, ForEverybody, IdFilter, RowSerializer, described
 from accounts.api.repeats import idempotent
 from accounts.crm.errors import CrmError
 from accounts.models.api import Area
@@ -33,7 +33,7 @@ class OnlyAdministrators(permissions.BasePermission):
         return has_role(caller(request), *ADMINISTRATORS)
 
 
-class WebhookSerializer(serializers.ModelSerializer[WebhookSubscription]):
+class WebhookSerializer(RowSerializer[WebhookSubscription]):
     events = serializers.ListField(child=serializers.ChoiceField(choices=EVENTS))
 
     class Meta:
@@ -152,7 +152,7 @@ class WebhookViewSet(Restricted):
         return Response(status=204)
 
 
-class DeliverySerializer(serializers.ModelSerializer[WebhookDelivery]):
+class DeliverySerializer(RowSerializer[WebhookDelivery]):
     event_id = serializers.UUIDField(source="event.uid", read_only=True)
     kind = serializers.ChoiceField(choices=EventKind.choices, source="event.kind", read_only=True)
     data = serializers.DictField(source="event.data", read_only=True)  # type: ignore[assignment]

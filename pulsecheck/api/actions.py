@@ -14,7 +14,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from accounts.api.authentication import caller
-from accounts.api.base import EmailOf, IdFilter, RowId, described
+from accounts.api.base import EmailOf, IdFilter, RowId, RowSerializer, described
 from accounts.api.repeats import idempotent
 from accounts.models import User
 from accounts.models.account import visible_accounts
@@ -26,7 +26,7 @@ from pulsecheck.models.actions import ActionQuerySet, FollowUp
 from pulsecheck.services import actions as services
 
 
-class ActionSerializer(serializers.ModelSerializer[Action]):
+class ActionSerializer(RowSerializer[Action]):
     account = serializers.SerializerMethodField(help_text="External id; null when it is not yours to see.")
     account_id = serializers.SerializerMethodField(help_text="Null when it is not yours to see.")
     owner = EmailOf("owner")

@@ -12,7 +12,7 @@ from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from accounts.api.base import AccountColumn, EmailOf, OfAccountFilter, described
+from accounts.api.base import AccountColumn, EmailOf, OfAccountFilter, RowSerializer, described
 from accounts.api.repeats import idempotent
 from accounts.models import ChurnReason, User
 from pulsecheck.api.care import CareResource, checked, done_or_refused
@@ -28,7 +28,7 @@ from pulsecheck.services.closing import close_handback, counter_sign, settle_rea
 from pulsecheck.services.handbacks import accept_handback, decline_handback, log_attempt
 
 
-class AttemptSerializer(serializers.ModelSerializer[HandbackAttempt]):
+class AttemptSerializer(RowSerializer[HandbackAttempt]):
     user = EmailOf("user")
 
     class Meta:
@@ -36,13 +36,13 @@ class AttemptSerializer(serializers.ModelSerializer[HandbackAttempt]):
         fields = ("happened_at", "kind", "user", "has_reached", "note")
 
 
-class HandbackReasonSerializer(serializers.ModelSerializer[HandbackReason]):
+class HandbackReasonSerializer(RowSerializer[HandbackReason]):
     class Meta:
         model = HandbackReason
         fields = ("trigger", "sentence", "noted_at")
 
 
-class CreditSerializer(serializers.ModelSerializer[HandbackCredit]):
+class CreditSerializer(RowSerializer[HandbackCredit]):
     person = EmailOf("person")
 
     class Meta:
@@ -50,7 +50,7 @@ class CreditSerializer(serializers.ModelSerializer[HandbackCredit]):
         fields = ("person", "part")
 
 
-class SettlementSerializer(serializers.ModelSerializer[ReasonSettlement]):
+class SettlementSerializer(RowSerializer[ReasonSettlement]):
     before = serializers.CharField(source="before.code", read_only=True)
     after = serializers.CharField(source="after.code", read_only=True)
     settled_by = EmailOf("settled_by")
@@ -60,7 +60,7 @@ class SettlementSerializer(serializers.ModelSerializer[ReasonSettlement]):
         fields = ("before", "after", "settled_by", "settled_at", "note")
 
 
-class HandbackSerializer(serializers.ModelSerializer[Handback]):
+class HandbackSerializer(RowSerializer[Handback]):
     account = AccountColumn()
     salesperson = EmailOf("salesperson")
     closed_by = EmailOf("closed_by")

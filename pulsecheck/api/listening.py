@@ -22,6 +22,7 @@ from accounts.api.base import (
     MomentFilter,
     OfAccountFilter,
     RowId,
+    RowSerializer,
     described,
 )
 from accounts.api.repeats import idempotent
@@ -34,7 +35,7 @@ from pulsecheck.services.surveys import Questions, send_survey
 
 
 # ── insights ───────────────────────────────────────────────────────────
-class InsightSerializer(serializers.ModelSerializer[Insight]):
+class InsightSerializer(RowSerializer[Insight]):
     class Meta:
         model = Insight
         fields = (
@@ -72,7 +73,7 @@ class InsightViewSet(ForEverybody):
 
 
 # ── surveys ────────────────────────────────────────────────────────────
-class AnswerSerializer(serializers.ModelSerializer[SurveyAnswer]):
+class AnswerSerializer(RowSerializer[SurveyAnswer]):
     loop_closed_by = EmailOf("loop_closed_by")
 
     class Meta:
@@ -83,7 +84,7 @@ class AnswerSerializer(serializers.ModelSerializer[SurveyAnswer]):
         )  # fmt: skip
 
 
-class SurveySerializer(serializers.ModelSerializer[Survey]):
+class SurveySerializer(RowSerializer[Survey]):
     account = AccountColumn()
     contact = ContactColumn()
     sent_by = EmailOf("sent_by")
@@ -145,7 +146,7 @@ class SurveyViewSet(CareResource):
 
 
 # ── the random audit ───────────────────────────────────────────────────
-class AuditPickSerializer(serializers.ModelSerializer[AuditPick]):
+class AuditPickSerializer(RowSerializer[AuditPick]):
     account = AccountColumn()
     assignee = EmailOf("assignee")
     week_of = serializers.DateField(source="week.week_of", read_only=True)

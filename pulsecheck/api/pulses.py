@@ -22,6 +22,7 @@ from accounts.api.base import (
     MomentFilter,
     OfAccountFilter,
     RowId,
+    RowSerializer,
     described,
 )
 from accounts.api.repeats import idempotent
@@ -34,7 +35,7 @@ from pulsecheck.models.insights import Reaction
 from pulsecheck.services.pulses import MOST_THEMES, Grievance, PulseEntry, log_pulse_check
 
 
-class PulseSerializer(serializers.ModelSerializer[PulseCheck]):
+class PulseSerializer(RowSerializer[PulseCheck]):
     account = AccountColumn()
     contact = ContactColumn()
     taken_by = EmailOf("taken_by")
@@ -210,7 +211,7 @@ class PulseViewSet(CareResource):
         return Response(PulseSerializer(pulse).data, status=201)
 
 
-class ThemeSerializer(serializers.ModelSerializer[PulseTheme]):
+class ThemeSerializer(RowSerializer[PulseTheme]):
     class Meta:
         model = PulseTheme
         fields = ("id", "code", "name", "is_active", "position")

@@ -14,7 +14,15 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from accounts.api.authentication import caller
-from accounts.api.base import AccountColumn, ContactColumn, EmailOf, OfAccountFilter, RowId, described
+from accounts.api.base import (
+    AccountColumn,
+    ContactColumn,
+    EmailOf,
+    OfAccountFilter,
+    RowId,
+    RowSerializer,
+    described,
+)
 from accounts.api.repeats import idempotent
 from accounts.selectors import company_today
 from pulsecheck.api.care import CareResource, checked, done_or_refused
@@ -23,7 +31,7 @@ from pulsecheck.models import Reference
 from pulsecheck.services.references import note_consent, revoke_consent
 
 
-class ReferenceSerializer(serializers.ModelSerializer[Reference]):
+class ReferenceSerializer(RowSerializer[Reference]):
     account = AccountColumn()
     contact = ContactColumn()
     noted_by = EmailOf("noted_by")

@@ -14,7 +14,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from accounts.api.authentication import caller
-from accounts.api.base import AccountColumn, EmailOf, OfAccountFilter, described
+from accounts.api.base import AccountColumn, EmailOf, OfAccountFilter, RowSerializer, described
 from accounts.api.repeats import idempotent
 from accounts.models import Absence, User
 from accounts.models.absences import AbsenceQuerySet
@@ -27,7 +27,7 @@ from pulsecheck.services.absences import end_absence, note_absence
 from pulsecheck.services.touchpoints import move_touchpoint, skip_touchpoint
 
 
-class TouchpointSerializer(serializers.ModelSerializer[Touchpoint]):
+class TouchpointSerializer(RowSerializer[Touchpoint]):
     account = AccountColumn()
     assignee = EmailOf("assignee")
 
@@ -97,7 +97,7 @@ class TouchpointViewSet(CareResource):
         return Response(TouchpointSerializer(self.get_object()).data)
 
 
-class AbsenceSerializer(serializers.ModelSerializer[Absence]):
+class AbsenceSerializer(RowSerializer[Absence]):
     person = EmailOf("person")
     substitute = EmailOf("substitute")
 

@@ -15,7 +15,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from accounts.api.authentication import caller
-from accounts.api.base import AccountColumn, EmailOf, IdFilter, OfAccountFilter, RowId
+from accounts.api.base import AccountColumn, EmailOf, IdFilter, OfAccountFilter, RowId, RowSerializer
 from accounts.api.problems import Conflict
 from accounts.api.repeats import idempotent
 from accounts.models import Team, User
@@ -30,7 +30,7 @@ from retention.selectors.frame import latest_run
 from retention.selectors.meetings import meetable_teams
 
 
-class MeetingSerializer(serializers.ModelSerializer[RetentionMeeting]):
+class MeetingSerializer(RowSerializer[RetentionMeeting]):
     account = AccountColumn(allow_null=True, default=None)
     team = serializers.CharField(
         source="team.name", read_only=True, allow_null=True, default=None, help_text="Its name."

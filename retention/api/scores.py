@@ -11,7 +11,7 @@ from drf_spectacular.utils import extend_schema
 from rest_framework import mixins, serializers
 
 from accounts.api.authentication import caller
-from accounts.api.base import AccountColumn, IdFilter, Resource
+from accounts.api.base import AccountColumn, IdFilter, Resource, RowSerializer
 from accounts.api.paging import Pages
 from accounts.models import Account
 from accounts.models.api import Area
@@ -26,7 +26,7 @@ class ReasonSerializer(serializers.Serializer[Any]):
     points = serializers.FloatField(help_text="Percentage points of probability.")
 
 
-class ScoreSerializer(serializers.ModelSerializer[Score]):
+class ScoreSerializer(RowSerializer[Score]):
     account = AccountColumn()
     reasons = ReasonSerializer(
         many=True, read_only=True, help_text="Strongest first; with the base they add up."
