@@ -136,8 +136,10 @@ def pull(work: Work) -> Iterator[None]:
 
 
 def _land_page(work: Work, page: Page, cursor: StreamCursor) -> bool:
-    """Landing, cursor and progress in one commit; True when the pass is over."""
+    """Landing, cursor and progress in one commit; True when the pass is over. The commit does not wait for the disk: what
+    a power failure takes back, it takes back together, and those pages are read again."""
     with transaction.atomic():
+        landing.let_commit_not_wait()
         held = runs.hold_step(work.step)
         landed = landing.land(work.connection.pk, work.stream, page.records)
         _move(cursor, page)

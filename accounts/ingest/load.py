@@ -33,6 +33,11 @@ SAVE_LOCK = 7302
 LOCK_TIMEOUT = "55P03"
 REPORT_EVERY = 0.5
 ANALYZE_FROM = 5_000
+ANALYZE_SHARE = 0.05  # of the table; the database itself waits for a tenth
+GREW = """
+SELECT n_mod_since_analyze + %(created)s >= %(share)s * n_live_tup FROM pg_stat_all_tables
+WHERE relid = %(table)s::regclass
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -366,9 +371,17 @@ class Importer:
         self.is_held_back = self.options.all_or_nothing and self.refused > 0
         if not self.run_row.is_dry_run and not self.is_held_back:
             self.merge.write(self.run_row.pk, lambda: self._report("saving"))
-            if counts.created >= ANALYZE_FROM:
-                self.cursor.execute(f"ANALYZE {MODELS[self.kind.name]._meta.db_table}")
+            self._look_at_what_grew(counts.created)
         return counts
+
+    def _look_at_what_grew(self, created: int) -> None:
+        """New statistics, by which queries are planned, once the table has grown by so much; not after each of two hundred
+        batches of a sync."""
+        table = MODELS[self.kind.name]._meta.db_table
+        if created >= ANALYZE_FROM:
+            self.cursor.execute(GREW, {"created": created, "table": table, "share": ANALYZE_SHARE})
+            if self.cursor.fetchone()[0]:
+                self.cursor.execute(f"ANALYZE {table}")
 
     def _report(self, doing: str) -> None:
         self.reporter.report(doing, self.rows, self.refused)
