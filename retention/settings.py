@@ -219,7 +219,7 @@ REST_FRAMEWORK = {
     "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
     "DEFAULT_PAGINATION_CLASS": "accounts.api.paging.Pages",
     "DEFAULT_SCHEMA_CLASS": "accounts.api.schema.Schema",
-    "DEFAULT_FILTER_BACKENDS": ["django_filters.rest_framework.DjangoFilterBackend"],
+    "DEFAULT_FILTER_BACKENDS": ["accounts.api.filters.AskedFilters"],
     "DEFAULT_THROTTLE_CLASSES": ["accounts.api.throttling.CallsPerMinute"],
     "EXCEPTION_HANDLER": "accounts.api.problems.handle_problem",
     "COERCE_DECIMAL_TO_STRING": True,

@@ -5,7 +5,6 @@ from __future__ import annotations
 import datetime as dt
 from typing import cast
 
-from django.db.models import Q
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from drf_spectacular.plumbing import build_bearer_security_scheme_object
 from rest_framework.authentication import BaseAuthentication, get_authorization_header
@@ -45,9 +44,9 @@ class TokenAuthentication(BaseAuthentication):
             digest = digest_of(secret.decode("ascii"))
         except UnicodeDecodeError:
             return None
-        in_force = Q(expires_on=None) | Q(expires_on__gte=company_today())
-        usable = ApiToken.objects.select_related("user").filter(in_force, user__is_active=True)
-        return usable.filter(digest=digest).first()
+        token = ApiToken.objects.select_related("user").filter(digest=digest).first()
+        is_usable = token is not None and token.user.is_active and token.is_in_force(company_today())
+        return token if is_usable else None
 
 
 def _note_use(token: ApiToken, today: dt.date) -> None:

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable
+from collections.abc import Callable, Collection
+from copy import copy
+from dataclasses import dataclass
+from functools import cache, partial
 from operator import attrgetter
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import django_filters
 from django import forms
 from django.conf import settings
 from django.db.models import Model, Prefetch, QuerySet
+from django.utils import timezone
 from django.utils.cache import patch_cache_control, patch_vary_headers
 from django.utils.functional import cached_property
 from django_filters.fields import IsoDateTimeField
@@ -37,43 +41,99 @@ READS = ("list", "retrieve")
 LARGEST = 2**63 - 1
 
 
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One field of a record as it is told: its name, where its value is in a row, and how it is told. `path` is where the
+    value is in the database, None for one that is made of more."""
+
+    name: str
+    path: str | None
+    value_of: Callable[[Any], Any]
+    field: Any
+
+
 class RowSerializer(serializers.ModelSerializer[M]):
     """A record as it is told. What a list of fifty costs is mostly how its library looks for the value of each field in
-    each row; here that is worked out once for the whole list, and the values are the same."""
+    each row; here that is worked out once for each kind of record, and the values are the same."""
+
+    kept: Collection[str] | None = None  # only these are told
+
+    @classmethod
+    def columns(cls) -> tuple[Column, ...]:
+        """Every field that is told, in its order."""
+        return _columns(cls)
+
+    @classmethod
+    def paths(cls) -> list[str] | None:
+        """The columns of the database that a row is told from; None where some field is made of more than one."""
+        found = [column.path for column in cls.columns()]
+        return None if None in found else cast(list[str], found)
 
     @cached_property
-    def _columns(self) -> list[tuple[str, Callable[[M], Any], Callable[[Any], Any]]]:
-        """Name, where the value is in a row, and how it is told."""
-        model = self.Meta.model
+    def _told(self) -> list[tuple[Column, Callable[[Any], Any]]]:
+        zone = timezone.get_current_timezone()
         return [
-            (str(field.field_name), _value_of(model, field), field.to_representation)
-            for field in self._readable_fields
+            (column, _in_zone(column.field, zone).to_representation)
+            for column in self.columns()
+            if self.kept is None or column.name in self.kept
         ]
 
-    def to_representation(self, instance: M) -> dict[str, Any]:
+    def to_representation(self, instance: M | tuple[Any, ...]) -> dict[str, Any]:
+        """Of a record, or of its values by their `paths`."""
         told = {}
-        for name, value_of, tell in self._columns:
+        if isinstance(instance, tuple):
+            for column, tell in self._told:
+                value = getattr(instance, cast(str, column.path))
+                told[column.name] = None if value is None else tell(value)
+            return told
+        for column, tell in self._told:
             try:
-                value = value_of(instance)
+                value = column.value_of(instance)
             except SkipField:
                 continue
-            told[name] = None if value is None else tell(value)
+            told[column.name] = None if value is None else tell(value)
         return told
 
 
-def _value_of(model: type[Model], field: Any) -> Callable[[Any], Any]:
+@cache
+def _columns(kind: type[RowSerializer[Any]]) -> tuple[Column, ...]:
+    return tuple(_column(kind.Meta.model, field) for field in kind()._readable_fields)
+
+
+def _column(model: type[Model], field: Any) -> Column:
     """A plain column of the row, or of a row it refers to, is read as it is; whatever else the field itself looks for."""
-    names = {column.name for column in model._meta.concrete_fields}
-    is_plain = type(field).get_attribute is serializers.Field.get_attribute and names.issuperset(
-        field.source_attrs[:1]
-    )
-    match field.source_attrs if is_plain else ():
-        case [name]:
-            return attrgetter(name)
-        case [name, further]:
-            return lambda row: None if (other := getattr(row, name)) is None else getattr(other, further)
+    name, source = str(field.field_name), list(field.source_attrs)
+    names = {name for column in model._meta.concrete_fields for name in (column.name, column.attname)}
+    is_plain = type(field).get_attribute is serializers.Field.get_attribute and names.issuperset(source[:1])
+    match source if is_plain else ():
+        case [one]:
+            return Column(name, one, attrgetter(one), field)
+        case [one, further]:
+            return Column(name, f"{one}__{further}", partial(_further, one, further), field)
     # Also for fields of the whole row ("*"), which name no column.
-    return lambda row: None if _is_nothing(found := field.get_attribute(row)) else found
+    return Column(name, None, partial(_looked_for, field), field)
+
+
+def _further(name: str, further: str, row: Any) -> Any:
+    return None if (other := getattr(row, name)) is None else getattr(other, further)
+
+
+def _looked_for(field: Any, row: Any) -> Any:
+    return None if _is_nothing(found := field.get_attribute(row)) else found
+
+
+def _in_zone(field: Any, zone: dt.tzinfo) -> Any:
+    """The field for one call, as those of `columns` are shared by all: a moment is told in the zone of the call, and to
+    ask for that at each value would cost more than telling it."""
+    here = copy(field)
+    match field:
+        case serializers.DateTimeField():
+            here.timezone = zone
+        case RowSerializer():
+            return type(field)()
+        case serializers.ListSerializer():
+            here.child = _in_zone(field.child, zone)
+    return here
 
 
 def _is_nothing(found: Any) -> bool:
@@ -209,10 +269,14 @@ class Resource(viewsets.GenericViewSet[Any]):
 def _keep(serializer: Any, asked: str) -> None:
     """Leave out what was not asked for; `id` always comes along."""
     names = {name.strip() for name in asked.split(",")}
-    if unknown := sorted(names - set(serializer.fields)):
-        known = ", ".join(serializer.fields)
-        raise ValidationError({FIELDS: f"There is no field '{unknown[0]}'; there are {known}."})
-    for name in set(serializer.fields) - names - {"id"}:
+    is_row = isinstance(serializer, RowSerializer)
+    known = [column.name for column in serializer.columns()] if is_row else list(serializer.fields)
+    if unknown := sorted(names.difference(known)):
+        raise ValidationError({FIELDS: f"There is no field '{unknown[0]}'; there are {', '.join(known)}."})
+    if is_row:
+        serializer.kept = names | {"id"}
+        return
+    for name in set(known) - names - {"id"}:
         serializer.fields.pop(name)
 
 
@@ -228,7 +292,15 @@ class Visible(viewsets.ReadOnlyModelViewSet[Any], Resource):
         if getattr(self, "swagger_fake_view", False):
             return model._default_manager.none()
         seen = self.visible_rows(model._default_manager.all(), caller(self.request))
-        return seen.select_related(*self.related).prefetch_related(*self.prefetched).order_by()
+        rows = seen.select_related(*self.related).prefetch_related(*self.prefetched).order_by()
+        kind = self.get_serializer_class()
+        paths = kind.paths() if self.action == "list" and issubclass(kind, RowSerializer) else None
+        # A list is told from plain values where that can be done: records made of them would take as long again.
+        return (
+            rows
+            if paths is None
+            else rows.values_list(*dict.fromkeys((*paths, *self.sorts, "pk")), named=True)
+        )
 
     def visible_rows(self, rows: Any, user: User) -> QuerySet[Any]:
         """Of all rows, those `user` may see."""

@@ -88,6 +88,10 @@ class ApiToken(models.Model):
     def __str__(self) -> str:
         return f"{self.name} of {self.user}"
 
+    def is_in_force(self, today: dt.date) -> bool:
+        """Whether it has not expired."""
+        return self.expires_on is None or self.expires_on >= today
+
     def allows(self, area: str, deed: str) -> bool:
         """Whether it may be used to `deed` (read or write) in `area`."""
         return deed in self.scopes or f"{area}:{deed}" in self.scopes

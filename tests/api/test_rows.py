@@ -51,3 +51,11 @@ def test_it_is_told_as_the_library_tells_it(world: World, kind: type[RowSerializ
         plainly = serializers.ModelSerializer.to_representation(kind(row), row)
         assert told == plainly
         assert list(told) == list(plainly)
+        if paths := kind.paths():
+            values = type(row)._default_manager.values_list(*paths, named=True).get(pk=row.pk)
+            assert kind(values).to_representation(values) == plainly
+
+
+def test_lists_of_records_are_told_from_plain_values() -> None:
+    plain = {kind.__name__ for kind in kinds() if kind.paths()}
+    assert {"AccountSerializer", "ContactSerializer", "OrderSerializer", "OrderLineSerializer"} <= plain
