@@ -1,7 +1,7 @@
-"""The work on the steps of a run. One page, one transaction: what was landed and how far we are stand together.
+"""The work on the steps of a run. A few pages, one transaction: what was landed and how far we are stand together.
 
-The call to the other side is made outside any transaction. Killed at any moment, the next worker goes on from the last
-page that was written down; a page that was read and not written down is read again.
+The calls to the other side are made outside any transaction. Killed at any moment, the next worker goes on from the last
+page that was written down; pages that were read and not written down are read again.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import datetime as dt
 import logging
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,7 +24,6 @@ from accounts.crm.intake import (
     count_waiting,
     map_version,
     mapper_of,
-    name_salespeople,
     note_taken,
     retry_refused,
     take_batch,
@@ -33,12 +32,17 @@ from accounts.crm.link import Link
 from accounts.crm.preview import find_out
 from accounts.crm.protocol import Connector, Page, Record
 from accounts.crm.systems import connector_class
+from accounts.crm.winners import name_winners
 from accounts.models import Connection, ReadHint, StreamCursor, SyncRun, SyncStep
 from accounts.models.crm import StepAction, StepState
 
 log = logging.getLogger(__name__)
 
 HINTS_AT_ONCE = 100
+# Pages are landed together until there are so many records, or so much time has gone by: one commit for each page of a
+# hundred would take as long as reading it.
+LAND_RECORDS = 1_000
+LAND_SECONDS = 1.0
 # A look for deleted records that would find more than this share gone (and more than FEW) asks a person first: a
 # token that lost its rights lists nothing, too.
 MOST_GONE = 0.3
@@ -123,30 +127,52 @@ def _finish(step: SyncStep, message: str = "") -> None:
 
 
 def pull(work: Work) -> Iterator[None]:
-    """Read a stream to its end, page by page. Who holds the step is the only one who moves the cursor, so it is
+    """Read a stream to its end, some pages at a time. Who holds the step is the only one who moves the cursor, so it is
     looked up once."""
     cursor = StreamCursor.objects.get(connection=work.connection, stream=work.stream)
     is_over = False
     while not is_over:
-        since = cursor.since - work.connector.overlap if cursor.since else None
-        page = work.connector.pull(work.stream, since, cursor.position)
-        is_over = _land_page(work, page, cursor)
+        pages, problem = _gathered(work, cursor)
+        is_over = bool(pages) and _land_pages(work, pages, cursor)
+        if problem is not None:
+            raise problem
         yield
     _finish(work.step)
 
 
-def _land_page(work: Work, page: Page, cursor: StreamCursor) -> bool:
+def _gathered(work: Work, cursor: StreamCursor) -> tuple[list[Page], CrmError | None]:
+    """The next pages, as many as are landed at once, and what kept us from reading on: pages that came before it are not
+    asked for again."""
+    since = cursor.since - work.connector.overlap if cursor.since else None
+    position, began, count = cursor.position, time.monotonic(), 0
+    pages = list[Page]()
+    while count < LAND_RECORDS and time.monotonic() - began < LAND_SECONDS:
+        try:
+            page = work.connector.pull(work.stream, since, position)
+        except CrmError as problem:
+            return pages, problem
+        pages.append(page)
+        count += len(page.records)
+        position = page.position
+        if position is None or work.connector.looks_at_landed:
+            break
+    return pages, None
+
+
+def _land_pages(work: Work, pages: Sequence[Page], cursor: StreamCursor) -> bool:
     """Landing, cursor and progress in one commit; True when the pass is over. The commit does not wait for the disk: what
     a power failure takes back, it takes back together, and those pages are read again."""
+    records = [record for page in pages for record in page.records]
     with transaction.atomic():
         landing.let_commit_not_wait()
         held = runs.hold_step(work.step)
-        landed = landing.land(work.connection.pk, work.stream, page.records)
-        _move(cursor, page)
+        landed = landing.land(work.connection.pk, work.stream, records)
+        for page in pages:
+            _move(cursor, page)
         cursor.save(update_fields=["since", "position", "pass_began_at", "pass_top", "updated_at"])
-        _count(held, landed, len(page.records))
+        _count(held, landed, len(pages), len(records))
         held.save()
-    return page.position is None
+    return pages[-1].position is None
 
 
 def _move(cursor: StreamCursor, page: Page) -> None:
@@ -165,8 +191,8 @@ def _move(cursor: StreamCursor, page: Page) -> None:
         cursor.pass_began_at = cursor.pass_top = None
 
 
-def _count(step: SyncStep, landed: landing.Landed, read: int) -> None:
-    step.pages += 1
+def _count(step: SyncStep, landed: landing.Landed, pages: int, read: int) -> None:
+    step.pages += pages
     step.rows_read += read
     step.rows_created += landed.created
     step.rows_changed += landed.changed
@@ -186,7 +212,7 @@ def read_hints(work: Work) -> Iterator[None]:
             held.rows_deleted += landing.mark_gone(work.connection.pk, stream, gone)
             for hint in hints:
                 ReadHint.objects.filter(pk=hint.pk, asked_at=hint.asked_at).delete()
-            _count(held, landed, len(records))
+            _count(held, landed, 1, len(records))
             held.save()
         yield
     _finish(work.step)
@@ -300,11 +326,8 @@ def name_sales(work: Work) -> Iterator[None]:
     mapper = mapper_of(work.connection, work.stream)
     if mapper is not None and "salesperson" in mapper.columns and _has_news(work.step):
         runs.still_here(work.step)
-        # Only what came in by this run can name somebody new, unless everything is looked at again.
-        run = SyncRun.objects.get(pk=work.step.run_id)
-        since = None if run.is_full else run.started_at
-        changed = name_salespeople(
-            work.connection, work.stream, mapper, since, lambda: runs.still_here(work.step)
+        changed = name_winners(
+            work.connection, work.stream, mapper, _named_last(work), lambda: runs.still_here(work.step)
         )
         with transaction.atomic():
             held = runs.hold_step(work.step)
@@ -312,6 +335,17 @@ def name_sales(work: Work) -> Iterator[None]:
             held.save()
     _finish(work.step)
     yield
+
+
+def _named_last(work: Work) -> dt.datetime | None:
+    """When the run began that named salespeople last, to its end: only orders taken in since then can name somebody new.
+    None when everything is looked at again."""
+    if SyncRun.objects.get(pk=work.step.run_id).is_full:
+        return None
+    done = SyncStep.objects.filter(
+        run__connection=work.connection, action=StepAction.SALES, stream=work.stream, state=StepState.DONE
+    )
+    return done.order_by("-pk").values_list("run__started_at", flat=True).first()
 
 
 # Writing back -----------------------------------------------------------------------------------------------------

@@ -7,9 +7,9 @@ through the door once more, which finds that it changes nothing.
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.db import connection as database
 from django.db import transaction
@@ -17,19 +17,11 @@ from django.db.models import Q
 from django.utils import timezone
 
 from accounts.crm.errors import CrmError, TryLater
-from accounts.crm.linking import aliases_of, link_records, still_known
+from accounts.crm.linking import link_records, still_known
 from accounts.crm.mapping import GONE, Mapped, Mapper
 from accounts.ingest.errors import ImportBusy, IngestError
 from accounts.ingest.load import import_rows
-from accounts.models import (
-    Account,
-    Connection,
-    FieldMap,
-    ImportRun,
-    Quarantine,
-    RawRecord,
-    User,
-)
+from accounts.models import Connection, FieldMap, ImportRun, Quarantine, RawRecord, User
 from accounts.models.crm import Decision, Linkable
 from accounts.models.imports import ImportState
 
@@ -99,53 +91,69 @@ def mapper_of(connection: Connection, stream: str) -> Mapper | None:
     return Mapper(saved.kind, saved.columns, saved.only_if, Lookups(connection.pk), people)
 
 
+class Raw(NamedTuple):
+    """What is asked of a landed record that is taken in."""
+
+    pk: int
+    source_id: str
+    hash: str
+    payload: dict[str, Any]
+    deleted_at: dt.datetime | None
+    is_back: bool
+    applied_at: dt.datetime | None
+
+
 def take_batch(connection: Connection, stream: str, mapper: Mapper, after: int) -> Taken:
     """Take the next landed records of a stream; `last_id` is None when there are none left."""
-    raws = list(
-        RawRecord.objects.filter(
-            Q(quarantine__isnull=True) | ~Q(quarantine__decision__in=[Decision.LEFT_OUT, Decision.WAITING]),
-            connection=connection,
-            stream=stream,
-            is_pending=True,
-            pk__gt=after,
-        ).order_by("pk")[:BATCH]
-    )
+    raws = _next_raws(connection, stream, after)
     taken = Taken(last_id=raws[-1].pk if raws else None, read=len(raws))
     taken.hashes = {raw.pk: raw.hash for raw in raws}
     if isinstance(mapper.lookup, Lookups):
         mapper.lookup.prepare(one for raw in raws for one in mapper.refers(raw.payload))
-    rows = {raw.source_id: mapped for raw in raws if (mapped := _mapped(mapper, raw)) is not None}
-    by_id = {raw.source_id: raw for raw in raws}
+    gone = {raw.source_id for raw in raws if raw.deleted_at is not None or not mapper.takes(raw.payload)}
+    rows = {
+        raw.source_id: mapper.row(
+            raw.source_id, raw.payload, is_gone=raw.source_id in gone, is_back=raw.is_back
+        )
+        for raw in raws
+        if raw.source_id not in gone or _was_ours(mapper, raw)
+    }
+    ids = {raw.source_id: raw.pk for raw in raws}
     if mapper.kind.name in Linkable:
         kind = Linkable(mapper.kind.name)
         with transaction.atomic():
-            waiting = link_records(connection, kind, rows, by_id)
+            waiting = link_records(connection, kind, rows, ids)
         taken.quarantined = len(waiting)
         for key in waiting:
-            del rows[key], taken.hashes[by_id[key].pk]
-        for key in still_known(connection, kind, [key for key in rows if _is_gone(mapper, by_id[key])]):
+            del rows[key], taken.hashes[ids[key]]
+        for key in still_known(connection, kind, [key for key in rows if key in gone]):
             del rows[key]
-    _enter(connection, mapper, rows, by_id, taken)
+    _enter(connection, mapper, rows, ids, taken)
     return taken
 
 
-def _mapped(mapper: Mapper, raw: RawRecord) -> Mapped | None:
-    """The row of a record, or None when it is nothing to us: gone before it came in, or not of the wanted ones."""
-    is_gone = _is_gone(mapper, raw)
-    if is_gone and (raw.applied_at is None or mapper.kind.name not in GONE):
-        return None
-    return mapper.row(raw.source_id, raw.payload, is_gone=is_gone, is_back=raw.is_back)
+def _next_raws(connection: Connection, stream: str, after: int) -> list[Raw]:
+    waits = Q(quarantine__decision__in=[Decision.LEFT_OUT, Decision.WAITING])
+    raws = RawRecord.objects.filter(
+        Q(quarantine__isnull=True) | ~waits,
+        connection=connection,
+        stream=stream,
+        is_pending=True,
+        pk__gt=after,
+    )
+    return [Raw(*values) for values in raws.order_by("pk").values_list(*Raw._fields)[:BATCH]]
 
 
-def _is_gone(mapper: Mapper, raw: RawRecord) -> bool:
-    return raw.deleted_at is not None or not mapper.takes(raw.payload)
+def _was_ours(mapper: Mapper, raw: Raw) -> bool:
+    """Whether a record that is gone matters: not if it went before it came in."""
+    return raw.applied_at is not None and mapper.kind.name in GONE
 
 
 def _enter(
     connection: Connection,
     mapper: Mapper,
     rows: Mapping[str, Mapped],
-    by_id: Mapping[str, RawRecord],
+    ids: Mapping[str, int],
     taken: Taken,
 ) -> None:
     keys = list(rows)
@@ -154,8 +162,8 @@ def _enter(
     run = through_the_door(connection, mapper.kind.name, [rows[key].row for key in keys])
     for refusal in run.rejected.all():
         where = f"{refusal.column} '{refusal.value[:80]}' " if refusal.column else ""
-        taken.refused[by_id[keys[refusal.line_number - 1]].pk] = f"{where}{refusal.reason}"[:500]
-    taken.entered = [by_id[key].pk for key in keys if by_id[key].pk not in taken.refused]
+        taken.refused[ids[keys[refusal.line_number - 1]]] = f"{where}{refusal.reason}"[:500]
+    taken.entered = [pk for key in keys if (pk := ids[key]) not in taken.refused]
     taken.created, taken.changed, taken.same = run.rows_created, run.rows_changed, run.rows_unchanged
     taken.run = run
 
@@ -202,60 +210,6 @@ def retry_refused(connection: Connection) -> int:
     """Have records that were refused looked at again: what they refer to may have come meanwhile."""
     refused = RawRecord.objects.filter(connection=connection).exclude(problem="")
     return refused.update(is_pending=True)
-
-
-def name_salespeople(
-    connection: Connection,
-    stream: str,
-    mapper: Mapper,
-    since: dt.datetime | None = None,
-    still_here: Callable[[], None] = lambda: None,
-) -> int:
-    """Name the original salesperson of accounts that have none: whoever won their first order, of those taken in from
-    `since` on; how many. `still_here` is called after each few thousand.
-
-    Only for accounts of this connection, and never over somebody who stands there.
-    """
-    lacking = _without_salesperson(connection)
-    if not lacking:
-        return 0
-    first: dict[str, tuple[str, str]] = {}
-    mapper = mapper.only("account", "ordered_at", "salesperson")
-    raws = RawRecord.objects.filter(connection=connection, stream=stream, deleted_at=None, problem="")
-    if since is not None:
-        raws = raws.filter(applied_at__gte=since)
-    told = raws.values_list("source_id", "payload").iterator(chunk_size=2_000)
-    for number, (source_id, payload) in enumerate(told):
-        if number % 2_000 == 0:
-            still_here()
-        if not mapper.takes(payload):
-            continue
-        mapped = mapper.row(source_id, payload)
-        account, when = str(mapped.row.get("account") or ""), str(mapped.row.get("ordered_at") or "")
-        person = mapped.aside.get("salesperson", "")
-        if account in lacking and person and when and (when, person) < first.get(account, ("\uffff", "")):
-            first[account] = (when, person)
-    winners = sorted((account, person) for account, (_, person) in first.items())
-    changed = 0
-    for begin in range(0, len(winners), BATCH):
-        still_here()
-        rows = [
-            {"external_id": account, "name": lacking[account], "original_salesperson": person}
-            for account, person in winners[begin : begin + BATCH]
-        ]
-        changed += through_the_door(connection, "accounts", rows).rows_changed
-    return changed
-
-
-def _without_salesperson(connection: Connection) -> dict[str, str]:
-    """Source id -> name of the accounts of a connection nobody is named for."""
-    source = connection.record_source
-    own = Account.objects.filter(record_source=source, original_salesperson=None)
-    linked = aliases_of(Linkable.ACCOUNTS, source).filter(account__original_salesperson=None)
-    return {
-        **dict(own.values_list("external_id", "name")),
-        **dict(linked.values_list("external_id", "account__name")),
-    }
 
 
 def count_waiting(connection: Connection) -> int:

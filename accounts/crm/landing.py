@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import datetime as dt
 import hashlib
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -84,17 +83,22 @@ class Landed:
     deleted: int = 0
 
 
-def hash_of(payload: Mapping[str, Any], volatile: frozenset[str]) -> str:
-    """A fingerprint that does not depend on the order of the fields."""
-    told = {name: value for name, value in payload.items() if name not in volatile}
-    text = json.dumps(told, sort_keys=True, ensure_ascii=False, cls=DjangoJSONEncoder, separators=(",", ":"))
-    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+# In one order of fields, so that the same record gives the same text; made once, not for each of a million records.
+_encode = DjangoJSONEncoder(sort_keys=True, separators=(",", ":")).encode
 
 
 def as_json(payload: Mapping[str, Any]) -> str:
-    """The payload as jsonb takes it: it knows no NUL."""
-    text = json.dumps(payload, cls=DjangoJSONEncoder, ensure_ascii=True)
+    """The payload as jsonb takes it (it knows no NUL), whatever the order of its fields."""
+    text = _encode(payload)
     return text.replace("\\u0000", "\\u2400") if "\\u0000" in text else text
+
+
+def hash_of(record: Record, text: str) -> str:
+    """A fingerprint of a record, whose payload is `text`, without what is volatile."""
+    if not record.volatile.isdisjoint(record.payload):
+        told = {name: value for name, value in record.payload.items() if name not in record.volatile}
+        text = as_json(told)
+    return hashlib.sha256(text.encode("ascii")).hexdigest()
 
 
 def newest_of_each(records: Iterable[Record]) -> list[Record]:
@@ -118,6 +122,7 @@ def land(connection_id: int, stream: str, records: Sequence[Record]) -> Landed:
     latest = newest_of_each(records)
     if not latest:
         return Landed()
+    texts = [as_json(record.payload) for record in latest]
     with database.cursor() as cursor:
         cursor.execute(
             LAND,
@@ -125,8 +130,8 @@ def land(connection_id: int, stream: str, records: Sequence[Record]) -> Landed:
                 "connection": connection_id,
                 "stream": stream,
                 "ids": [record.source_id for record in latest],
-                "hashes": [hash_of(record.payload, record.volatile) for record in latest],
-                "payloads": [as_json(record.payload) for record in latest],
+                "hashes": list(map(hash_of, latest, texts)),
+                "payloads": texts,
                 "changed": [record.changed_at for record in latest],
                 "deleted": [record.is_deleted for record in latest],
             },

@@ -95,22 +95,22 @@ class Match:
 
 
 def link_records(
-    connection: Connection, kind: Linkable, mapped: Mapping[str, Mapped], raws: Mapping[str, RawRecord]
+    connection: Connection, kind: Linkable, mapped: Mapping[str, Mapped], raw_ids: Mapping[str, int]
 ) -> set[str]:
     """Link, quarantine or leave alone (new) the records that came and are not known yet; those that must wait for a
     person. In the caller's transaction; the same batch once more gives the same."""
     known = _known(connection.record_source, kind, list(mapped))
     unknown = [key for key in mapped if key not in known]
-    decided = _decided([raws[key].pk for key in unknown])
-    open_ones = [key for key in unknown if raws[key].pk not in decided]
+    decided = _decided([raw_ids[key] for key in unknown])
+    open_ones = [key for key in unknown if raw_ids[key] not in decided]
     matches = _matches(connection, kind, {key: mapped[key] for key in open_ones})
     taken: set[int] = set()
     waiting: set[str] = set()
-    for key in sorted(matches, key=lambda key: raws[key].pk):
+    for key in sorted(matches, key=lambda key: raw_ids[key]):
         match = matches[key]
         if reason := _why_not(match, kind, taken, connection):
             waiting.add(key)
-            _quarantine(raws[key], kind, sorted(match.found), reason)
+            _quarantine(raw_ids[key], kind, sorted(match.found), reason)
         else:
             (record_id,) = match.found
             taken.add(record_id)
@@ -184,9 +184,9 @@ def _why_not(match: Match, kind: Linkable, taken: set[int], connection: Connecti
     return ""
 
 
-def _quarantine(raw: RawRecord, kind: Linkable, candidates: list[int], reason: str) -> None:
+def _quarantine(raw_id: int, kind: Linkable, candidates: list[int], reason: str) -> None:
     told = {"kind": kind, "candidates": candidates, "reason": reason, "decision": Decision.WAITING}
-    Quarantine.objects.update_or_create(raw=raw, defaults=told)
+    Quarantine.objects.update_or_create(raw_id=raw_id, defaults=told)
 
 
 @transaction.atomic

@@ -8,12 +8,12 @@ A map says for each of our columns where its value comes from:
 - `{"field": ..., "lookup": "owners", "take": "email"}`: the field of the record of another stream that has this id
 
 `salesperson` may be mapped for orders, and `customer_number` (our id of the account, kept over there) for accounts;
-they are for accounts.crm.intake and .linking and never reach the door.
+they are for accounts.crm.winners and .linking and never reach the door.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -33,6 +33,7 @@ BACK: dict[str, dict[str, Any]] = {
 }
 COMPOSED = (dict, list)  # what JSON has besides single values
 Lookup = Callable[[str, str], Mapping[str, Any] | None]  # stream, id -> payload
+Reader = Callable[[Any], Any]  # payload -> value
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +45,8 @@ class Mapped:
 
 
 class Mapper:
-    """The map of one stream, ready to be used."""
+    """The map of one stream, ready to be used: how each column is read is worked out once and not for each of a million
+    records."""
 
     def __init__(
         self,
@@ -59,81 +61,104 @@ class Mapper:
         self.columns = {
             name: spec for name, spec in columns.items() if name in self.kind.names or name in self.aside
         }
-        self.only_if = {name: frozenset(map(str, values)) for name, values in only_if.items()}
         self.lookup = lookup
         self.known_people = known_people
-        # Worked out once and not for each of a million records.
-        self.of_people = {"salesperson", *(one.name for one in self.kind.columns if one.refers_to == "users")}
-        self.lookups = [
-            (spec["lookup"], spec["field"])
+        self._only_if = [(reader_at(name), frozenset(map(str, values))) for name, values in only_if.items()]
+        of_people = {"salesperson", *(one.name for one in self.kind.columns if one.refers_to == "users")}
+        self._readers = {
+            name: self._known_person(self._reader(spec)) if name in of_people else self._reader(spec)
+            for name, spec in self.columns.items()
+        }
+        self._lookups = [
+            (spec["lookup"], reader_at(spec["field"]))
             for spec in self.columns.values()
             if isinstance(spec, Mapping) and "lookup" in spec
         ]
-
-    def only(self, *names: str) -> Mapper:
-        """The same map with these columns alone, for who needs no more of each record."""
-        columns = {name: spec for name, spec in self.columns.items() if name in names}
-        return Mapper(self.kind.name, columns, self.only_if, self.lookup, self.known_people)
+        # The key of the record here is its id over there, unless the map says otherwise.
+        is_own_key = self.kind.key and (self.kind.key == "external_id" or self.kind.key not in self.columns)
+        self._key = self.kind.key if is_own_key else ""
+        self._back = {name: value for name, value in BACK.get(kind, {}).items() if name not in self.columns}
 
     def takes(self, payload: Mapping[str, Any]) -> bool:
         """Whether records like this one are wanted."""
-        return all(as_text(value_at(payload, name)) in values for name, values in self.only_if.items())
+        return all(as_text(read(payload)) in values for read, values in self._only_if)
 
     def row(
         self, source_id: str, payload: Mapping[str, Any], *, is_gone: bool = False, is_back: bool = False
     ) -> Mapped:
         """The row of a record. Users whom nobody here knows are left empty: the record matters more."""
-        values = {name: self._value(name, spec, payload) for name, spec in self.columns.items()}
+        values = {name: as_cell(read(payload)) for name, read in self._readers.items()}
         aside = {name: as_text(values.pop(name, "")) for name in self.aside}
-        if self.kind.key == "external_id" or (self.kind.key and self.kind.key not in self.columns):
-            values[self.kind.key] = source_id
+        if self._key:
+            values[self._key] = source_id
         if is_gone:
             values |= GONE.get(self.kind.name, {})
         elif is_back:
-            values |= {
-                name: value
-                for name, value in BACK.get(self.kind.name, {}).items()
-                if name not in self.columns
-            }
+            values |= self._back
         return Mapped(values, aside)
+
+    def text(self, column: str, payload: Mapping[str, Any]) -> str:
+        """What a record says for one column, for who needs no more of it."""
+        return as_text(as_cell(self._readers[column](payload)))
 
     def refers(self, payload: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         """(stream, id) of the records of other streams that this one's row will look up."""
-        for stream, name in self.lookups:
-            if found := value_at(payload, name):
+        for stream, read in self._lookups:
+            if found := read(payload):
                 yield stream, as_text(found)
 
-    def _value(self, name: str, spec: Any, payload: Mapping[str, Any]) -> Any:
-        value = as_cell(self._raw(spec, payload))
-        if name in self.of_people:
-            return value if as_text(value).lower() in self.known_people else None
-        return value
-
-    def _raw(self, spec: Any, payload: Mapping[str, Any]) -> Any:
+    def _reader(self, spec: Any) -> Reader:
+        """How the value of a column is read."""
         if isinstance(spec, str):
-            return value_at(payload, spec)
+            return reader_at(spec)
         if "join" in spec:
-            parts = (as_text(value_at(payload, part)) for part in spec["join"])
-            return " ".join(part for part in parts if part)
-        value = value_at(payload, spec["field"])
+            return _joined([reader_at(part) for part in spec["join"]])
+        read = reader_at(spec["field"])
         if "values" in spec:
-            return spec["values"].get(as_text(value))
+            return _translated(read, spec["values"])
         if "lookup" in spec:
-            found = self.lookup(spec["lookup"], as_text(value)) if value not in (None, "") else None
-            return value_at(found, spec["take"]) if found else None
-        return value
+            return self._looked_up(read, spec["lookup"], reader_at(spec["take"]))
+        return read
+
+    def _looked_up(self, read: Reader, stream: str, take: Reader) -> Reader:
+        def look_up(payload: Any) -> Any:
+            value = read(payload)
+            found = self.lookup(stream, as_text(value)) if value not in (None, "") else None
+            return take(found) if found else None
+
+        return look_up
+
+    def _known_person(self, read: Reader) -> Reader:
+        def known_person(payload: Any) -> Any:
+            value = read(payload)
+            return value if as_text(value).lower() in self.known_people else None
+
+        return known_person
 
 
-def value_at(payload: Any, path: str) -> Any:
-    """The value at a dotted path; a list is entered by position; None where there is nothing."""
-    for part in path.split("."):
-        if isinstance(payload, dict):
-            payload = payload.get(part)
-        elif isinstance(payload, list) and part.isdigit() and int(part) < len(payload):
-            payload = payload[int(part)]
-        else:
-            return None
-    return payload
+def _joined(parts: Sequence[Reader]) -> Reader:
+    return lambda payload: " ".join(filter(None, (as_text(read(payload)) for read in parts)))
+
+
+def _translated(read: Reader, ours: Mapping[str, Any]) -> Reader:
+    return lambda payload: ours.get(as_text(read(payload)))
+
+
+def reader_at(path: str) -> Reader:
+    """What reads the value at a dotted path; a list is entered by position; None where there is nothing."""
+    parts = [(part, int(part) if part.isdecimal() else None) for part in path.split(".")]
+
+    def read(payload: Any) -> Any:
+        for name, position in parts:
+            if isinstance(payload, dict):
+                payload = payload.get(name)
+            elif position is not None and isinstance(payload, list) and position < len(payload):
+                payload = payload[position]
+            else:
+                return None
+        return payload
+
+    return read
 
 
 def as_text(value: Any) -> str:

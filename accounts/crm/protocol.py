@@ -165,6 +165,8 @@ class Connector(ABC):
     can_push: ClassVar[bool] = False
     takes_proof: ClassVar[bool] = False  # PKCE when a person signs in
     has_webhooks: ClassVar[bool] = False
+    # What a page is made of depends on those before it: each is landed before the next is asked for.
+    looks_at_landed: ClassVar[bool] = False
     # For the pages: what is read, in a sentence; the ways in (none: credential_names as they are); whether a person
     # says which tables are read; and what to do over there so that webhooks come.
     about: ClassVar[str] = ""

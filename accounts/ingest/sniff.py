@@ -464,6 +464,8 @@ class SheetTable:
 
 def sheet_text(value: Any) -> str:
     """A spreadsheet's cell as text that reads only one way: ISO dates, a point before decimals."""
+    if isinstance(value, str):  # nearly all of them
+        return value
     if value is None:
         return ""
     if isinstance(value, bool):
@@ -498,12 +500,11 @@ class RowsTable:
 
     def __init__(self, rows: Sequence[Mapping[str, Any]], name: str = "the records") -> None:
         self.name = name
-        self.rows = rows
         self.header = list(dict.fromkeys(key for row in rows for key in row))
+        self.cells = [[sheet_text(row.get(key)) for key in self.header] for row in rows]
 
     def batches(self, size: int = BATCH) -> Iterator[RawBatch]:
         yield RawBatch([self.header], [0])
-        for start in range(0, len(self.rows), size):
-            part = self.rows[start : start + size]
-            cells = [[sheet_text(row.get(key)) for key in self.header] for row in part]
-            yield RawBatch(cells, list(range(start + 1, start + 1 + len(part))))
+        for start in range(0, len(self.cells), size):
+            part = self.cells[start : start + size]
+            yield RawBatch(part, list(range(start + 1, start + 1 + len(part))))

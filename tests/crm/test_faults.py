@@ -74,11 +74,13 @@ def test_the_worker_is_killed_at_every_page(
 
 
 def kill_once_a_page(monkeypatch: pytest.MonkeyPatch, when: str) -> set[str]:
-    """Die at each page of each stream, the first time it is landed."""
+    """Die at each page of each stream, the first time it is landed; each page is landed by itself."""
+    monkeypatch.setattr(engine, "LAND_RECORDS", 1)
     killed: set[str] = set()
-    whole, inner = engine._land_page, engine._move
+    whole, inner = engine._land_pages, engine._move
 
-    def die_once(work: Any, page: Any) -> None:
+    def die_once(work: Any, pages: Any) -> None:
+        (page,) = pages
         what = f"{work.stream} {page.position} {[record.source_id for record in page.records]}"
         if what not in killed:
             killed.add(what)
@@ -86,27 +88,55 @@ def kill_once_a_page(monkeypatch: pytest.MonkeyPatch, when: str) -> set[str]:
 
     if when == "after the commit":
 
-        def land_then_die(work: Any, page: Any, cursor: Any) -> bool:
-            is_over = whole(work, page, cursor)
-            die_once(work, page)
+        def land_then_die(work: Any, pages: Any, cursor: Any) -> bool:
+            is_over = whole(work, pages, cursor)
+            die_once(work, pages)
             return is_over
 
-        monkeypatch.setattr(engine, "_land_page", land_then_die)
+        monkeypatch.setattr(engine, "_land_pages", land_then_die)
         return killed
 
-    pages: list[Any] = []
+    landing: list[Any] = []
 
-    def remember(work: Any, page: Any, cursor: Any) -> bool:
-        pages.append((work, page))
-        return whole(work, page, cursor)
+    def remember(work: Any, pages: Any, cursor: Any) -> bool:
+        landing.append((work, pages))
+        return whole(work, pages, cursor)
 
     def die_inside(cursor: Any, page: Any) -> None:
         inner(cursor, page)
-        die_once(*pages[-1])
+        die_once(*landing[-1])
 
-    monkeypatch.setattr(engine, "_land_page", remember)
+    monkeypatch.setattr(engine, "_land_pages", remember)
     monkeypatch.setattr(engine, "_move", die_inside)
     return killed
+
+
+def test_what_came_before_a_page_that_is_refused_is_landed(
+    connect: Connect, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Pages that are landed together do not fall together."""
+    monkeypatch.setattr(hubspot, "PAGE", 1)
+    fill(server.world, companies=5, deals_each=0)
+    connection = connect()
+    asked: list[str] = []
+
+    def refuse_from_the_third_on(request: Request) -> str:
+        asked.extend([request.query.get("after", "")] if request.path.endswith("/objects/companies") else [])
+        server.world.tokens = {"token-one"} if len(asked) < 3 else set()
+        return ""
+
+    server.world.fault = refuse_from_the_third_on
+    assert sync(connection).state == SyncState.FAILED
+    landed = RawRecord.objects.filter(connection=connection, stream="companies")
+    assert sorted(landed.values_list("source_id", flat=True)) == ["1", "2"]
+
+    server.world.fault = lambda request: ""
+    server.world.tokens = {"token-one"}
+    before = len(server.world.requests)
+    assert sync(connection).state == SyncState.DONE
+    assert landed.count() == 5
+    again = [one for one in server.world.requests[before:] if one.path.endswith("/objects/companies")]
+    assert [one.query["after"] for one in again] == ["2", "3", "4"]
 
 
 def test_a_worker_given_up_for_dead_writes_nothing(connect: Connect, server: Server) -> None:

@@ -7,17 +7,20 @@ from collections.abc import Callable
 import pytest
 from django.utils import timezone
 
+from accounts.crm.engine import work_on_step
 from accounts.crm.errors import WebhookRefused
 from accounts.crm.hubspot import connector as hubspot
 from accounts.crm.hubspot.connector import sign_v3
 from accounts.crm.outbox import queue_write_backs
 from accounts.crm.protocol import WebhookCall
+from accounts.crm.runs import cancel_run, claim_step, start_sync
 from accounts.models import Account, Connection, Contact, Order, RawRecord, ReadHint, StreamCursor, WriteBack
-from accounts.models.crm import SyncState, WriteBackState
+from accounts.models.crm import StepAction, SyncState, WriteBackState
 from accounts.services.crm import take_webhook
 from tests.crm.servers.hubspot import Server
 from tests.crm.syncing import end_state, sync
 from tests.crm.world import add_deal, fill
+from tests.factories import SalesRepFactory
 
 Connect = Callable[..., Connection]
 CLIENT_SECRET = "hush-client-secret"
@@ -47,6 +50,58 @@ def test_a_first_sync_brings_everything_and_a_second_one_changes_nothing(
     assert end_state(connection) == before
     assert sum(again.steps.values_list("rows_changed", flat=True)) == 0
     assert sum(again.steps.values_list("rows_created", flat=True)) == 0
+
+
+def test_whoever_won_the_first_deal_that_says_so_is_the_salesperson(connect: Connect, server: Server) -> None:
+    """Company 1: an earlier deal is of somebody nobody here knows, an earlier one yet was lost. Company 2: nobody is known.
+    Company 3: two deals of one moment."""
+    fill(server.world, companies=3, deals_each=0)
+    SalesRepFactory(email="later@example.com")
+    world = server.world
+    world.owners["9"] = {"id": "9", "email": "later@example.com", "updatedAt": "2025-01-01T00:00:00Z"}
+    for deal, company, day, owner, won in (
+        (501, 1, "2025-05-04", "9", "true"),
+        (502, 1, "2025-03-04", "7", "true"),
+        (503, 1, "2025-01-04", "8", "true"),
+        (504, 1, "2024-12-04", "9", "false"),
+        (505, 2, "2025-03-04", "8", "true"),
+        (506, 3, "2025-03-04", "9", "true"),
+        (507, 3, "2025-03-04", "7", "true"),
+    ):
+        add_deal(world, deal, company, amount=5, won=won)
+        world.put("deals", deal, closedate=f"{day}T10:00:00Z", hubspot_owner_id=owner)
+    connection = connect()
+
+    sync(connection)
+    assert salespeople() == {"1": "rep@example.com", "2": None, "3": "later@example.com"}
+
+    add_deal(world, 508, 2, amount=5)
+    add_deal(world, 509, 1, amount=5)
+    world.put("deals", 509, closedate="2025-02-01T10:00:00Z", hubspot_owner_id="9")
+    sync(connection)
+    assert salespeople() == {"1": "rep@example.com", "2": "rep@example.com", "3": "later@example.com"}
+
+
+def test_salespeople_are_named_after_a_run_that_was_given_up_before_it_named_them(
+    connect: Connect, server: Server
+) -> None:
+    fill(server.world, companies=2)
+    connection = connect()
+    run = start_sync(connection)
+    while (step := claim_step(run.pk)) and step.action != StepAction.SALES:
+        work_on_step(step)
+    cancel_run(run)
+    assert salespeople() == {"1": None, "2": None}
+
+    server.world.put("deals", 10_010, amount="7")  # of the first company; nothing of the second one is new
+    sync(connection)
+
+    assert salespeople() == {"1": "rep@example.com", "2": "rep@example.com"}
+
+
+def salespeople() -> dict[str, str | None]:
+    """Source id of each account -> e-mail of its original salesperson."""
+    return dict(Account.objects.values_list("external_id", "original_salesperson__email"))
 
 
 def test_changes_deletions_and_returns_are_followed(connect: Connect, server: Server) -> None:

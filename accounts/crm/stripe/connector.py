@@ -291,6 +291,7 @@ class Connector(Base):
     burst = 20
     push_size = 20
     can_push = True
+    looks_at_landed = True  # guests, at customers
     has_webhooks = True
     about = "Customers, subscriptions, paid invoices, other payments, refunds and credit notes."
     ways = (

@@ -209,6 +209,7 @@ class Connector(Base):
     overlap = dt.timedelta(minutes=10)
     push_size = 100  # https://woocommerce.github.io/woocommerce-rest-api-docs/#batch-update-customers
     can_push = True
+    looks_at_landed = True  # guests, at customers
     has_webhooks = True
     about = "Customers and guests, orders, refunds and products."
     ways = (
