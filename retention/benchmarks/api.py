@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import http.client
 import json
-import statistics
-import threading
 import time
 from argparse import Namespace
 from collections.abc import Sequence
@@ -20,7 +18,16 @@ from django.db import connection
 from accounts.models import ApiToken, User
 from accounts.selectors import get_company
 from retention.benchmarks.book import LAST_DAY, load_book, scratch_database
-from retention.benchmarks.web import FLOOR, HOST, Question, ask_in_turn, get_page, server, staff_the_book
+from retention.benchmarks.web import (
+    CLIENTS,
+    FLOOR,
+    HOST,
+    Question,
+    ask_in_turn,
+    eight_clients,
+    server,
+    staff_the_book,
+)
 from retention.services import scoring
 
 LISTS = {
@@ -36,8 +43,6 @@ LISTS = {
     "scores_by_money": "/api/v1/scores/?sort=-revenue_at_risk_company",
 }
 LISTS_OF_ONE = {"accounts_of_one": "/api/v1/accounts/", "orders_of_one": "/api/v1/orders/"}
-CLIENTS = 8
-TURNS = 5
 
 
 def add_arguments(parser: CommandParser) -> None:
@@ -72,7 +77,8 @@ def run(chosen: Namespace) -> dict[str, Any]:
         with server(MAINSTAY_API_CALLS_PER_MINUTE="10000000") as port:
             found = ask_in_turn(port, questions, chosen.requests)
             figures |= _lists(found)
-            figures |= _eight_clients(port, questions[0], questions[1], chosen.seconds)
+            told = eight_clients(port, questions[0], questions[1], chosen.seconds)
+            figures |= {f"eight_clients.{name}": value for name, value in told.items()}
             figures |= _bulk(port, everything, chosen.rows, chosen.calls)
     return figures
 
@@ -90,47 +96,6 @@ def _lists(found: dict[str, dict[str, float | int]]) -> dict[str, Any]:
             figures[f"{name}.p50_floors"] = measured["p50_ms"] / floor
             figures[f"{name}.p95_floors"] = measured["p95_ms"] / floor
     return figures
-
-
-def _eight_clients(port: int, floor: Question, asked: Question, seconds: int) -> dict[str, float]:
-    """Answers a second of a list and of the floor, in turns, as a shared machine is not equally quick all the time."""
-    turn = seconds / TURNS
-    for question in (floor, asked):
-        _together(port, question, turn)  # every thread has begun and has its connection to the database
-    answers = [[_together(port, question, turn) for question in (floor, asked)] for _ in range(TURNS)]
-    of_floor, of_list = (statistics.mean(each) for each in zip(*answers, strict=True))
-    return {
-        "eight_clients.floor_per_second": of_floor,
-        "eight_clients.requests_per_second": of_list,
-        "eight_clients.floors": of_floor / of_list,
-    }
-
-
-def _together(port: int, question: Question, seconds: float) -> float:
-    """Answers a second while eight clients ask one after the other without a pause; any answer but 200 ends the benchmark."""
-    counts, faults = [0] * CLIENTS, list[str]()
-    until = time.perf_counter() + seconds
-
-    def ask(number: int) -> None:
-        line = http.client.HTTPConnection(HOST, port, timeout=60)
-        try:
-            while time.perf_counter() < until:
-                get_page(line, question, 0)
-                counts[number] += 1
-        except CommandError as fault:
-            faults.append(str(fault))
-        finally:
-            line.close()
-
-    began = time.perf_counter()
-    threads = [threading.Thread(target=ask, args=(number,)) for number in range(CLIENTS)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    if faults:
-        raise CommandError(faults[0])
-    return sum(counts) / (time.perf_counter() - began)
 
 
 def _bulk(port: int, token: str, rows: int, calls: int) -> dict[str, Any]:

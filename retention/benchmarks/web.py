@@ -9,6 +9,7 @@ import socket
 import statistics
 import subprocess
 import sys
+import threading
 import time
 from argparse import Namespace
 from collections.abc import Iterator
@@ -82,6 +83,10 @@ PAGES_OF_ONE = {
     "my_retention_of_one": "/my-retention/",
 }
 WARM_UP = 5
+# What eight people ask for at once, each by itself.
+CROWDED = ("at_risk", "accounts", "account", "pulse", "calendar", "handbacks", "promises", "issues")
+CLIENTS = 8
+TURNS = 5
 
 
 @dataclass(frozen=True)
@@ -107,6 +112,9 @@ def add_arguments(parser: CommandParser) -> None:
     parser.add_argument("--small", type=int, default=1_000, help="accounts of the book to compare with")
     parser.add_argument("--requests", type=int, default=100, help="how often each page is asked for")
     parser.add_argument(
+        "--seconds", type=int, default=10, help=f"how long {CLIENTS} clients ask for a page at once"
+    )
+    parser.add_argument(
         "--pages", default="", metavar="NAME,NAME", help="only these pages, by name; else all"
     )
 
@@ -116,8 +124,8 @@ def run(chosen: Namespace) -> dict[str, Any]:
     Path(settings.STATIC_ROOT).mkdir(parents=True, exist_ok=True)  # or its absence is complained about
     only = {FLOOR, *chosen.pages.split(",")} if chosen.pages else set()
     orders = chosen.small * chosen.orders // chosen.accounts
-    small = _measure(chosen.small, orders, chosen.requests, only)
-    large = _measure(chosen.accounts, chosen.orders, chosen.requests, only)
+    small, _ = _measure(chosen.small, orders, chosen.requests, only)
+    large, crowded = _measure(chosen.accounts, chosen.orders, chosen.requests, only, chosen.seconds)
     figures: dict[str, Any] = {"accounts": chosen.accounts, "orders": chosen.orders, "small": chosen.small}
     floor = large[FLOOR]["p50_ms"]
     for name, found in large.items():
@@ -130,10 +138,15 @@ def run(chosen: Namespace) -> dict[str, Any]:
         of_small = small[name]["p50_ms"] / small[FLOOR]["p50_ms"]
         figures[f"{name}.growth"] = found["p50_ms"] / floor / of_small
         figures[f"{name}.queries_small"] = small[name]["queries"]
+    for name, told in crowded.items():
+        figures |= {f"{name}.eight_clients.{figure}": value for figure, value in told.items()}
     return figures
 
 
-def _measure(accounts: int, orders: int, requests: int, only: set[str]) -> dict[str, dict[str, float | int]]:
+def _measure(
+    accounts: int, orders: int, requests: int, only: set[str], seconds: int = 0
+) -> tuple[dict[str, dict[str, float | int]], dict[str, dict[str, float]]]:
+    """The figures of each page asked for by itself, and of those that eight clients ask for at once, for `seconds` each."""
     with scratch_database():
         cache.clear()  # of the book before
         get_company()
@@ -147,7 +160,12 @@ def _measure(accounts: int, orders: int, requests: int, only: set[str]) -> dict[
         queries = {question.name: _count_queries(question) for question in questions}
         with server() as port:
             found = ask_in_turn(port, questions, requests)
-    return {name: found[name] | {"queries": queries[name]} for name in found}
+            crowded = {
+                question.name: eight_clients(port, questions[0], question, seconds)
+                for question in questions
+                if seconds and question.name in CROWDED
+            }
+    return {name: found[name] | {"queries": queries[name]} for name in found}, crowded
 
 
 def staff_the_book(busy: int = PEOPLE) -> None:
@@ -303,6 +321,47 @@ def ask_in_turn(port: int, questions: list[Question], requests: int) -> dict[str
         }
         for name, taken in seconds.items()
     }
+
+
+def eight_clients(port: int, floor: Question, asked: Question, seconds: int) -> dict[str, float]:
+    """Answers a second of a page and of the floor, in turns, as a shared machine is not equally quick all the time."""
+    turn = seconds / TURNS
+    for question in (floor, asked):
+        _together(port, question, turn)  # every thread has begun and has its connection to the database
+    answers = [[_together(port, question, turn) for question in (floor, asked)] for _ in range(TURNS)]
+    of_floor, of_page = (statistics.mean(each) for each in zip(*answers, strict=True))
+    return {
+        "floor_per_second": of_floor,
+        "requests_per_second": of_page,
+        "floors": of_floor / of_page,
+    }
+
+
+def _together(port: int, question: Question, seconds: float) -> float:
+    """Answers a second while eight clients ask one after the other without a pause; any answer but 200 ends the benchmark."""
+    counts, faults = [0] * CLIENTS, list[str]()
+    until = time.perf_counter() + seconds
+
+    def ask(number: int) -> None:
+        line = http.client.HTTPConnection(HOST, port, timeout=60)
+        try:
+            while time.perf_counter() < until:
+                get_page(line, question, counts[number])
+                counts[number] += 1
+        except CommandError as fault:
+            faults.append(str(fault))
+        finally:
+            line.close()
+
+    began = time.perf_counter()
+    threads = [threading.Thread(target=ask, args=(number,)) for number in range(CLIENTS)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    if faults:
+        raise CommandError(faults[0])
+    return sum(counts) / (time.perf_counter() - began)
 
 
 def get_page(line: http.client.HTTPConnection, question: Question, turn: int) -> int:
