@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from django.db import models
-from django.db.models import F, Q
+from django.db.models import Case, F, Q, When
 
 from accounts.links import sign_key
 from accounts.models.account import Account, AccountRelatedQuerySet, Contact
@@ -118,6 +118,10 @@ class Severity(models.TextChoices):
     HIGH = "high", "High"
 
 
+# To sort issues by: the gravest first.
+BY_SEVERITY = Case(When(severity="high", then=0), When(severity="low", then=2), default=1)
+
+
 class Validity(models.TextChoices):
     UNKNOWN = "unknown", "Not judged yet"
     VALID = "valid", "Justified"
@@ -171,6 +175,13 @@ class Issue(Sourced):
             models.Index(fields=["opened_at", "id"], name="issue_by_day"),
             models.Index(
                 fields=["opened_at", "id"], condition=Q(resolved_at__isnull=True), name="issue_open"
+            ),
+            models.Index(
+                BY_SEVERITY,
+                "opened_at",
+                "id",
+                condition=Q(resolved_at__isnull=True),
+                name="issue_gravest_open",
             ),
             models.Index(
                 fields=["resolved_at", "id"],
@@ -258,6 +269,11 @@ class Promise(Sourced):
             models.Index(fields=["updated_at", "id"], name="promise_by_change"),
             models.Index(fields=["due_on", "id"], name="promise_by_day"),
             models.Index(fields=["due_on", "id"], condition=Q(status="open"), name="promise_open"),
+            models.Index(
+                fields=["due_on", "id"],
+                condition=Q(status__in=["open", "broken"]),
+                name="promise_not_kept",
+            ),
         ]
 
     def __str__(self) -> str:

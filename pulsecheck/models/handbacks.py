@@ -6,7 +6,7 @@ from typing import Self
 
 from django.core.serializers.json import DjangoJSONEncoder
 from django.db import models
-from django.db.models import Q
+from django.db.models import F, Q
 
 from accounts.models import Account, ChurnReason, User
 from accounts.models.account import AccountRelatedQuerySet
@@ -121,6 +121,13 @@ class Handback(Stamped):
             models.Index(fields=["updated_at", "id"], name="handback_by_change"),
             models.Index(
                 fields=["-closed_at", "-id"], condition=Q(state="closed"), name="handback_newest_closed"
+            ),
+            models.Index(
+                F("closed_at").desc(nulls_last=True),
+                F("revenue_at_risk").desc(),
+                "id",
+                condition=~Q(outcome="false_alarm"),
+                name="handback_lately_closed",
             ),
             models.Index(
                 fields=["counter_signer"],

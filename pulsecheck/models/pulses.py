@@ -94,6 +94,7 @@ class PulseCheck(Stamped):
             models.Index(fields=["updated_at", "id"], name="pulse_by_change"),
             models.Index(fields=["account", "-taken_at"], name="pulse_by_account"),
             models.Index(fields=["-taken_at", "-id"], name="pulse_newest"),
+            models.Index(fields=["score", "-taken_at", "-id"], name="pulse_poorest"),
             models.Index(
                 fields=["next_step_owner", "next_step_due_on", "id"],
                 condition=Q(next_step_done_at=None),

@@ -11,13 +11,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeVar
 
-from django.db.models import Case, Count, Exists, F, Max, OuterRef, Q, QuerySet, Subquery, Sum, When, Window
+from django.db.models import Count, Exists, F, Max, Min, OuterRef, Q, QuerySet, Subquery, Sum
 
 from accounts.models import Account, Contract, Interaction, Issue, Promise, User
-from accounts.models.care import PromiseStatus, Severity
-from accounts.selectors import day_begins, get_company, keep_figures
+from accounts.models.care import BY_SEVERITY, PromiseStatus
+from accounts.selectors import attach_people, day_begins, get_company, keep_figures
 from pulsecheck.models import Handback, PulseCheck, RetentionMeeting
 from pulsecheck.models.handbacks import HandbackOutcome
 from pulsecheck.selectors.owners import SILENT_DAYS
@@ -34,25 +34,26 @@ SUMS_SECONDS = 600
 # How bad a tier is; new and steady are neither.
 GRAVITY = {Tier.THRIVING: -1, Tier.WATCH: 1, Tier.QUIET: 2, Tier.AT_RISK: 3, Tier.LOST: 4}
 Row = dict[str, Any]
+Figures = TypeVar("Figures")
 
 
 @dataclass(frozen=True)
 class Found:
-    """What one section talks about: records, the most important first, and what is said of each. `of_all` is how many
-    there are, where that is known without them."""
+    """What one section talks about: records, the most important first, what is said of each, and which of their fields
+    names one of ours. `of_all` is how many there are, where that is known without counting them."""
 
     records: QuerySet[Any]
     tell: Callable[[Any], Row]
+    person: str = ""
     of_all: int | None = None
 
 
 @dataclass(frozen=True)
 class Sums:
-    """Accounts of the meeting and their contracts that end soon; of those scored the ones at risk, quiet or watched, the
-    money at risk a year in the company's currency, and those nobody hears from."""
+    """Accounts of the meeting; of those scored the ones at risk, quiet or watched, the money at risk a year in the
+    company's currency, and those nobody hears from."""
 
     accounts: int
-    renewals: int
     risky: int | None = None
     money: Decimal | None = None
     silent: int | None = None
@@ -83,6 +84,11 @@ class Scope:
         """Where `today` ends, which itself does not count any more."""
         return day_begins(self.today + dt.timedelta(days=1))
 
+    @property
+    def silent_since(self) -> dt.datetime:
+        """Nobody has spoken with a customer for long whose last conversation was before."""
+        return day_begins(self.today - dt.timedelta(days=SILENT_DAYS["operations"]))
+
     def days_since(self, moment: dt.datetime) -> int:
         """Days between the company's day of `moment` and today."""
         return (self.today - get_company().local_date(moment)).days
@@ -95,22 +101,29 @@ class Scope:
 
     @cached_property
     def sums(self) -> Sums:
-        """Three queries; of a large team they are kept, as scores change only with a run."""
-        stamp = run_stamp(self.run) if self.run else ""
-        asked = ("agenda", self.account, self.staff, self.today, stamp)
-        return keep_figures(asked, self._add_up, lambda sums: sums.accounts, seconds=SUMS_SECONDS)
+        """Two queries; of a large team they are kept, as scores change only with a run."""
+        return self._keep("sums", self._add_up, lambda sums: sums.accounts)
 
     def _add_up(self) -> Sums:
         accounts = Account.objects.filter(self._accounts()).order_by().count()
-        renewals = self.of(contracts_that_end(self.today)).order_by().count()
         if self.run is None:
-            return Sums(accounts, renewals)
+            return Sums(accounts)
+        lately = Interaction.objects.filter(account=OuterRef("account"), happened_at__gte=self.silent_since)
         found = self.of(Score.objects.filter(as_of=self.run.as_of)).aggregate(
             risky=Count("pk", filter=Q(tier__in=RISKY_TIERS)),
             money=Sum("revenue_at_risk_company"),
-            silent=Count("pk", filter=_is_silent(self)),
+            silent=Count("pk", filter=_is_silent(Exists(lately))),
         )
-        return Sums(accounts, renewals, found["risky"], found["money"] or Decimal(0), found["silent"])
+        return Sums(accounts, found["risky"], found["money"] or Decimal(0), found["silent"])
+
+    def count(self, code: str, records: QuerySet[Any]) -> int:
+        """How many `records` the section `code` has; of a large team kept: nobody sees one more or less of hundreds."""
+        return self._keep(code, records.order_by().count, lambda _count: self.sums.accounts)
+
+    def _keep(self, name: str, make: Callable[[], Figures], accounts: Callable[[Figures], int]) -> Figures:
+        stamp = run_stamp(self.run) if self.run else ""
+        asked = ("agenda", name, self.account, self.staff, self.since, self.today, stamp)
+        return keep_figures(asked, make, accounts, seconds=SUMS_SECONDS)
 
 
 def scope_of(meeting: RetentionMeeting, today: dt.date, run: ScoreRun | None) -> Scope:
@@ -131,7 +144,7 @@ def contracts_that_end(today: dt.date) -> QuerySet[Contract]:
 def make_agenda(meeting: RetentionMeeting, today: dt.date, run: ScoreRun | None) -> dict[str, Any]:
     """The agenda at the end of `today`: a fixed number of queries, the first rows of each section and how many more."""
     scope = scope_of(meeting, today, run)
-    sections = [{"code": code, "title": title, **_section(find(scope))} for code, title, find in SECTIONS]
+    sections = _sections(scope)
     return {
         "as_of": today.isoformat(),
         "since": scope.since.isoformat(),
@@ -142,14 +155,32 @@ def make_agenda(meeting: RetentionMeeting, today: dt.date, run: ScoreRun | None)
     }
 
 
-def _section(found: Found | None) -> dict[str, Any]:
-    """The first rows and how many more there are; one query."""
-    if found is None:
+def _sections(scope: Scope) -> list[dict[str, Any]]:
+    """The first rows of each section and how many more there are."""
+    found = {code: find(scope) for code, _title, find in SECTIONS}
+    # The first come off an index in their order; a count in the same query would read all of them for every page.
+    first = {
+        code: list(section.records.annotate(account_name=F("account__name"))[: MOST + 1])
+        for code, section in found.items()
+        if section is not None
+    }
+    attach_people(
+        *((first[code], (section.person,)) for code, section in found.items() if section and section.person)
+    )
+    return [
+        {"code": code, "title": title, **_section(scope, code, found[code], first.get(code, []))}
+        for code, title, _find in SECTIONS
+    ]
+
+
+def _section(scope: Scope, code: str, found: Found | None, first: list[Any]) -> dict[str, Any]:
+    if found is None or not first:
         return {"rows": [], "more": 0}
-    rows = found.records if found.of_all is not None else found.records.annotate(of_all=Window(Count("pk")))
-    records = list(rows[:MOST])
-    of_all = records[0].of_all if records and found.of_all is None else found.of_all or 0
-    return {"rows": [found.tell(record) for record in records], "more": max(of_all - len(records), 0)}
+    rows = [found.tell(record) for record in first[:MOST]]
+    if len(first) <= MOST:
+        return {"rows": rows, "more": 0}
+    of_all = scope.count(code, found.records) if found.of_all is None else found.of_all
+    return {"rows": rows, "more": max(of_all, len(first)) - MOST}
 
 
 def _figures(scope: Scope) -> dict[str, Any]:
@@ -164,9 +195,9 @@ def _figures(scope: Scope) -> dict[str, Any]:
     }
 
 
-def _row(account: Account, text: str, **more: Any) -> Row:
+def _row(record: Any, text: str, **more: Any) -> Row:
     """`tone` bad, good or nothing; `on` a day; `anchor` the place on the account's page."""
-    return {"account": account.pk, "name": account.name, "text": text} | {
+    return {"account": record.account_id, "name": record.account_name, "text": text} | {
         key: value.isoformat() if isinstance(value, dt.date) else value
         for key, value in more.items()
         if value not in (None, "")
@@ -178,11 +209,12 @@ def _movements(scope: Scope) -> Found | None:
     run = scope.run
     if run is None:
         return None
-    earlier = ScoreRun.objects.filter(state=RunState.PUBLISHED, as_of__lt=run.as_of)
-    before = earlier.filter(as_of__lte=scope.since).order_by("-as_of").first() or earlier.last()
-    if before is None:
+    earlier = ScoreRun.objects.filter(state=RunState.PUBLISHED, as_of__lt=run.as_of).order_by()
+    days = earlier.aggregate(before=Max("as_of", filter=Q(as_of__lte=scope.since)), first=Min("as_of"))
+    day = days["before"] or days["first"]
+    if day is None:
         return None
-    then = Score.objects.filter(account=OuterRef("account"), as_of=before.as_of).order_by()
+    then = Score.objects.filter(account=OuterRef("account"), as_of=day).order_by()
     moved = (
         scope.of(Score.objects.filter(as_of=run.as_of))
         .annotate(
@@ -190,14 +222,13 @@ def _movements(scope: Scope) -> Found | None:
         )
         .filter(before__isnull=False)
         .exclude(tier=F("before"))
-        .select_related("account")
         .order_by("-revenue_at_risk_company", "account_id")
     )
 
     def tell(score: Any) -> Row:
         worse = GRAVITY.get(score.tier, 0) - GRAVITY.get(score.before, 0)
         return _row(
-            score.account,
+            score,
             f"{Tier(score.before).label} → {score.get_tier_display()}: {score.was * 100:.0f} % → "
             f"{score.churn_probability * 100:.0f} % may leave.",
             detail=why(score, 1),
@@ -214,13 +245,13 @@ def _handbacks(scope: Scope) -> Found:
     rows = scope.of(
         Handback.objects.filter(Q(closed_at=None) | Q(closed_at__gte=scope.begin), opened_at__lt=scope.end)
     )
-    rows = rows.exclude(outcome=HandbackOutcome.FALSE_ALARM).select_related("account", "salesperson")
+    rows = rows.exclude(outcome=HandbackOutcome.FALSE_ALARM)
 
     def tell(handback: Handback) -> Row:
         who = handback.salesperson or "nobody"
         says = handback.get_outcome_display() or handback.get_state_display()
         return _row(
-            handback.account,
+            handback,
             f"{says}: handed back to {who}.",
             detail=handback.closing_note,
             tone={"saved": "good", "lost": "bad"}.get(handback.outcome),
@@ -229,7 +260,8 @@ def _handbacks(scope: Scope) -> Found:
             path=f"/handbacks/{handback.pk}/",
         )
 
-    return Found(rows.order_by(F("closed_at").desc(nulls_last=True), "-revenue_at_risk", "pk"), tell)
+    ordered = rows.order_by(F("closed_at").desc(nulls_last=True), "-revenue_at_risk", "pk")
+    return Found(ordered, tell, "salesperson")
 
 
 def _renewals(scope: Scope) -> Found:
@@ -247,7 +279,7 @@ def _renewals(scope: Scope) -> Found:
                 else ", the time to give notice is over"
             )
         return _row(
-            contract.account,
+            contract,
             f"{text}. {'It renews by itself.' if contract.auto_renews else 'It has to be renewed.'}",
             on=contract.ends_on,
             money=str(contract.annual_value),
@@ -255,22 +287,20 @@ def _renewals(scope: Scope) -> Found:
             anchor="contracts",
         )
 
-    return Found(rows.select_related("account").order_by("ends_on", "pk"), tell, of_all=scope.sums.renewals)
+    return Found(rows.order_by("ends_on", "pk"), tell)
 
 
 def _promises(scope: Scope) -> Found:
     """Promises overdue and due within a month, and those broken since."""
     due = Q(status=PromiseStatus.OPEN, due_on__lte=scope.today + dt.timedelta(days=PROMISE_DAYS))
     broken = Q(status=PromiseStatus.BROKEN, due_on__gt=scope.since)
-    rows = scope.of(Promise.objects.filter(due | broken, made_on__lte=scope.today)).select_related(
-        "account", "made_by"
-    )
+    rows = scope.of(Promise.objects.filter(due | broken, made_on__lte=scope.today))
 
     def tell(promise: Promise) -> Row:
         is_late = promise.status == PromiseStatus.BROKEN or promise.due_on < scope.today
         state = "Broken" if promise.status == PromiseStatus.BROKEN else "Overdue" if is_late else "Due"
         return _row(
-            promise.account,
+            promise,
             f"{state}: {promise.text}",
             detail=f"Promised by {promise.made_by}.",
             on=promise.due_on,
@@ -278,20 +308,17 @@ def _promises(scope: Scope) -> Found:
             anchor="promises",
         )
 
-    return Found(rows.order_by("due_on", "pk"), tell)
+    return Found(rows.order_by("due_on", "pk"), tell, "made_by")
 
 
 def _issues(scope: Scope) -> Found:
     """Issues that are open, the gravest and oldest first."""
-    rows = scope.of(Issue.objects.filter(resolved_at=None, opened_at__lt=scope.end)).select_related(
-        "account", "owner"
-    )
-    gravity = Case(When(severity=Severity.HIGH, then=0), When(severity=Severity.LOW, then=2), default=1)
+    rows = scope.of(Issue.objects.filter(resolved_at=None, opened_at__lt=scope.end))
 
     def tell(issue: Issue) -> Row:
         is_late = issue.due_on is not None and issue.due_on < scope.today
         return _row(
-            issue.account,
+            issue,
             str(issue),
             detail=f"{issue.get_severity_display()}, open for {scope.days_since(issue.opened_at)} days,"
             f" {issue.owner or 'nobody'} has it.",
@@ -300,7 +327,7 @@ def _issues(scope: Scope) -> Found:
             anchor="issues",
         )
 
-    return Found(rows.order_by(gravity, "opened_at", "pk"), tell)
+    return Found(rows.order_by(BY_SEVERITY, "opened_at", "pk"), tell, "owner")
 
 
 def _pulses(scope: Scope) -> Found:
@@ -313,21 +340,19 @@ def _pulses(scope: Scope) -> Found:
     def tell(pulse: PulseCheck) -> Row:
         done = "done" if pulse.next_step_done_at else f"{pulse.next_step_owner} does it"
         return _row(
-            pulse.account,
+            pulse,
             f"Pulse check {pulse.score} of 6: {pulse.note or pulse.get_score_display().lower()}",
             detail=f"Next step: {pulse.next_step} ({done}).",
             tone="bad",
             anchor="pulses",
         )
 
-    return Found(rows.select_related("account", "next_step_owner").order_by("score", "-taken_at"), tell)
+    return Found(rows.order_by("score", "-taken_at", "-pk"), tell, "next_step_owner")
 
 
-def _is_silent(scope: Scope) -> Q:
+def _is_silent(spoken_lately: Q | Exists) -> Q:
     """Of scores: accounts silent beyond their own rhythm, and customers nobody has spoken with for three months."""
-    day = day_begins(scope.today - dt.timedelta(days=SILENT_DAYS["operations"]))
-    lately = Interaction.objects.filter(account=OuterRef("account"), happened_at__gte=day)
-    return ~Q(tier=Tier.LOST) & (Q(tier=Tier.QUIET) | ~Q(Exists(lately)))
+    return ~Q(tier=Tier.LOST) & (Q(tier=Tier.QUIET) | ~Q(spoken_lately))
 
 
 def _quiet(scope: Scope) -> Found | None:
@@ -337,7 +362,9 @@ def _quiet(scope: Scope) -> Found | None:
     talks = Interaction.objects.filter(account=OuterRef("account")).order_by()
     spoken = Subquery(talks.values("account").annotate(at=Max("happened_at")).values("at"))
     scores = scope.of(Score.objects.filter(as_of=scope.run.as_of))
-    silent = scores.filter(_is_silent(scope)).annotate(spoken=spoken)
+    # For the few that are shown PostgreSQL looks up each; told as in the sums, it would first read all conversations.
+    lately = Q(spoken__isnull=False, spoken__gte=scope.silent_since)
+    silent = scores.annotate(spoken=spoken).filter(_is_silent(lately))
 
     def tell(score: Any) -> Row:
         if score.tier == Tier.QUIET:
@@ -347,10 +374,9 @@ def _quiet(scope: Scope) -> Found | None:
         else:
             ago = scope.days_since(score.spoken) if score.spoken else None
             text = f"Nobody has spoken with them for {ago} days." if ago else "No conversation is on record."
-        return _row(score.account, text, money=str(score.expected_value_12m), currency=score.currency)
+        return _row(score, text, money=str(score.expected_value_12m), currency=score.currency)
 
-    ordered = silent.select_related("account").order_by("-revenue_at_risk_company", "account_id")
-    return Found(ordered, tell, scope.sums.silent)
+    return Found(silent.order_by("-revenue_at_risk_company", "account_id"), tell, of_all=scope.sums.silent)
 
 
 SECTIONS: tuple[tuple[str, str, Callable[[Scope], Found | None]], ...] = (
