@@ -94,6 +94,7 @@ INSTALLED_APPS = [
     "django.contrib.staticfiles",
     "django.contrib.humanize",
     "django.contrib.postgres",
+    "django.forms",
     "crispy_forms",
     "crispy_bootstrap5",
     "django_htmx",
@@ -207,6 +208,8 @@ CREDENTIAL_KEYS = env.list("MAINSTAY_CREDENTIAL_KEYS", default=[])
 # Hosts and networks of one's own that connections may reach although they are not on the public internet.
 CRM_PRIVATE_HOSTS = env.list("MAINSTAY_CRM_PRIVATE_HOSTS", default=[])
 
+# Widgets are drawn by templates of ours where there is one (templates/django/forms/), else by Django's.
+FORM_RENDERER = "django.forms.renderers.TemplatesSetting"
 CRISPY_ALLOWED_TEMPLATE_PACKS = CRISPY_TEMPLATE_PACK = "bootstrap5"
 
 REST_FRAMEWORK = {

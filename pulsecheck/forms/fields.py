@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import datetime as dt
 import uuid
+from collections.abc import Iterator
 from typing import Any
 
 from django import forms
+from django.forms.models import ModelChoiceIterator
 
 from accounts.selectors import company_today, get_company
 from pulsecheck.business_days import business_calendar
@@ -24,6 +26,21 @@ def in_a_week() -> dt.date:
 
 FARTHEST = dt.timedelta(days=3653)
 OF_WORDS = uuid.UUID("6c1f35b1-6a0e-4ac4-9d8f-1f2f3a0f6d52")  # of numbers made of words; means nothing
+
+
+class Names(ModelChoiceIterator):
+    """A menu of people: of each only the name is read."""
+
+    def __iter__(self) -> Iterator[tuple[Any, Any]]:
+        if self.field.empty_label is not None:
+            yield "", self.field.empty_label
+        yield from self.queryset.values_list("pk", "name")
+
+
+class PersonField(forms.ModelChoiceField):
+    """One of ours, chosen by name."""
+
+    iterator = Names
 
 
 class SubmissionField(forms.UUIDField):

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
+from collections.abc import Iterable
 from typing import Any
 
 from django import forms
 
 from accounts.models import Account, User
-from pulsecheck.forms.fields import SubmittedOnce, date_input, in_a_week, not_over
+from pulsecheck.forms.fields import PersonField, SubmittedOnce, date_input, in_a_week, not_over
 from pulsecheck.models import Action, RetentionMeeting
 from pulsecheck.models.actions import FollowUp
 from pulsecheck.models.meetings import Recurrence
@@ -56,7 +58,7 @@ class ActionForm(SubmittedOnce):
         error_messages={"required": "Say what is to be done."},
         widget=forms.TextInput(attrs={"placeholder": "Visit them with the new depot manager"}),
     )
-    owner = forms.ModelChoiceField(
+    owner = PersonField(
         User.objects.none(),
         label="Who",
         empty_label="Choose a person",
@@ -76,6 +78,17 @@ class ActionForm(SubmittedOnce):
         else:
             self.fields["account"].queryset = accounts  # type: ignore[attr-defined]
 
+    def offer(self, accounts: Iterable[tuple[int, str]]) -> None:
+        """The menu holds these accounts (number, name) and the one chosen before; all that were given may be chosen."""
+        field = self.fields.get("account")
+        if not isinstance(field, forms.ModelChoiceField):
+            return
+        menu, chosen = {str(pk): name for pk, name in accounts}, str(self["account"].value() or "")
+        if chosen not in menu:
+            with contextlib.suppress(forms.ValidationError):
+                menu |= {str(other.pk): other.name for other in [field.to_python(chosen)] if other}
+        field.choices = [("", field.empty_label or ""), *menu.items()]
+
     def clean_due_on(self) -> dt.date:
         return not_over(self.cleaned_data["due_on"])
 
@@ -86,7 +99,7 @@ class ChangeActionForm(forms.Form):
     text = forms.CharField(
         label="What", max_length=500, error_messages={"required": "Say what is to be done."}
     )
-    owner = forms.ModelChoiceField(User.objects.none(), label="Who", empty_label=None)
+    owner = PersonField(User.objects.none(), label="Who", empty_label=None)
     due_on = forms.DateField(label="By", widget=date_input())
 
     def __init__(self, *args: Any, action: Action, **kwargs: Any) -> None:
@@ -115,8 +128,10 @@ class HoldForm(forms.Form):
     def __init__(self, *args: Any, people: list[User], next_on: dt.date | None, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         known = [person.pk for person in people]
-        self.fields["attended"].queryset = User.objects.filter(pk__in=known)  # type: ignore[attr-defined]
-        self.fields["attended"].initial = known
+        attended = self.fields["attended"]
+        attended.queryset = User.objects.filter(pk__in=known)  # type: ignore[attr-defined]
+        attended.choices = [(person.pk, person.name) for person in people]  # type: ignore[attr-defined]
+        attended.initial = known
         self.fields["next_on"].initial = next_on
 
     def clean_next_on(self) -> dt.date | None:

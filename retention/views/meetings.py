@@ -8,7 +8,7 @@ from typing import Any
 from django import forms
 from django.contrib import messages
 from django.db.models import QuerySet
-from django.http import Http404, HttpResponse
+from django.http import Http404, HttpResponse, QueryDict
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
@@ -46,7 +46,6 @@ from retention.selectors.meetings import (
 from retention.views.account import go_back
 from retention.views.chips import Option
 
-MOST_CHOICES = 400
 Forms = dict[str, forms.Form]
 
 
@@ -117,23 +116,24 @@ def _show(
     read = for_reader(agenda, request.user)
     next_on = services.proposed_next_day(shown) if shown.is_open else None
     people = services.people_of(shown)
-    accounts = _choices(request, shown, read)
     blank: Forms = {
         "move": MeetingForm(initial=meeting_initial(shown), auto_id="move_%s"),
         "minutes": MinutesForm(
             initial={"minutes": shown.minutes, "version": shown.minutes_version}, auto_id="minutes_%s"
         ),
-        "action": ActionForm(
-            initial={"account": request.GET.get("about", "")}, accounts=accounts, auto_id="action_%s"
-        ),
+        "action": _action_form(request, shown),
         "hold": HoldForm(people=people, next_on=next_on, auto_id="hold_%s"),
     }
+    shown_forms = blank | (bound or {})
+    for form in shown_forms.values():
+        if isinstance(form, ActionForm):
+            form.offer(read["accounts"])
     actions = Action.objects.filter(meeting=shown).select_related("owner", "account", "done_by")
     before = services.open_actions_before(shown) if shown.is_open else []
     context = {
         "meeting": shown,
         "agenda": read,
-        "forms": blank | (bound or {}),
+        "forms": shown_forms,
         "people": people,
         "attended": list(shown.attended.all()) if not shown.is_open else [],
         "actions": list(actions),
@@ -152,17 +152,11 @@ def _seen(request: SignedIn, ids: list[int]) -> QuerySet[Any]:
     return Account.objects.visible_to(request.user).filter(pk__in=ids).values_list("pk", flat=True)
 
 
-def _choices(request: SignedIn, shown: RetentionMeeting, agenda: dict[str, Any]) -> QuerySet[Account] | None:
-    """The accounts an action can be about: those on the agenda, so that the menu stays short."""
-    if shown.account_id:
-        return None
-    named = {row["account"] for section in agenda["sections"] for row in section["rows"]}
-    asked = request.GET.get("about", "")
-    if asked.isdecimal() and len(asked) < 19:
-        named.add(int(asked))
-    return (
-        Account.objects.visible_to(request.user).filter(pk__in=sorted(named)[:MOST_CHOICES]).order_by("name")
-    )
+def _action_form(request: SignedIn, shown: RetentionMeeting, data: QueryDict | None = None) -> ActionForm:
+    """At a meeting of a team an action can be about any account that is seen; the one of ?about= is chosen at first."""
+    accounts = None if shown.account_id else Account.objects.visible_to(request.user)
+    about = {"account": request.GET.get("about", "")}
+    return ActionForm(data, initial=about, accounts=accounts, auto_id="action_%s")
 
 
 @require_POST
@@ -192,8 +186,7 @@ def write_minutes(request: SignedIn, pk: int) -> HttpResponse:
 @require_role(*CARERS)
 def agree_action(request: SignedIn, pk: int) -> HttpResponse:
     shown = _visible(request, pk)
-    accounts = None if shown.account_id else Account.objects.visible_to(request.user)
-    form = ActionForm(request.POST, accounts=accounts, auto_id="action_%s")
+    form = _action_form(request, shown, request.POST)
     if not form.is_valid():
         return _show(request, shown, {"action": form})
     try:
