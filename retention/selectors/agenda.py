@@ -391,24 +391,21 @@ SECTIONS: tuple[tuple[str, str, Callable[[Scope], Found | None]], ...] = (
 
 
 def for_reader(agenda: Mapping[str, Any], user: User) -> dict[str, Any]:
-    """The agenda as `user` may read it: rows of accounts they do not see are left out and counted in `hidden`; the others
-    are in `accounts`, by name."""
+    """The agenda as `user` may read it: rows of accounts they do not see are left out and counted in `hidden`."""
     named = {row["account"] for section in agenda.get("sections", []) for row in section["rows"]}
-    visible = Account.objects.visible_to(user).filter(pk__in=named).order_by("name", "pk")
-    seen = dict(visible.values_list("pk", "name"))
+    seen = set(Account.objects.visible_to(user).filter(pk__in=named).values_list("pk", flat=True))
     sections, hidden = [], 0
     for section in agenda.get("sections", []):
         rows = [row for row in section["rows"] if row["account"] in seen]
         hidden += len(section["rows"]) - len(rows)
         sections.append({**section, "rows": [_dated(row) for row in rows]})
-    sections = [section for section in sections if section["rows"]]
-    return {
-        **agenda,
-        **_dated(agenda),
-        "sections": sections,
-        "accounts": list(seen.items()),
-        "hidden": hidden,
-    }
+    return {**agenda, **_dated(agenda), "sections": [s for s in sections if s["rows"]], "hidden": hidden}
+
+
+def accounts_of(agenda: Mapping[str, Any]) -> list[tuple[int, str]]:
+    """The accounts that rows of the agenda are about, each once, by name."""
+    named = {row["account"]: row["name"] for section in agenda["sections"] for row in section["rows"]}
+    return sorted(named.items(), key=lambda account: account[1].casefold())
 
 
 def _dated(row: Mapping[str, Any]) -> Row:

@@ -31,7 +31,7 @@ from pulsecheck.forms.meetings import (
 from pulsecheck.models import Action, RetentionMeeting
 from pulsecheck.services import actions as action_services
 from pulsecheck.services import meetings as services
-from retention.selectors.agenda import for_reader, make_agenda
+from retention.selectors.agenda import accounts_of, for_reader, make_agenda
 from retention.selectors.frame import latest_run
 from retention.selectors.meetings import (
     STATES,
@@ -127,7 +127,7 @@ def _show(
     shown_forms = blank | (bound or {})
     for form in shown_forms.values():
         if isinstance(form, ActionForm):
-            form.offer(read["accounts"])
+            form.offer(accounts_of(read))
     actions = Action.objects.filter(meeting=shown).select_related("owner", "account", "done_by")
     before = services.open_actions_before(shown) if shown.is_open else []
     context = {

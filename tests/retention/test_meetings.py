@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import re
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -167,6 +168,28 @@ def test_quiet_are_those_nobody_hears_from_and_all_of_them_are_counted(
         customer("Next night's", Tier.STEADY, 1)
 
 
+@pytest.mark.parametrize(("large", "later"), [(1, 3), (99, 4)])
+def test_how_many_more_is_counted_anew_of_a_small_team_only(
+    cast: Cast, monkeypatch: pytest.MonkeyPatch, large: int, later: int
+) -> None:
+    monkeypatch.setattr("retention.selectors.agenda.MOST", 2)
+    monkeypatch.setattr("accounts.selectors.LARGE", large)
+    AccountFactory(name="Inn", original_salesperson=cast.owner)
+    for number in range(5):
+        IssueFactory(account=cast.account, resolved_at=None, opened_at=days_ago(20 - number))
+    IssueFactory(resolved_at=None)  # somebody else's
+    meeting = MeetingFactory(account=None, team=cast.team, chair=cast.manager)
+
+    def issues() -> dict[str, Any]:
+        sections = make_agenda(meeting, company_today(), None)["sections"]
+        return next(section for section in sections if section["code"] == "issues")
+
+    assert issues()["more"] == 3
+    IssueFactory(account=cast.account, resolved_at=None, severity="high", description="Came since")
+    assert issues()["more"] == later
+    assert issues()["rows"][0]["text"] == "Came since"  # which the rows say at once, however large the team
+
+
 def test_those_who_should_be_there_are_named_once(cast: Cast) -> None:
     member = SalesRepFactory(name="Mia Member")
     for account in (cast.account, AccountFactory()):
@@ -292,6 +315,79 @@ def test_an_action_is_agreed_in_place_and_stands_on_today(cast: Cast, client: Cl
     assert [(row.kind, row.next_step) for row in rows] == [("action", "Do the action")]
     complete_action(action, cast.teammate)
     assert today_of(cast.teammate, None, company_today()).tasks == []
+
+
+# ── the menu of accounts ───────────────────────────────────────────────
+def menu(text: str) -> dict[str, str]:
+    """What the form offers an action to be about: number -> name; an account that is chosen ends with a star."""
+    _, _, rest = text.partition('<select name="account"')
+    options = re.findall(
+        r'<option value="([^"]*)"( selected)?>([^<]*)</option>', rest.partition("</select>")[0]
+    )
+    return {value: name + ("*" if selected and value else "") for value, selected, name in options}
+
+
+@pytest.fixture
+def of_team(cast: Cast) -> RetentionMeeting:
+    """A team's meeting whose agenda names one of its accounts."""
+    IssueFactory(account=cast.account, resolved_at=None)
+    return MeetingFactory(account=None, team=cast.team, chair=cast.manager)
+
+
+def test_the_menu_holds_the_accounts_of_the_agenda(
+    cast: Cast, client: Client, of_team: RetentionMeeting
+) -> None:
+    other = AccountFactory(name="Nothing to say", original_salesperson=cast.owner)
+    page, seeblick = as_(client, cast.manager), str(cast.account.pk)
+    on_agenda = {"": "No account in particular", seeblick: "Hotel Seeblick"}
+    address = url("meeting", of_team.pk)
+    assert menu(page.get(address).content.decode()) == on_agenda
+    assert menu(page.get(f"{address}?about={seeblick}").content.decode())[seeblick] == "Hotel Seeblick*"
+    # A link may lead to an account that has left the agenda since, or be typed.
+    found = menu(page.get(f"{address}?about={other.pk}").content.decode())
+    assert found == on_agenda | {str(other.pk): "Nothing to say*"}
+    for typed in ("x", "%00", "9" * 30, str(AccountFactory(original_salesperson=cast.stranger).pk)):
+        assert menu(page.get(f"{address}?about={typed}").content.decode()) == on_agenda
+
+
+def test_an_account_that_is_not_on_the_agenda_may_be_chosen_if_it_is_seen(
+    cast: Cast, client: Client, of_team: RetentionMeeting
+) -> None:
+    other = AccountFactory(name="Nothing to say", original_salesperson=cast.owner)
+    strange = AccountFactory(name="Gasthof Linde", original_salesperson=cast.stranger)
+    page, address = as_(client, cast.manager), url("agree_action", of_team.pk)
+    form = {"text": "Visit", "owner": cast.owner.pk, "due_on": company_today().isoformat()}
+
+    # The form comes back, and what was chosen with it.
+    without_text = page.post(address, form | {"text": "", "account": other.pk})
+    assert without_text.status_code == 422
+    assert menu(without_text.content.decode()) == {
+        "": "No account in particular",
+        str(cast.account.pk): "Hotel Seeblick",
+        str(other.pk): "Nothing to say*",
+    }
+    for hidden in (strange.pk, "x"):
+        refused = page.post(address, form | {"account": hidden})
+        assert refused.status_code == 422
+        assert "Gasthof Linde" not in refused.content.decode()
+    assert page.post(address, form | {"account": other.pk}).status_code == 302
+    assert Action.objects.get().account == other
+    assert as_(client, cast.stranger).post(address, form).status_code == 404
+
+
+def test_people_are_offered_by_name_and_those_who_left_are_not(
+    cast: Cast, client: Client, of_team: RetentionMeeting
+) -> None:
+    SalesRepFactory(name="Lars Left", team=cast.team, left_on=date_ago(3))
+    text = as_(client, cast.manager).get(url("meeting", of_team.pk)).content.decode()
+    for person in (cast.owner, cast.teammate, cast.stranger):
+        assert f'<option value="{person.pk}">{person.name}</option>' in text
+    # At the meeting is who belongs there, each with a tick.
+    ticks = re.findall(r'<input type="checkbox"[^>]*name="attended"[^>]*value="(\d+)"[^>]*checked', text)
+    assert {int(pk) for pk in ticks} == {cast.owner.pk, cast.teammate.pk, cast.manager.pk}
+    assert "Lars Left" not in text
+    refused = client.post(url("hold_meeting", of_team.pk), {"attended": [cast.stranger.pk]})
+    assert refused.status_code == 422
 
 
 def test_what_was_not_done_leads_the_next_agenda(cast: Cast, client: Client) -> None:
