@@ -13,7 +13,7 @@ from decimal import Decimal
 from functools import cached_property
 from typing import Any, TypeVar
 
-from django.db.models import Count, Exists, F, Max, Min, OuterRef, Q, QuerySet, Subquery, Sum
+from django.db.models import Count, Exists, F, Max, Min, OuterRef, Q, QuerySet, Subquery, Sum, Window
 
 from accounts.models import Account, Contract, Interaction, Issue, Promise, User
 from accounts.models.care import BY_SEVERITY, PromiseStatus
@@ -116,9 +116,21 @@ class Scope:
         )
         return Sums(accounts, found["risky"], found["money"] or Decimal(0), found["silent"])
 
-    def count(self, code: str, records: QuerySet[Any]) -> int:
-        """How many `records` the section `code` has; of a large team kept: nobody sees one more or less of hundreds."""
-        return self._keep(code, records.order_by().count, lambda _count: self.sums.accounts)
+    def first(self, code: str, found: Found) -> tuple[list[Any], int]:
+        """The first records of a section, one more than are shown, and how many there are; one query. Of a large team how
+        many is kept: the first alone come off an index in their order, to count them PostgreSQL reads them all."""
+        records = found.records.annotate(account_name=F("account__name"))
+        counted: list[Any] | None = None
+
+        def count() -> int:
+            nonlocal counted
+            counted = list(records.annotate(of_all=Window(Count("pk")))[: MOST + 1])
+            return counted[0].of_all if counted else 0
+
+        if found.of_all is not None:
+            return list(records[: MOST + 1]), found.of_all
+        of_all = self._keep(code, count, lambda _count: self.sums.accounts)
+        return list(records[: MOST + 1]) if counted is None else counted, of_all
 
     def _keep(self, name: str, make: Callable[[], Figures], accounts: Callable[[Figures], int]) -> Figures:
         stamp = run_stamp(self.run) if self.run else ""
@@ -158,29 +170,24 @@ def make_agenda(meeting: RetentionMeeting, today: dt.date, run: ScoreRun | None)
 def _sections(scope: Scope) -> list[dict[str, Any]]:
     """The first rows of each section and how many more there are."""
     found = {code: find(scope) for code, _title, find in SECTIONS}
-    # The first come off an index in their order; a count in the same query would read all of them for every page.
-    first = {
-        code: list(section.records.annotate(account_name=F("account__name"))[: MOST + 1])
-        for code, section in found.items()
-        if section is not None
-    }
+    first = {code: scope.first(code, section) if section else ([], 0) for code, section in found.items()}
     attach_people(
-        *((first[code], (section.person,)) for code, section in found.items() if section and section.person)
+        *(
+            (first[code][0], (section.person,))
+            for code, section in found.items()
+            if section and section.person
+        )
     )
     return [
-        {"code": code, "title": title, **_section(scope, code, found[code], first.get(code, []))}
+        {"code": code, "title": title, **_section(found[code], *first[code])}
         for code, title, _find in SECTIONS
     ]
 
 
-def _section(scope: Scope, code: str, found: Found | None, first: list[Any]) -> dict[str, Any]:
-    if found is None or not first:
-        return {"rows": [], "more": 0}
-    rows = [found.tell(record) for record in first[:MOST]]
-    if len(first) <= MOST:
-        return {"rows": rows, "more": 0}
-    of_all = scope.count(code, found.records) if found.of_all is None else found.of_all
-    return {"rows": rows, "more": max(of_all, len(first)) - MOST}
+def _section(found: Found | None, first: list[Any], of_all: int) -> dict[str, Any]:
+    rows = [found.tell(record) for record in first[:MOST]] if found else []
+    # One that came since they were counted is there, whatever the count says.
+    return {"rows": rows, "more": max(of_all, len(first)) - MOST if len(first) > MOST else 0}
 
 
 def _figures(scope: Scope) -> dict[str, Any]:
