@@ -80,8 +80,14 @@ class ReasonForm(forms.Form):
         max_length=300,
         label="Why",
         error_messages={"required": "Say why, in one sentence."},
-        widget=forms.TextInput(attrs={"placeholder": "On holiday until the 3rd"}),
+        widget=forms.TextInput(),
     )
+    for_example = ""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if self.for_example:
+            self.fields["reason"].widget.attrs["placeholder"] = self.for_example
 
 
 def not_over(day: dt.date) -> dt.date:

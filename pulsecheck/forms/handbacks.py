@@ -18,6 +18,8 @@ ATTEMPT_CHOICES = [
 class DeclineForm(ReasonForm):
     """Why somebody cannot take a handback."""
 
+    for_example = "On holiday until the 3rd"
+
 
 class ReassignForm(forms.Form):
     """Who is to take a handback."""

@@ -20,24 +20,15 @@ from pulsecheck.services.pulses import MOST_THEMES, SETTLE_IN_DAYS, Grievance, P
 class SkipForm(ReasonForm):
     """Why a contact is left out."""
 
-    reason = forms.CharField(
-        max_length=300,
-        label="Why leave it out",
-        error_messages={"required": "Say why, in one sentence."},
-        widget=forms.TextInput(attrs={"placeholder": "We met at the trade fair"}),
-    )
+    for_example = "We met at the trade fair"
 
 
-class SnoozeForm(forms.Form):
+class SnoozeForm(ReasonForm):
     """Until when a contact is put off, and why."""
 
     until = forms.DateField(label="Put off until", widget=date_input())
-    reason = forms.CharField(
-        max_length=300,
-        label="Why",
-        error_messages={"required": "Say why, in one sentence."},
-        widget=forms.TextInput(attrs={"placeholder": "Stocktaking there this week"}),
-    )
+    for_example = "Stocktaking there this week"
+    field_order = ("until", "reason")
 
 
 class PulseForm(SubmittedOnce):

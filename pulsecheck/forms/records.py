@@ -222,6 +222,8 @@ class ShareForm(DeedForm):
 class WhyForm(DeedForm, ReasonForm):
     """A sentence that says why."""
 
+    for_example = "It came late again on Friday"
+
 
 class ChangeIssueForm(DeedForm):
     """Who sees to an issue until when, and what it is."""

@@ -186,6 +186,7 @@ class OnboardingItemForm(forms.ModelForm):
             "position": "Place in the list",
             "is_active": "Every new customer goes through it",
         }
+        help_texts = {"days_after": ""}  # the label says it
 
 
 class DepartmentForm(forms.ModelForm):

@@ -244,10 +244,10 @@ def words_of(name: str, kind: str, value: str, point: Point, since: dt.date) -> 
     where = "whole company" if kind == "company" else f"{kind} {value}"
     why = "low" if name == "Low pulses" else "low because of it"
     share, limits = point.share or 0.0, point.limits
-    usual = f"; up to {limits.upper * 100:.0f} % is usual" if limits else ""
+    usual = f"; up to {limits.upper * 100:.0f}\N{NO-BREAK SPACE}% is usual" if limits else ""
     return (
         f"{name}, {where}: {point.group.cases} of {point.group.size} pulses since {since:%B} are {why} "
-        f"({share * 100:.0f} %{usual})."
+        f"({share * 100:.0f}\N{NO-BREAK SPACE}%{usual})."
     )
 
 

@@ -236,8 +236,8 @@ def _movements(scope: Scope) -> Found | None:
         worse = GRAVITY.get(score.tier, 0) - GRAVITY.get(score.before, 0)
         return _row(
             score,
-            f"{Tier(score.before).label} → {score.get_tier_display()}: {score.was * 100:.0f} % → "
-            f"{score.churn_probability * 100:.0f} % may leave.",
+            f"{Tier(score.before).label} → {score.get_tier_display()}: {score.was * 100:.0f}\N{NO-BREAK SPACE}% → "
+            f"{score.churn_probability * 100:.0f}\N{NO-BREAK SPACE}% may leave.",
             detail=why(score, 1),
             tone="bad" if worse > 0 else "good" if worse < 0 else None,
             money=str(score.revenue_at_risk),

@@ -90,7 +90,7 @@ def test_the_spike_is_named_with_its_limits(north_is_late: Account) -> None:
     assert north.point.limits.upper == pytest.approx(0.3456, abs=5e-5)
     month = f"{months_until(company_today())[-3]:%B}"
     assert north.says == (
-        f"Low pulses, region North: 12 of 30 pulses since {month} are low (40 %; up to 35 % is usual)."
+        f"Low pulses, region North: 12 of 30 pulses since {month} are low (40\N{NO-BREAK SPACE}%; up to 35\N{NO-BREAK SPACE}% is usual)."
     )
     assert not any(value == "South" for _, _, value in spikes)
 

@@ -112,7 +112,9 @@ def a_month(cast: Cast) -> RetentionMeeting:
 def test_the_agenda_holds_what_the_records_say(cast: Cast) -> None:
     agenda = make_agenda(a_month(cast), company_today(), latest_run())
     texts = {s["code"]: [row["text"] for row in s["rows"]] for s in agenda["sections"]}
-    assert texts["movements"] == ["Steady → At risk: 10 % → 60 % may leave."]
+    assert texts["movements"] == [
+        "Steady → At risk: 10\N{NO-BREAK SPACE}% → 60\N{NO-BREAK SPACE}% may leave."
+    ]
     assert texts["issues"] == ["Eggs broken on arrival"]
     assert texts["promises"] == ["Overdue: A new pallet"]
     assert "ends in 40 days, notice is possible for 10 more days" in texts["renewals"][0]
