@@ -76,9 +76,11 @@ STATEMENTS = (
     """
     INSERT INTO accounts_promise (record_source, external_id, account_id, text, made_by_id, made_on, due_on, kept_on, status)
     SELECT 'benchmark', 'P' || a.id, a.id, 'We send the new list', a.account_manager_id, d.on - 10, d.on,
-        CASE WHEN a.id % 16 BETWEEN 1 AND 11 THEN d.on - (a.id % 5)::int WHEN a.id % 16 IN (12, 13) THEN d.on + 3 END,
-        CASE WHEN a.id % 16 = 0 THEN 'open' WHEN a.id % 16 < 12 THEN 'kept' WHEN a.id % 16 < 14 THEN 'late' ELSE 'broken' END
-    FROM accounts_account a, LATERAL (SELECT current_date + 10 - (CASE WHEN a.id % 16 = 0 THEN a.id % 20 ELSE 20 + a.id % 500 END)::int AS on) d
+        CASE WHEN s.n BETWEEN 1 AND 11 THEN d.on - (a.id % 5)::int WHEN s.n IN (12, 13) THEN d.on + 3 END,
+        CASE WHEN s.n = 0 THEN 'open' WHEN s.n < 12 THEN 'kept' WHEN s.n < 14 THEN 'late' ELSE 'broken' END
+    FROM accounts_account a,
+        LATERAL (SELECT CASE WHEN a.id % GREATEST(pg_temp.one_in(16), 4) > 0 THEN a.id % 16 ELSE 0 END AS n) s,
+        LATERAL (SELECT current_date + 10 - (CASE WHEN s.n = 0 THEN a.id % 20 ELSE 20 + a.id % 500 END)::int AS on) d
     WHERE a.record_source = 'benchmark' AND a.id / 16 % pg_temp.one_in(2) = 0
     """,
     """
@@ -86,9 +88,11 @@ STATEMENTS = (
         resolved_at, told_at)
     SELECT 'benchmark', 'G' || a.id, a.id, d.at, (ARRAY['low', 'medium', 'high'])[1 + a.id % 3],
         (ARRAY['delivery', 'price', 'quality'])[1 + a.id % 3], 'It came too late', a.account_manager_id, current_date + (a.id % 20 - 8)::int,
-        CASE WHEN a.id / 4 % 10 > 0 THEN d.at + interval '3 days' END,
-        CASE WHEN a.id / 4 % 10 > 1 THEN d.at + interval '4 days' END
-    FROM accounts_account a, LATERAL (SELECT now() - (4 + a.id % 500) * interval '1 day' AS at) d
+        CASE WHEN d.n > 0 THEN d.at + interval '3 days' END,
+        CASE WHEN d.n > 0 AND a.id / 4 % 10 > 1 THEN d.at + interval '4 days' END
+    FROM accounts_account a, LATERAL (
+        SELECT now() - (4 + a.id % 500) * interval '1 day' AS at, a.id / 4 % GREATEST(pg_temp.one_in(10), 2) AS n
+    ) d
     WHERE a.record_source = 'benchmark' AND a.id % 4 = 1
     """,
     """

@@ -137,7 +137,7 @@ def run(chosen: Namespace) -> dict[str, Any]:
         # Both in floors of their own run: the machine need not be equally quick in both.
         of_small = small[name]["p50_ms"] / small[FLOOR]["p50_ms"]
         figures[f"{name}.growth"] = found["p50_ms"] / floor / of_small
-        figures[f"{name}.queries_small"] = small[name]["queries"]
+        figures |= {f"{name}.{figure}_small": small[name][figure] for figure in ("queries", "kilobytes")}
     for name, told in crowded.items():
         figures |= {f"{name}.eight_clients.{figure}": value for figure, value in told.items()}
     return figures
