@@ -19,7 +19,7 @@ from django.db.models import F
 from django.utils import timezone
 
 from accounts.crm import landing, outbox, runs
-from accounts.crm.errors import CrmError, SignInRefused, StepLost, TryLater
+from accounts.crm.errors import CrmError, NotShown, SignInRefused, StepLost, TryLater
 from accounts.crm.intake import (
     count_waiting,
     map_version,
@@ -245,7 +245,11 @@ def sweep(work: Work) -> Iterator[None]:
     state: dict[str, Any] = step.position or {"from": _database_now().isoformat(), "at": None}
     is_over = False
     while not is_over:
-        page = work.connector.ids(work.stream, state["at"])
+        try:
+            page = work.connector.ids(work.stream, state["at"])
+        except NotShown as problem:
+            _finish(work.step, f"{problem} Nothing is taken for gone.")
+            return
         is_over = page.position is None
         state = {"from": state["from"], "at": page.position}
         with transaction.atomic():

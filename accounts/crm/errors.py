@@ -19,6 +19,10 @@ class WebhookRefused(CrmError):
     """A webhook call that is not genuine, or too old."""
 
 
+class NotShown(CrmError):
+    """The system keeps a kind of record from us, or does not have it: what it does not list is not gone."""
+
+
 class TryLater(CrmError):
     """It may work in `seconds`."""
 

@@ -191,7 +191,7 @@ class Connector(ABC):
 
     @abstractmethod
     def ids(self, stream: str, position: Position | None) -> IdPage:
-        """The ids that exist now."""
+        """The ids that exist now. NotShown where the system does not tell; a page without ids says that none are left."""
 
     @abstractmethod
     def read(self, stream: str, ids: Sequence[str]) -> Sequence[Record]:

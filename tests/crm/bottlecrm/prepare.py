@@ -19,6 +19,7 @@ DATABASE = "bottlecrm.sqlite"
 OUR_TOKEN = "bcrm_pat_token-of-mainstay-55e1"
 PERSONS_TOKEN = "bcrm_pat_token-of-a-person-07ac"
 NARROW_TOKEN = "bcrm_pat_token-without-invoices-3d"
+SALES_TOKEN = "bcrm_pat_token-without-tickets-9c"
 WITHOUT = "BottleCRM was NOT tested: it needs Python 3.12 or newer, and none was found on this machine."
 
 
@@ -52,7 +53,14 @@ def make_database(folder: Path) -> None:
     bin_, around = folder / "venv/bin", environment(folder / DATABASE)
     run([str(bin_ / "django-admin"), "migrate", "--run-syncdb", "-v", "0"], folder, **around)
     run(
-        [str(bin_ / "python"), str(HERE / "world.py"), OUR_TOKEN, PERSONS_TOKEN, NARROW_TOKEN],
+        [
+            str(bin_ / "python"),
+            str(HERE / "world.py"),
+            OUR_TOKEN,
+            PERSONS_TOKEN,
+            NARROW_TOKEN,
+            SALES_TOKEN,
+        ],
         folder,
         **around,
     )

@@ -8,11 +8,13 @@ from collections.abc import Callable
 from decimal import Decimal
 
 import pytest
+from django.utils import timezone
 from playwright.sync_api import Page, expect
 
 from accounts.crm.errors import SignInRefused
 from accounts.crm.outbox import queue_write_backs
-from accounts.models import Account, Connection, Contact, Order, WriteBack
+from accounts.models import Account, Connection, Contact, Interaction, Issue, Order, RawRecord, WriteBack
+from accounts.services.connecting import change_access
 from accounts.services.crm import check_connection
 from tests.browser.connecting import (
     enter,
@@ -24,7 +26,7 @@ from tests.browser.connecting import (
 )
 from tests.browser.test_first_import import keep
 from tests.crm.bottlecrm.conftest import BottleCRM, connect
-from tests.crm.bottlecrm.prepare import NARROW_TOKEN, OUR_TOKEN
+from tests.crm.bottlecrm.prepare import NARROW_TOKEN, OUR_TOKEN, SALES_TOKEN
 from tests.crm.syncing import end_state, sync
 from tests.factories import AccountFactory, AdministratorFactory, ContactFactory, SalesRepFactory
 
@@ -40,7 +42,9 @@ def test_accounts_people_and_invoices_are_read_and_a_second_sync_changes_nothing
     connection: Connection, bottlecrm: BottleCRM
 ) -> None:
     SalesRepFactory(email="rep@example.com")
-    assert check_connection(connection) == "7 accounts, 7 contacts, 15 invoices can be read."
+    assert check_connection(connection) == (
+        "7 accounts, 7 contacts, 15 invoices, 8 tickets, 8 tasks can be read."
+    )
 
     run = sync(connection)
 
@@ -68,6 +72,79 @@ def test_accounts_people_and_invoices_are_read_and_a_second_sync_changes_nothing
     assert set(news(connection).values()) == {0}
 
 
+def test_tickets_and_completed_tasks_of_accounts_are_read_and_followed(
+    connection: Connection, bottlecrm: BottleCRM
+) -> None:
+    rep = SalesRepFactory(email="rep@example.com")
+    run = sync(connection)
+
+    assert sum(run.steps.values_list("rows_refused", flat=True)) == 0
+    # Those of no account are left out.
+    assert (Issue.objects.count(), Interaction.objects.count()) == (7, 7)
+    third = Account.objects.get(name="Account 3")
+    issue = third.issues.get()
+    assert (issue.description, issue.theme, issue.severity) == ("Late, again 3", "Incident", "high")
+    assert (issue.owner, issue.opened_at) == (rep, dt.datetime(2025, 5, 3, 9, 30, tzinfo=dt.UTC))
+    assert issue.resolved_at is None
+    assert dict(Issue.objects.values_list("account__name", "severity")) == {
+        "Account 1": "medium", "Account 2": "high", "Account 3": "high", "Account 4": "low", "Account 5": "medium",
+        "Account 6": "high", "Account 7": "high",
+    }  # fmt: skip
+    rung = third.interactions.get()
+    assert (rung.subject, rung.kind, rung.user) == ("Rang about 3", "other", rep)
+    assert timezone.localdate(rung.happened_at) == dt.date(2025, 6, 3)
+
+    bottlecrm.call("PATCH", f"cases/{issue.external_id}/", json={"status": "Closed"})
+    for title, status, days in (("Today", "Completed", 0), ("Early", "Completed", 2), ("Open", "New", 0)):
+        due = timezone.localdate() + dt.timedelta(days=days)
+        made = {"title": title, "status": status, "priority": "Low", "due_date": due.isoformat()}
+        bottlecrm.call("POST", "tasks/", json={**made, "account": third.external_id})
+    sync(connection)
+    issue.refresh_from_db()
+    assert issue.resolved_at is not None
+    assert abs(timezone.now() - issue.resolved_at) < dt.timedelta(minutes=5)
+    assert set(third.interactions.values_list("subject", flat=True)) == {"Rang about 3", "Today"}
+
+    bottlecrm.call("DELETE", f"cases/{issue.external_id}/")
+    sync(connection, is_full=True)
+    gone = RawRecord.objects.get(stream="tickets", deleted_at__isnull=False)
+    assert gone.source_id == issue.external_id
+    assert third.issues.exists()  # what a customer complained of stays on record
+
+
+def test_a_token_that_may_not_see_tickets_brings_the_rest(
+    connection: Connection, bottlecrm: BottleCRM
+) -> None:
+    sync(connection)
+    seen = RawRecord.objects.filter(stream__in=["tickets", "tasks"], deleted_at=None)
+    before = seen.count()
+
+    change_access(connection, options={}, credentials={"token": SALES_TOKEN}, user=None)
+    connection.refresh_from_db()
+    assert check_connection(connection).endswith(" can be read. Not shown to this token: tickets, tasks.")
+    run = sync(connection, is_full=True)
+
+    assert (run.state, run.message) == ("done", "")
+    assert run.steps.get(action="pull", stream="accounts").rows_read
+    looked = run.steps.get(action="sweep", stream="tickets")
+    assert "needs the cases:read scope. Nothing is taken for gone." in looked.message
+    assert seen.count() == before > 0
+
+
+def test_tasks_that_are_switched_off_there_are_not_taken_for_gone(
+    connection: Connection, bottlecrm: BottleCRM
+) -> None:
+    sync(connection)
+    bottlecrm.call("PUT", "org/modules/", json={"off": ["tasks"], "order": []})
+    try:
+        assert check_connection(connection).endswith(" can be read. Not shown to this token: tasks.")
+        run = sync(connection, is_full=True)
+    finally:
+        bottlecrm.call("PUT", "org/modules/", json={"off": [], "order": []})
+    assert run.state == "done"
+    assert not RawRecord.objects.filter(stream="tasks").exclude(deleted_at=None).exists()
+
+
 def test_changes_are_found_without_a_filter_and_deletions_by_the_sweep(
     connection: Connection, bottlecrm: BottleCRM
 ) -> None:
@@ -81,7 +158,7 @@ def test_changes_are_found_without_a_filter_and_deletions_by_the_sweep(
     bottlecrm.call("PATCH", f"accounts/{fourth['id']}/", json={"industry": "TECHNOLOGY"})
     bottlecrm.call("PATCH", f"contacts/{ann['id']}/", json={"title": "Head of buying"})
     sync(connection)
-    assert news(connection) == {"accounts": 1, "contacts": 1, "invoices": 0}
+    assert news(connection) == {"accounts": 1, "contacts": 1, "invoices": 0, "tickets": 0, "tasks": 0}
     assert Contact.objects.get(external_id=ann["id"]).job_title == "Head of buying"
 
     bottlecrm.call("DELETE", f"accounts/{made}/")
@@ -153,13 +230,16 @@ def test_through_the_browser(
     expect(page.get_by_text("BottleCRM does not accept the token")).to_be_visible()
     keep(page, "bottlecrm-1-refused")
     fill_in(page, Token=OUR_TOKEN)
-    said = re.compile(r"BottleCRM is connected\. \d+ accounts, \d+ contacts, 15 invoices can be read\.")
+    said = re.compile(
+        r"BottleCRM is connected\. \d+ accounts, \d+ contacts, 15 invoices, \d+ tickets, \d+ tasks can be read\."
+    )
     expect(page.get_by_text(said)).to_be_visible()
     expect(page.get_by_role("heading", level=1)).to_have_text("Accounts become accounts")
     expect(page.get_by_role("row", name=re.compile("^Region"))).to_contain_text("Bayern")
     keep(page, "bottlecrm-2-fields")
     page.get_by_role("button", name="Save and go on: Contacts").click()
-    page.get_by_role("button", name="Save and go on: Invoices").click()
+    for stream in ("Invoices", "Tickets", "Tasks"):
+        page.get_by_role("button", name=f"Save and go on: {stream}").click()
     look_at_what_would_happen(page, "bottlecrm-3")
     expect(page.get_by_text("2 contacts could be this one.")).to_be_visible()
     assert Account.objects.count() == 1
