@@ -18,6 +18,7 @@ from accounts.models import (
     Connection,
     Contact,
     Enquiry,
+    Issue,
     Order,
     OrderLine,
     Product,
@@ -87,6 +88,16 @@ def test_a_first_sync_brings_everything_and_a_second_one_changes_nothing(
     assert Product.objects.get(sku="1").name == "[P1] Product 1"
     lead = Enquiry.objects.get(external_id="3")
     assert (lead.account, lead.subject, lead.source) == (account, "Wants more 3", "Fair")
+    issue = Issue.objects.get(external_id="3")
+    assert (issue.account, issue.owner) == (account, account.original_salesperson)
+    assert (issue.description, issue.theme, issue.severity) == ("How do I clean it? 3", "Question", "high")
+    assert (issue.opened_at, issue.resolved_at) == (dt.datetime(2025, 5, 2, 9, 30, tzinfo=dt.UTC), None)
+    assert [Issue.objects.get(external_id=str(one)).severity for one in (4, 5, 6)] == [
+        "low",
+        "medium",
+        "high",
+    ]
+    assert Issue.objects.count() == 12  # a ticket of nobody is none
     assert not RawRecord.objects.exclude(problem="").exists()
     before = end_state(connection)
 
@@ -106,6 +117,8 @@ def test_changes_archiving_and_deletions_are_followed(connect: Connect, world: O
     world.put("res.partner", 1_005, active=False)
     world.put("sale.order", 6, state="cancel")
     world.put("sale.order", 507, state="sale")
+    world.put("helpdesk.ticket", 6, close_date="2025-05-04 10:00:00.000000")
+    del world.rows["helpdesk.ticket"][7]
     del world.rows["sale.order"][8]
     world.rows["sale.order.line"][90]["product_uom_qty"] = 6.0
     world.put("sale.order", 9, amount_untaxed=1_000.0)
@@ -119,11 +132,16 @@ def test_changes_archiving_and_deletions_are_followed(connect: Connect, world: O
     assert Order.objects.filter(external_id="507").exists()
     assert OrderLine.objects.get(order__external_id="9", product__sku="1").quantity == 7
     assert Order.objects.get(external_id="8").status == "placed"  # not noticed before the sweep
+    assert Issue.objects.get(external_id="6").resolved_at == dt.datetime(2025, 5, 4, 10, tzinfo=dt.UTC)
 
     world.put("res.partner", 104, active=True)
+    world.put("helpdesk.ticket", 6, close_date=False)
     sync(connection, is_full=True)
     assert Order.objects.get(external_id="8").status == "cancelled"
     assert Account.objects.get(external_id="104").lifecycle_stage == "customer"
+    assert Issue.objects.get(external_id="6").resolved_at is None
+    assert RawRecord.objects.get(stream="tickets", source_id="7").deleted_at
+    assert Issue.objects.filter(external_id="7").exists()  # what a customer asked stays on record
 
 
 def test_invoices_can_be_the_sales(connect: Connect, world: Odoo) -> None:
@@ -164,11 +182,11 @@ def test_apps_that_are_not_installed_and_fields_that_are_hidden(
     connect: Connect, world: Odoo, login: str
 ) -> None:
     fill(world, customers=2)
-    world.absent = {"crm.lead"}
+    world.absent = {"crm.lead", "helpdesk.ticket"}
     world.hidden = {"res.partner.phone", "res.partner.customer_rank"}
     connection = connect(login=login)
 
-    assert check_connection(connection) == "3 customers can be read. Not installed in Odoo: leads."
+    assert check_connection(connection) == "3 customers can be read. Not installed in Odoo: leads, tickets."
     assert sync(connection, is_full=True).state == SyncState.DONE
     assert Account.objects.count() == 3  # without ranks suppliers cannot be told
 

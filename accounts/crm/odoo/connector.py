@@ -1,5 +1,5 @@
-"""Odoo: customers with their contacts, sale orders with their lines (or invoices), leads, with users; scores written back
-to fields of customers that begin with x_mainstay_.
+"""Odoo: customers with their contacts, sale orders with their lines (or invoices), leads, tickets, with users; scores
+written back to fields of customers that begin with x_mainstay_.
 
 Two ways in, the same calls: JSON-2 (Odoo 19 and newer) and JSON-RPC (older ones; it leaves in Odoo 22).
 https://www.odoo.com/documentation/19.0/developer/reference/external_api.html
@@ -60,6 +60,7 @@ MODELS = {
     ),
     LINES: Model("sale.order", [("state", "in", ["sale", "done"])]),
     "leads": Model("crm.lead", [("partner_id", "!=", False)], ("partner_id",), ("customer",)),
+    "tickets": Model("helpdesk.ticket", [("partner_id", "!=", False)], ("partner_id",), ("customer",)),
 }
 OWNER = {"field": "user_id.0", "lookup": USERS, "take": "email"}
 STREAMS = (
@@ -138,6 +139,22 @@ STREAMS = (
             "owner": OWNER,
         },
     ),
+    Stream(
+        "tickets",
+        "issues",
+        {
+            "account": "customer",
+            "opened_at": "create_date",
+            "resolved_at": "close_date",
+            "description": "name",
+            "theme": "ticket_type_id.1",
+            "severity": {
+                "field": "priority",
+                "values": {"0": "low", "1": "medium", "2": "high", "3": "high"},
+            },
+            "owner": OWNER,
+        },
+    ),
 )
 BY_ORDERS = {"orders", "products", LINES}  # what is left out where invoices are the sales
 NUMBERS = {"monetary", "float", "integer"}
@@ -161,7 +178,7 @@ ASK_SALES = Ask(
 )
 ASK_KEY = Ask("key", "API key", "Shown once, when it is made.")
 KEY_HOW_TO = (
-    "Sign in at Odoo as a user of its own for Mainstay that may read contacts, sales, invoicing and CRM.",
+    "Sign in at Odoo as a user of its own for Mainstay that may read contacts, sales, invoicing, CRM and Helpdesk.",
     "Open the user's Preferences, then Account Security, then New API Key, and copy the key into the field here.",
     "To have scores written back, let the user edit contacts and make the fields that the documentation names.",
 )
@@ -211,7 +228,7 @@ class Connector(Base):
     overlap = dt.timedelta(minutes=15)
     push_size = 50
     can_push = True
-    about = "Customers and contacts, sale orders with their lines (or invoices), leads."
+    about = "Customers and contacts, sale orders with their lines (or invoices), leads, tickets."
     ways = WAYS
 
     _types: dict[str, dict[str, dict[str, Any]]] | None = None
@@ -368,7 +385,7 @@ class Connector(Base):
         return Record(str(row["id"]), payload, moment, is_over)
 
     def _customers(self, rows: Sequence[Mapping[str, Any]]) -> dict[int, int]:
-        """Partner -> the customer it belongs to: orders also name contacts and delivery addresses."""
+        """Partner -> the customer it belongs to: orders and tickets also name contacts and delivery addresses."""
         ids = sorted({int(row["partner_id"][0]) for row in rows if row.get("partner_id")})
         if not ids:
             return {}

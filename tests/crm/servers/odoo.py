@@ -22,6 +22,7 @@ SCHEMA: dict[str, dict[str, str]] = {
     "res.currency": COMMON,
     "product.category": COMMON,
     "utm.source": COMMON,
+    "helpdesk.ticket.type": COMMON,
     "res.partner": COMMON | {
         "is_company": "boolean", "parent_id": "many2one:res.partner", "commercial_partner_id": "many2one:res.partner",
         "type": "selection", "partner_share": "boolean", "ref_company_ids": "one2many", "email": "char",
@@ -46,6 +47,10 @@ SCHEMA: dict[str, dict[str, str]] = {
         "invoice_user_id": "many2one:res.users",
     },
     "crm.lead": OWNED | {"source_id": "many2one:utm.source", "active": "boolean"},
+    "helpdesk.ticket": OWNED | {
+        "ticket_type_id": "many2one:helpdesk.ticket.type", "priority": "selection", "close_date": "datetime",
+        "active": "boolean",
+    },
 }  # fmt: skip
 CUSTOM = {
     "x_mainstay_churn_probability": "float", "x_mainstay_tier": "char", "x_mainstay_reasons": "text",
@@ -231,12 +236,12 @@ class Server(base.Server):
 
 def fill(world: Odoo, customers: int = 12) -> None:
     """`customers` companies with a contact, a delivery address, a confirmed order of two products (ordered by the
-    contact), a quotation, an invoice with a credit note, and a lead each."""
+    contact), a quotation, an invoice with a credit note, a lead and a ticket of that contact each; and a ticket of nobody."""
     world.put("res.users", 7, login="rep@example.com", name="Rep")
     world.put("res.users", 8, login="admin", email="nobody-here@example.com", name="Elsewhere", active=False)
     for model, key, name in (
         ("res.country", 1, "Austria"), ("res.currency", 1, "EUR"), ("product.category", 1, "Tools"),
-        ("utm.source", 1, "Fair"),
+        ("utm.source", 1, "Fair"), ("helpdesk.ticket.type", 1, "Question"),
     ):  # fmt: skip
         world.put(model, key, name=name)
     for key in (1, 2):
@@ -253,6 +258,7 @@ def fill(world: Odoo, customers: int = 12) -> None:
         "res.partner", 3, name="A supplier", is_company=True, partner_share=True, supplier_rank=2,
         commercial_partner_id=3,
     )  # fmt: skip
+    world.put("helpdesk.ticket", 999, name="From an unknown address", priority="0")
     for number in range(1, customers + 1):
         add_customer(world, number)
 
@@ -301,3 +307,7 @@ def add_customer(world: Odoo, number: int) -> None:
     )
     world.put("account.move", 900 + number, move_type="in_invoice", invoice_date="2025-04-06", **invoice)
     world.put("crm.lead", number, name=f"Wants more {number}", partner_id=person, user_id=7, source_id=1)
+    world.put(
+        "helpdesk.ticket", number, name=f"How do I clean it? {number}", partner_id=person, user_id=7, ticket_type_id=1,
+        priority=str(number % 4), create_date="2025-05-02 09:30:00.000000",
+    )  # fmt: skip
