@@ -2,7 +2,7 @@
 # make test     install what is needed and run every check and test, browser tests included
 # make install  what both need
 # make check    formatting, lint, types, architecture, migrations, deployment settings
-# make conformance  call every operation of the API some ten thousand times (takes an hour)
+# make conformance  call every operation of the API, ten thousand calls as each of five roles (takes a quarter of an hour)
 # make format   put the code into the shape that check wants
 
 SHELL := bash
@@ -99,4 +99,4 @@ real-servers: | .venv/installed-test
 
 # A long run over the whole API as each of five roles; how long is said by API_CASES (calls per operation and kind of data).
 conformance: install-test
-	API_CASES=$${API_CASES:-12} $(BIN)/python -m pytest tests/api/test_conformance.py -s -q
+	API_CASES=$${API_CASES:-55} $(BIN)/python -m pytest -n 2 --dist load tests/api/test_conformance.py -q -rP

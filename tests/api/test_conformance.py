@@ -1,7 +1,6 @@
 """The API keeps to its own schema, whoever calls and whatever is sent: no server error, no answer it does not announce.
 
-A short run here; a long one by `API_CASES=20 python -m pytest tests/api/test_conformance.py` (calls per operation and
-kind of data; `make conformance`). docs/api.md has the figures of the last long run.
+A short run here; a long one by `make conformance` (API_CASES: calls per operation and kind of data). docs/api.md has the figures of the last long run.
 """
 
 from __future__ import annotations

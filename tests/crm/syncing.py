@@ -9,7 +9,17 @@ from django.utils import timezone
 
 from accounts.crm.engine import work_on_run
 from accounts.crm.runs import OPEN, start_sync
-from accounts.models import Account, Connection, Contact, Order, RawRecord, SyncRun, SyncStep
+from accounts.models import (
+    Account,
+    Connection,
+    Contact,
+    Interaction,
+    Issue,
+    Order,
+    RawRecord,
+    SyncRun,
+    SyncStep,
+)
 
 
 def sync(connection: Connection, **how: Any) -> SyncRun:
@@ -41,6 +51,8 @@ def end_state(connection: Connection) -> dict[str, list[Any]]:
     accounts = Account.objects.filter(record_source=source).order_by("external_id")
     contacts = Contact.objects.filter(record_source=source).order_by("external_id")
     orders = Order.objects.filter(record_source=source).order_by("external_id")
+    issues = Issue.objects.filter(record_source=source).order_by("external_id")
+    interactions = Interaction.objects.filter(record_source=source).order_by("external_id")
     raws = RawRecord.objects.filter(connection=connection).order_by("stream", "source_id")
     return {
         "accounts": list(
@@ -51,6 +63,12 @@ def end_state(connection: Connection) -> dict[str, list[Any]]:
         ),
         "contacts": list(contacts.values_list("external_id", "name", "email", "account__external_id", "is_active")),
         "orders": list(orders.values_list("external_id", "amount", "account__external_id", "status", "ordered_at")),
+        "issues": list(
+            issues.values_list("external_id", "account__external_id", "description", "severity", "owner__email", "resolved_at")
+        ),
+        "interactions": list(
+            interactions.values_list("external_id", "account__external_id", "kind", "direction", "subject", "user__email")
+        ),
         "landed": [
             (stream, source_id, hash_, gone is not None, problem)
             for stream, source_id, hash_, gone, problem in raws.values_list(

@@ -22,7 +22,7 @@ from accounts.models.crm import StepState, SyncState
 from tests.crm.servers.hubspot import Request, Server
 from tests.crm.storm import undisturbed, weather
 from tests.crm.syncing import end_state, free_at_once, sync
-from tests.crm.world import fill
+from tests.crm.world import converse, fill
 from tests.factories import AccountFactory
 
 Connect = Callable[..., Connection]
@@ -35,6 +35,7 @@ def fifty_pages(connect: Connect, server: Server, monkeypatch: pytest.MonkeyPatc
     """A world that comes in more than fifty pages, and its undisturbed end state."""
     monkeypatch.setattr(hubspot, "PAGE", 1)
     fill(server.world, companies=18, deals_each=1)
+    converse(server.world, companies=2)
     return undisturbed(connect("calm"))
 
 
@@ -43,6 +44,7 @@ def test_every_request_is_disturbed_once(
 ) -> None:
     monkeypatch.setattr(hubspot, "PAGE", 1)
     fill(server.world, companies=18, deals_each=1)
+    converse(server.world, companies=2)
     weather(server.world, connect, monkeypatch, PAGES)
 
 

@@ -7,19 +7,31 @@ from collections.abc import Callable
 import pytest
 from django.utils import timezone
 
-from accounts.crm.engine import work_on_step
+from accounts.crm.engine import open_connector, work_on_step
 from accounts.crm.errors import WebhookRefused
 from accounts.crm.hubspot import connector as hubspot
 from accounts.crm.hubspot.connector import sign_v3
 from accounts.crm.outbox import queue_write_backs
 from accounts.crm.protocol import WebhookCall
 from accounts.crm.runs import cancel_run, claim_step, start_sync
-from accounts.models import Account, Connection, Contact, Order, RawRecord, ReadHint, StreamCursor, WriteBack
+from accounts.models import (
+    Account,
+    Connection,
+    Contact,
+    Interaction,
+    Issue,
+    Order,
+    RawRecord,
+    ReadHint,
+    StreamCursor,
+    SyncLog,
+    WriteBack,
+)
 from accounts.models.crm import StepAction, SyncState, WriteBackState
 from accounts.services.crm import take_webhook
 from tests.crm.servers.hubspot import Server
 from tests.crm.syncing import end_state, sync
-from tests.crm.world import add_deal, fill
+from tests.crm.world import add_deal, converse, fill
 from tests.factories import SalesRepFactory
 
 Connect = Callable[..., Connection]
@@ -142,6 +154,71 @@ def test_a_sweep_that_finds_almost_nothing_asks_first(connect: Connect, server: 
     assert not RawRecord.objects.filter(deleted_at__isnull=False).exists()
     assert sync(connection, is_full=True, accepts_deletions=True).state == SyncState.DONE
     assert set(Account.objects.values_list("lifecycle_stage", flat=True)) == {"former"}
+
+
+def test_tickets_and_conversations_come_with_their_company(connect: Connect, server: Server) -> None:
+    world = server.world
+    fill(world, companies=2)
+    converse(world, companies=2)
+    world.put("calls", 30_009, hs_call_status="NO_ANSWER", hs_timestamp="2025-05-06T09:30:00Z")
+    world.companies_of["30009"] = "1"
+    connection = connect()
+
+    run = sync(connection)
+
+    assert (run.state, run.message) == (SyncState.DONE, "")
+    ticket = Issue.objects.get(external_id="20001")
+    assert (ticket.account.external_id, ticket.description, ticket.theme) == (
+        "1",
+        "It came late",
+        "PRODUCT_ISSUE",
+    )
+    assert (ticket.severity, ticket.owner.email if ticket.owner else "") == ("high", "rep@example.com")
+    assert ticket.opened_at == dt.datetime(2025, 5, 1, 8, tzinfo=dt.UTC)
+    assert ticket.resolved_at == dt.datetime(2025, 5, 2, 8, tzinfo=dt.UTC)
+    told = Interaction.objects.filter(account__external_id="2").order_by("external_id")
+    assert list(told.values_list("external_id", "kind", "direction", "subject", "user__email")) == [
+        ("30002", "call", "out", "How it goes", "rep@example.com"),
+        ("40002", "meeting", "out", "Tasting", "rep@example.com"),
+        ("50002", "email", "in", "A question", "rep@example.com"),
+    ]
+    # Those of nobody we know of, and a call that nobody took, are not among them.
+    assert (Issue.objects.count(), Interaction.objects.count()) == (2, 6)
+    assert not RawRecord.objects.filter(connection=connection, source_id__in=["20003", "30003"]).exists()
+
+    world.put("tickets", 20_001, closed_date=None, subject="It came late again")
+    sync(connection)
+    ticket.refresh_from_db()
+    assert (ticket.resolved_at, ticket.description) == (None, "It came late again")
+    before = end_state(connection)
+    again = sync(connection, is_full=True)
+    assert end_state(connection) == before
+    assert sum(again.steps.values_list("rows_changed", flat=True)) == 0
+
+
+def test_what_a_key_has_no_right_to_is_named_and_not_taken_for_gone(connect: Connect, server: Server) -> None:
+    world = server.world
+    fill(world, companies=2)
+    converse(world, companies=2)
+    connection = connect()
+    assert open_connector(connection).check() == "Companies can be read."
+    sync(connection)
+    before = end_state(connection)
+
+    world.hidden = {"tickets", "emails"}
+    assert (
+        open_connector(connection).check() == "Companies can be read. Not shown to this key: tickets, emails."
+    )
+    run = sync(connection, is_full=True)
+
+    assert (run.state, run.message) == (SyncState.DONE, "")
+    assert end_state(connection) == before
+    assert not RawRecord.objects.filter(connection=connection, deleted_at__isnull=False).exists()
+    said = "HubSpot does not show tickets to this key. Nothing is taken for gone."
+    assert SyncLog.objects.filter(run=run, text__contains=said).exists()
+
+    world.hidden = {"deals"}
+    assert sync(connection, is_full=True).state == SyncState.FAILED
 
 
 @pytest.mark.parametrize("same", [False, True])

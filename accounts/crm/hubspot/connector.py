@@ -1,4 +1,5 @@
-"""HubSpot: companies, contacts and deals, with owners; scores written back as custom properties of companies.
+"""HubSpot: companies, contacts, deals, tickets, calls, meetings and e-mails, with owners; scores written back as custom
+properties of companies.
 
 The first load lists; later passes search by time of change. A search gives no more than 10,000 results, so it is cut
 into windows: when one is nearly full, the next begins at the time of the last record; when more records than that
@@ -17,7 +18,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import urlencode
 
-from accounts.crm.errors import CrmError, WebhookRefused
+from accounts.crm.errors import CrmError, NotShown, WebhookRefused
 from accounts.crm.link import Reply
 from accounts.crm.outbox import FIELDS
 from accounts.crm.protocol import (
@@ -43,11 +44,25 @@ PAGE = 100
 SEARCH_STOP = 10_000
 OLDEST_WEBHOOK = dt.timedelta(minutes=5)
 OWNERS = "owners"
-CHANGED = {"companies": "hs_lastmodifieddate", "contacts": "lastmodifieddate", "deals": "hs_lastmodifieddate"}
-OBJECT_TYPES = {"0-1": "contacts", "0-2": "companies", "0-3": "deals"}
-SUBSCRIPTIONS = {"contact": "contacts", "company": "companies", "deal": "deals"}
+TICKETS = "tickets"
+KINDS = {"calls": "call", "meetings": "meeting", "emails": "email"}  # of interactions here
+# What a key may lack the right to without harm to the rest. Of no company, they are nothing to us.
+OPTIONAL = (TICKETS, *KINDS)
+CHANGED = {
+    "companies": "hs_lastmodifieddate",
+    "contacts": "lastmodifieddate",
+    "deals": "hs_lastmodifieddate",
+    **dict.fromkeys(OPTIONAL, "hs_lastmodifieddate"),
+}
+# https://developers.hubspot.com/docs/guides/crm/understanding-the-crm
+OBJECT_TYPES = {
+    "0-1": "contacts", "0-2": "companies", "0-3": "deals", "0-5": TICKETS, "0-47": "meetings", "0-48": "calls", "0-49": "emails",
+}  # fmt: skip
+SUBSCRIPTIONS = {"contact": "contacts", "company": "companies", "deal": "deals", "ticket": TICKETS}
 OWNER = {"field": "properties.hubspot_owner_id", "lookup": OWNERS, "take": "email"}
 WON = {"properties.hs_is_closed_won": ["true"]}
+OF_COMPANIES = frozenset({"deals", *OPTIONAL})  # whose company is asked for apart
+CONVERSATION = {"account": "company", "happened_at": "properties.hs_timestamp", "kind": "kind", "user": OWNER}
 STREAMS = (
     Stream(OWNERS),
     Stream(
@@ -85,13 +100,64 @@ STREAMS = (
         },
         WON,
     ),
+    Stream(
+        TICKETS,
+        "issues",
+        {
+            "account": "company",
+            "opened_at": "properties.createdate",
+            "resolved_at": "properties.closed_date",
+            "description": "properties.subject",
+            "theme": "properties.hs_ticket_category",
+            "severity": {
+                "field": "properties.hs_ticket_priority",
+                "values": {"LOW": "low", "MEDIUM": "medium", "HIGH": "high", "URGENT": "high"},
+            },
+            "owner": OWNER,
+        },
+    ),
+    Stream(
+        "calls",
+        "interactions",
+        {
+            **CONVERSATION,
+            "direction": {
+                "field": "properties.hs_call_direction",
+                "values": {"INBOUND": "in", "OUTBOUND": "out"},
+            },
+            "subject": "properties.hs_call_title",
+        },
+        {"properties.hs_call_status": ["COMPLETED"]},
+    ),
+    Stream(
+        "meetings",
+        "interactions",
+        {**CONVERSATION, "subject": "properties.hs_meeting_title"},
+        {"properties.hs_meeting_outcome": ["COMPLETED"]},
+    ),
+    Stream(
+        "emails",
+        "interactions",
+        {
+            **CONVERSATION,
+            "direction": {
+                "field": "properties.hs_email_direction",
+                "values": {"INCOMING_EMAIL": "in", "EMAIL": "out", "FORWARDED_EMAIL": "out"},
+            },
+            "subject": "properties.hs_email_subject",
+        },
+        # Others bounced, failed or are still to be sent.
+        {"properties.hs_email_status": ["SENT", ""]},
+    ),
 )
 # What HubSpot leaves encoded or not when it signs an address (its documentation of signature v3).
 DECODED = {
     "%3A": ":", "%2F": "/", "%3F": "?", "%40": "@", "%21": "!", "%24": "$", "%27": "'", "%28": "(", "%29": ")",
     "%2A": "*", "%2C": ",", "%3B": ";",
 }  # fmt: skip
-PRIMARY = 5  # association type: a deal's primary company
+# Association types of the primary company: of a deal and of a ticket; what else there is has none.
+# https://developers.hubspot.com/docs/api-reference/crm-associations-v4/guide
+PRIMARY = frozenset({5, 26})
 PROPERTY_TYPES = {"number": ("number", "number"), "text": ("string", "textarea"), "date": ("date", "date")}
 SIGN_IN = "https://app.hubspot.com/oauth/authorize"
 SCOPES = (
@@ -100,8 +166,10 @@ SCOPES = (
 )
 NAMED_SCOPES = (
     "crm.objects.companies.read, crm.objects.contacts.read, crm.objects.deals.read and crm.objects.owners.read; to"
-    " write scores back also crm.objects.companies.write and crm.schemas.companies.write"
+    " write scores back also crm.objects.companies.write and crm.schemas.companies.write; for tickets and e-mails also"
+    " tickets and sales-email-read"
 )
+MAY_LACK = "tickets sales-email-read"
 SECRET = Ask(
     "client_secret",
     "Client secret",
@@ -158,11 +226,11 @@ class Connector(Base):
     overlap = dt.timedelta(minutes=10)
     can_push = True
     has_webhooks = True
-    about = "Companies, contacts and won deals, with who won them."
+    about = "Companies, contacts and won deals, with who won them; tickets, calls, meetings and e-mails."
     ways = WAYS
     webhook_how_to = (
         "In your app at HubSpot open Webhooks and enter this address as the target URL.",
-        "Subscribe to company, contact and deal: created, deleted, property changed.",
+        "Subscribe to company, contact, deal and ticket: created, deleted, property changed.",
     )
 
     _wanted: dict[str, list[str]] | None = None
@@ -177,9 +245,28 @@ class Connector(Base):
     def _call(self, method: str, path: str, **given: Any) -> Reply:
         return self.link.call(method, self.address + path, **given)
 
+    def _about(
+        self, stream: str, method: str, path: str, accept: tuple[int, ...] = (), **given: Any
+    ) -> Reply:
+        """A call about records of a stream. NotShown where the key lacks the right to them and need not have it."""
+        is_optional = stream in OPTIONAL
+        reply = self._call(method, path, accept=(*accept, 403) if is_optional else accept, **given)
+        if reply.status == 403:
+            raise NotShown(f"HubSpot does not show {stream} to this key.")
+        return reply
+
     def check(self) -> str:
         found = self._call("GET", "/crm/v3/objects/companies", params={"limit": 1}).data
-        return "Companies can be read." if found.get("results") else "Signed in; there are no companies yet."
+        said = "Companies can be read." if found.get("results") else "Signed in; there are no companies yet."
+        hidden = [stream for stream in OPTIONAL if not self._is_shown(stream)]
+        return f"{said} Not shown to this key: {', '.join(hidden)}." if hidden else said
+
+    def _is_shown(self, stream: str) -> bool:
+        try:
+            self._about(stream, "GET", f"/crm/v3/objects/{stream}", params={"limit": 1})
+        except NotShown:
+            return False
+        return True
 
     def streams(self) -> Sequence[Stream]:
         return STREAMS
@@ -188,22 +275,29 @@ class Connector(Base):
         """The properties of an object type: https://developers.hubspot.com/docs/api-reference/legacy/crm/properties/get-properties"""
         if stream == OWNERS:
             return ()
-        found = self._call("GET", f"/crm/v3/properties/{stream}").data["results"]
+        try:
+            found = self._about(stream, "GET", f"/crm/v3/properties/{stream}").data["results"]
+        except NotShown:
+            return ()
         known = [
             Field(f"properties.{one['name']}", str(one.get("label") or one["name"]))
             for one in found
             if not one.get("hidden") and not one["name"].startswith("mainstay_")
         ]
-        return [*([Field("company", "Primary company")] if stream == "deals" else []), *known]
+        return [*([Field("company", "Primary company")] if stream in OF_COMPANIES else []), *known]
 
     # Reading ----------------------------------------------------------------------------------------------------
 
     def pull(self, stream: str, since: dt.datetime | None, position: Position | None) -> Page:
+        """What the key has no right to brings nothing, until somebody gives it the right and begins a full sync."""
         if stream == OWNERS:
             return self._owners(position)
-        if (position or {}).get("how", "list" if since is None else "search") == "list":
-            return self._list(stream, position)
-        return self._search(stream, since, position)
+        try:
+            if (position or {}).get("how", "list" if since is None else "search") == "list":
+                return self._list(stream, position)
+            return self._search(stream, since, position)
+        except NotShown:
+            return Page([], None)
 
     def _owners(self, position: Position | None) -> Page:
         reply = self._call("GET", "/crm/v3/owners", params={"limit": PAGE, **_after(position)})
@@ -215,7 +309,7 @@ class Connector(Base):
 
     def _list(self, stream: str, position: Position | None) -> Page:
         params = {"limit": PAGE, "properties": ",".join(self._properties(stream)), **_after(position)}
-        reply = self._call("GET", f"/crm/v3/objects/{stream}", params=params)
+        reply = self._about(stream, "GET", f"/crm/v3/objects/{stream}", params=params)
         after = _next(reply.data)
         return Page(
             self._records(stream, reply.data["results"]), after and {"how": "list", **after}, reply.date
@@ -223,9 +317,11 @@ class Connector(Base):
 
     def _search(self, stream: str, since: dt.datetime | None, position: Position | None) -> Page:
         at = position or {"how": "search", "from": _milliseconds(since), "after": None, "id": None}
-        reply = self._call("POST", f"/crm/v3/objects/{stream}/search", body=self._question(stream, at))
+        reply = self._about(
+            stream, "POST", f"/crm/v3/objects/{stream}/search", body=self._question(stream, at)
+        )
         records = self._records(stream, reply.data["results"])
-        return Page(records, self._next_window(at, records, reply.data), reply.date)
+        return Page(records, self._next_window(stream, at, reply.data), reply.date)
 
     def _question(self, stream: str, at: Position) -> dict[str, Any]:
         """By time from `from` on; with `id`, only those of that very millisecond, by id."""
@@ -246,46 +342,49 @@ class Connector(Base):
         }
         return question | ({"after": at["after"]} if at["after"] else {})
 
-    def _next_window(
-        self, at: Position, records: Sequence[Record], data: Mapping[str, Any]
-    ) -> Position | None:
-        after = _next(data)
+    def _next_window(self, stream: str, at: Position, data: Mapping[str, Any]) -> Position | None:
+        after, results = _next(data), data["results"]
         if at["id"] is not None:
-            if records and after:
-                return at | {"id": max(int(record.source_id) for record in records)}
+            if results and after:
+                return at | {"id": max(int(one["id"]) for one in results)}
             return {"how": "search", "from": at["from"] + 1, "after": None, "id": None}
         if after is None:
             return None
         if int(after["after"]) + PAGE <= SEARCH_STOP:
             return at | {"after": after["after"]}
-        last = _milliseconds(records[-1].changed_at)
+        last = _milliseconds(_changed(stream, results[-1]))
         if last > at["from"]:
             return {"how": "search", "from": last, "after": None, "id": None}
         return {"how": "search", "from": last, "after": None, "id": 0}
 
     def _records(self, stream: str, results: Sequence[dict[str, Any]]) -> list[Record]:
-        companies = self._companies_of(results) if stream == "deals" else {}
-        return [self._record(stream, one, companies) for one in results]
+        companies = self._companies_of(stream, results) if stream in OF_COMPANIES else {}
+        return [
+            self._record(stream, one, companies)
+            for one in results
+            if stream not in OPTIONAL or str(one["id"]) in companies
+        ]
 
     def _record(self, stream: str, one: Mapping[str, Any], companies: Mapping[str, str]) -> Record:
         """A record without its times of change: they also move when we write our own properties."""
         properties = {name: one["properties"].get(name) for name in self._properties(stream)}
-        changed = properties.pop(CHANGED[stream], None)
+        properties.pop(CHANGED[stream], None)
         payload: dict[str, Any] = {"id": str(one["id"]), "properties": properties}
-        if stream == "deals":
+        if stream in OF_COMPANIES:
             payload["company"] = companies.get(str(one["id"]))
-        return Record(
-            str(one["id"]), payload, _time(changed or one.get("updatedAt")), bool(one.get("archived"))
-        )
+        if stream in KINDS:
+            payload["kind"] = KINDS[stream]
+        return Record(str(one["id"]), payload, _changed(stream, one), bool(one.get("archived")))
 
-    def _companies_of(self, deals: Sequence[Mapping[str, Any]]) -> dict[str, str]:
-        """Deal -> its primary company (the first one where none is marked): searches do not tell."""
-        if not deals:
+    def _companies_of(self, stream: str, rows: Sequence[Mapping[str, Any]]) -> dict[str, str]:
+        """Record -> its primary company (the first one where none is marked): searches do not tell."""
+        if not rows:
             return {}
-        reply = self._call(
+        reply = self._about(
+            stream,
             "POST",
-            "/crm/v4/associations/deals/companies/batch/read",
-            body={"inputs": [{"id": str(deal["id"])} for deal in deals]},
+            f"/crm/v4/associations/{stream}/companies/batch/read",
+            body={"inputs": [{"id": str(row["id"])} for row in rows]},
             accept=(207,),
         )
         found = {}
@@ -311,11 +410,12 @@ class Connector(Base):
 
     def ids(self, stream: str, position: Position | None) -> IdPage:
         path = "/crm/v3/owners" if stream == OWNERS else f"/crm/v3/objects/{stream}"
-        data = self._call("GET", path, params={"limit": PAGE, **_after(position)}).data
+        data = self._about(stream, "GET", path, params={"limit": PAGE, **_after(position)}).data
         return IdPage([str(one["id"]) for one in data["results"]], _next(data))
 
     def read(self, stream: str, ids: Sequence[str]) -> Sequence[Record]:
-        reply = self._call(
+        reply = self._about(
+            stream,
             "POST",
             f"/crm/v3/objects/{stream}/batch/read",
             body={"properties": self._properties(stream), "inputs": [{"id": one} for one in ids]},
@@ -371,6 +471,7 @@ class Connector(Base):
             "client_id": self.link.secrets["client_id"],
             "redirect_uri": back,
             "scope": SCOPES,
+            "optional_scope": MAY_LACK,
             "state": state,
             **proof,
         }
@@ -450,7 +551,11 @@ def _next(data: Mapping[str, Any]) -> Position | None:
 
 
 def _is_primary(to: Mapping[str, Any]) -> bool:
-    return any(one.get("typeId") == PRIMARY for one in to.get("associationTypes", ()))
+    return any(one.get("typeId") in PRIMARY for one in to.get("associationTypes", ()))
+
+
+def _changed(stream: str, one: Mapping[str, Any]) -> dt.datetime | None:
+    return _time(one["properties"].get(CHANGED[stream]) or one.get("updatedAt"))
 
 
 def _time(text: Any) -> dt.datetime | None:

@@ -14,7 +14,9 @@ from tests.crm.servers.base import Answer, Request
 __all__ = ["HubSpot", "Request", "Server"]
 
 MOST_RESULTS = 10_000
-CHANGED = {"companies": "hs_lastmodifieddate", "contacts": "lastmodifieddate", "deals": "hs_lastmodifieddate"}
+KINDS = ("companies", "contacts", "deals", "tickets", "calls", "meetings", "emails")
+CHANGED = dict.fromkeys(KINDS, "hs_lastmodifieddate") | {"contacts": "lastmodifieddate"}
+PRIMARY = {"deals": 5, "tickets": 26}  # association types
 
 
 @dataclass
@@ -22,7 +24,7 @@ class HubSpot(base.World):
     """The data, and how the server behaves."""
 
     objects: dict[str, dict[str, dict[str, Any]]] = field(
-        default_factory=lambda: {"companies": {}, "contacts": {}, "deals": {}}
+        default_factory=lambda: {kind: {} for kind in KINDS}
     )
     owners: dict[str, dict[str, Any]] = field(default_factory=dict)
     companies_of: dict[str, str] = field(default_factory=dict)
@@ -33,6 +35,7 @@ class HubSpot(base.World):
     code: str = "good-code"
     labels: dict[str, dict[str, str]] = field(default_factory=dict)  # object type -> property -> its label
     unknown_to_batch: set[str] = field(default_factory=set)
+    hidden: set[str] = field(default_factory=set)  # kinds that the key has no right to
     now_ms: int = 1_760_000_000_000
 
     def tick(self) -> int:
@@ -62,6 +65,8 @@ class HubSpot(base.World):
 
     def answer(self, request: Request) -> tuple[int, Any]:
         path = request.path.strip("/").split("/")
+        if self.hidden.intersection(path):
+            return 403, {"status": "error", "category": "MISSING_SCOPES", "message": "not granted"}
         if path[:2] == ["crm", "v3"] and path[2] == "owners":
             return self._page(list(self.owners.values()), request.query)
         if path[:3] == ["crm", "v3", "properties"] and request.method == "GET":
@@ -69,7 +74,7 @@ class HubSpot(base.World):
         if path[:3] == ["crm", "v3", "properties"]:
             return self._property(path, request.body)
         if path[:3] == ["crm", "v4", "associations"]:
-            return self._associations(request.body)
+            return self._associations(path[3], request.body)
         if path[:3] == ["crm", "v3", "objects"] and path[3] in self.objects:
             return self._objects(path[3], path[4:], request)
         return 404, {"status": "error", "message": "resource not found"}
@@ -139,7 +144,7 @@ class HubSpot(base.World):
         answer = {"status": "COMPLETE", "results": results}
         return (207, answer | {"numErrors": len(errors), "errors": errors}) if errors else (200, answer)
 
-    def _associations(self, body: dict[str, Any]) -> tuple[int, Any]:
+    def _associations(self, kind: str, body: dict[str, Any]) -> tuple[int, Any]:
         results = [
             {
                 "from": {"id": one["id"]},
@@ -147,7 +152,7 @@ class HubSpot(base.World):
                     {
                         "toObjectId": int(self.companies_of[one["id"]]),
                         "associationTypes": [
-                            {"category": "HUBSPOT_DEFINED", "typeId": 5, "label": "Primary"}
+                            {"category": "HUBSPOT_DEFINED", "typeId": PRIMARY.get(kind, 0), "label": None}
                         ],
                     }
                 ],
