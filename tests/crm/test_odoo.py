@@ -8,6 +8,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+import time_machine
 
 from accounts.crm.engine import open_connector
 from accounts.crm.errors import SignInRefused
@@ -18,6 +19,7 @@ from accounts.models import (
     Connection,
     Contact,
     Enquiry,
+    Interaction,
     Issue,
     Order,
     OrderLine,
@@ -28,7 +30,7 @@ from accounts.models import (
 from accounts.models.crm import SyncState, WriteBackState
 from accounts.services.connecting import create_connection
 from accounts.services.crm import check_connection
-from tests.crm.servers.odoo import Odoo, Server, fill
+from tests.crm.servers.odoo import Odoo, Server, add_meeting, fill
 from tests.crm.storm import weather
 from tests.crm.syncing import end_state, sync
 from tests.factories import SalesRepFactory
@@ -98,6 +100,13 @@ def test_a_first_sync_brings_everything_and_a_second_one_changes_nothing(
         "high",
     ]
     assert Issue.objects.count() == 12  # a ticket of nobody is none
+    meeting = Interaction.objects.get(external_id="3")
+    assert (meeting.account, meeting.user, meeting.kind) == (account, issue.owner, "meeting")
+    assert (meeting.subject, meeting.happened_at) == (
+        "Year in review 3",
+        dt.datetime(2025, 6, 1, 12, tzinfo=dt.UTC),
+    )
+    assert Interaction.objects.count() == 12  # neither among ourselves nor with suppliers
     assert not RawRecord.objects.exclude(problem="").exists()
     before = end_state(connection)
 
@@ -144,6 +153,22 @@ def test_changes_archiving_and_deletions_are_followed(connect: Connect, world: O
     assert Issue.objects.filter(external_id="7").exists()  # what a customer asked stays on record
 
 
+def test_a_meeting_comes_in_when_it_is_over(connect: Connect, world: Odoo) -> None:
+    """Nothing is written over there at that moment."""
+    fill(world, customers=1)
+    add_meeting(world, 50, "2025-11-20", [2, 1_001])
+    add_meeting(world, 51, "2025-11-20", [2, 3])
+    world.now += dt.timedelta(days=1)
+    world.put("calendar.event", 1, name="The last that was written")
+    with time_machine.travel("2025-11-20T12:30:00Z", tick=False):
+        connection = connect()
+        sync(connection)
+        assert Interaction.objects.count() == 1
+    with time_machine.travel("2025-11-20T13:05:00Z", tick=False):
+        sync(connection)
+    assert set(Interaction.objects.values_list("external_id", flat=True)) == {"1", "50"}
+
+
 def test_invoices_can_be_the_sales(connect: Connect, world: Odoo) -> None:
     """What credit notes give back counts against; bills of suppliers are none."""
     fill(world, customers=3)
@@ -182,11 +207,14 @@ def test_apps_that_are_not_installed_and_fields_that_are_hidden(
     connect: Connect, world: Odoo, login: str
 ) -> None:
     fill(world, customers=2)
-    world.absent = {"crm.lead", "helpdesk.ticket"}
+    world.absent = {"crm.lead", "helpdesk.ticket", "calendar.event"}
     world.hidden = {"res.partner.phone", "res.partner.customer_rank"}
     connection = connect(login=login)
 
-    assert check_connection(connection) == "3 customers can be read. Not installed in Odoo: leads, tickets."
+    assert (
+        check_connection(connection)
+        == "3 customers can be read. Not installed in Odoo: leads, tickets, meetings."
+    )
     assert sync(connection, is_full=True).state == SyncState.DONE
     assert Account.objects.count() == 3  # without ranks suppliers cannot be told
 

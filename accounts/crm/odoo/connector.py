@@ -1,5 +1,5 @@
-"""Odoo: customers with their contacts, sale orders with their lines (or invoices), leads, tickets, with users; scores
-written back to fields of customers that begin with x_mainstay_.
+"""Odoo: customers with their contacts, sale orders with their lines (or invoices), leads, tickets, meetings, with users;
+scores written back to fields of customers that begin with x_mainstay_.
 
 Two ways in, the same calls: JSON-2 (Odoo 19 and newer) and JSON-RPC (older ones; it leaves in Odoo 22).
 https://www.odoo.com/documentation/19.0/developer/reference/external_api.html
@@ -18,6 +18,8 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
+from django.utils import timezone
+
 from accounts.crm.errors import CrmError, SignInRefused, TryLater
 from accounts.crm.outbox import FIELDS
 from accounts.crm.protocol import Ask, Change, Field, IdPage, Page, Position, Pushed, Record, Stream, Way
@@ -27,18 +29,20 @@ PAGE = 500
 ORDERS_AT_ONCE = 200  # whose lines are read together
 JSON2, JSON_RPC = "json2", "jsonrpc"
 CONTEXT = {"active_test": False, "lang": "en_US"}
-USERS, LINES = "users", "order_lines"
+USERS, LINES, MEETINGS = "users", "order_lines", "meetings"
 Domain = list[Any]
 
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """Where a stream comes from: the model, which of its records, and fields that other columns are made of."""
+    """Where a stream comes from: the model, which of its records, and fields that other columns are made of. With
+    `ends`, the field that tells when a record is over, it is read from then on."""
 
     name: str
     domain: Domain
     made_of: tuple[str, ...] = ()
     makes: tuple[str, ...] = ()
+    ends: str = ""
 
 
 # Neither our own people nor our own companies.
@@ -61,6 +65,9 @@ MODELS = {
     LINES: Model("sale.order", [("state", "in", ["sale", "done"])]),
     "leads": Model("crm.lead", [("partner_id", "!=", False)], ("partner_id",), ("customer",)),
     "tickets": Model("helpdesk.ticket", [("partner_id", "!=", False)], ("partner_id",), ("customer",)),
+    MEETINGS: Model(
+        "calendar.event", [("active", "=", True)], ("partner_ids",), ("customer", "kind"), "stop"
+    ),
 }
 OWNER = {"field": "user_id.0", "lookup": USERS, "take": "email"}
 STREAMS = (
@@ -155,6 +162,11 @@ STREAMS = (
             "owner": OWNER,
         },
     ),
+    Stream(
+        MEETINGS,
+        "interactions",
+        {"account": "customer", "happened_at": "start", "kind": "kind", "subject": "name", "user": OWNER},
+    ),
 )
 BY_ORDERS = {"orders", "products", LINES}  # what is left out where invoices are the sales
 NUMBERS = {"monetary", "float", "integer"}
@@ -178,7 +190,8 @@ ASK_SALES = Ask(
 )
 ASK_KEY = Ask("key", "API key", "Shown once, when it is made.")
 KEY_HOW_TO = (
-    "Sign in at Odoo as a user of its own for Mainstay that may read contacts, sales, invoicing, CRM and Helpdesk.",
+    "Sign in at Odoo as a user of its own for Mainstay that may read contacts, sales, invoicing, CRM, Helpdesk and the"
+    " calendar.",
     "Open the user's Preferences, then Account Security, then New API Key, and copy the key into the field here.",
     "To have scores written back, let the user edit contacts and make the fields that the documentation names.",
 )
@@ -228,7 +241,7 @@ class Connector(Base):
     overlap = dt.timedelta(minutes=15)
     push_size = 50
     can_push = True
-    about = "Customers and contacts, sale orders with their lines (or invoices), leads, tickets."
+    about = "Customers and contacts, sale orders with their lines (or invoices), leads, tickets, meetings."
     ways = WAYS
 
     _types: dict[str, dict[str, dict[str, Any]]] | None = None
@@ -336,17 +349,26 @@ class Connector(Base):
         if MODELS[stream].name == "res.partner" and "customer_rank" in (self._fields_of(stream) or {}):
             of = "" if stream == "customers" else "commercial_partner_id."
             domain += ["|", (f"{of}customer_rank", ">", 0), (f"{of}supplier_rank", "=", 0)]
+        if ends := MODELS[stream].ends:
+            domain.append((ends, "<=", f"{timezone.now().astimezone(dt.UTC):%Y-%m-%d %H:%M}:00"))
         return domain
+
+    def _changed(self, stream: str, since: dt.datetime | None) -> Domain:
+        """Which records may be new. That one is over does not touch its write_date."""
+        if since is None:
+            return []
+        moment, ends = f"{since.astimezone(dt.UTC):%Y-%m-%d %H:%M:%S}", MODELS[stream].ends
+        changed = ("write_date", ">=", moment)
+        return ["|", changed, (ends, ">=", moment)] if ends else [changed]
 
     # Reading ----------------------------------------------------------------------------------------------------
 
     def pull(self, stream: str, since: dt.datetime | None, position: Position | None) -> Page:
         if self._fields_of(stream) is None:
             return Page([], None, self._clock)
-        changed = [("write_date", ">=", f"{since.astimezone(dt.UTC):%Y-%m-%d %H:%M:%S}")] if since else []
         most = ORDERS_AT_ONCE if stream == LINES else PAGE
         fields = ["write_date"] if stream == LINES else self._asked(stream)
-        rows = self._after(stream, changed, position, fields, most)
+        rows = self._after(stream, self._changed(stream, since), position, fields, most)
         clock = self._clock
         on = {"id": rows[-1]["id"]} if len(rows) == most else None
         return Page(self._lines(rows) if stream == LINES else self._records(stream, rows), on, clock)
@@ -365,8 +387,10 @@ class Connector(Base):
         return found
 
     def _records(self, stream: str, rows: Sequence[dict[str, Any]]) -> list[Record]:
-        customers = self._customers(rows) if "customer" in MODELS[stream].makes else {}
-        return [self._record(stream, row, customers) for row in rows]
+        """Meetings with nobody who is an account are nothing to us."""
+        customers = self._customers(stream, rows) if "customer" in MODELS[stream].makes else {}
+        records = [self._record(stream, row, customers) for row in rows]
+        return [one for one in records if stream != MEETINGS or one.payload["customer"]]
 
     def _record(self, stream: str, row: Mapping[str, Any], customers: Mapping[int, int]) -> Record:
         """A record without its time of change. One that is archived is over, as one that is deleted."""
@@ -376,21 +400,30 @@ class Connector(Base):
         payload["id"] = row["id"]
         if stream == USERS:
             payload["email"] = payload.get("email") or payload.get("login")
-        if "customer" in MODELS[stream].makes and payload.get("partner_id"):
-            payload["customer"] = customers.get(payload["partner_id"][0])
+        if "customer" in MODELS[stream].makes:
+            payload["customer"] = next((customers[one] for one in _partners(row) if one in customers), None)
+        if stream == MEETINGS:
+            payload["kind"] = "meeting"
         if stream == "invoices":
             payload["net"] = _net(payload)
         is_over = stream == "customers" and payload.get("active") is False
         moment = dt.datetime.fromisoformat(changed) if changed else None
         return Record(str(row["id"]), payload, moment, is_over)
 
-    def _customers(self, rows: Sequence[Mapping[str, Any]]) -> dict[int, int]:
-        """Partner -> the customer it belongs to: orders and tickets also name contacts and delivery addresses."""
-        ids = sorted({int(row["partner_id"][0]) for row in rows if row.get("partner_id")})
+    def _customers(self, stream: str, rows: Sequence[Mapping[str, Any]]) -> dict[int, int]:
+        """Partner -> the customer it belongs to: orders and tickets also name contacts and delivery addresses, and to
+        meetings go our own people too."""
+        ids = sorted({one for row in rows for one in _partners(row)})
         if not ids:
             return {}
         found = self._search("res.partner", [("id", "in", ids)], ["commercial_partner_id"], len(ids))
-        return {one["id"]: int(one["commercial_partner_id"][0]) for one in found}
+        customers = {one["id"]: int(one["commercial_partner_id"][0]) for one in found}
+        if stream != MEETINGS:
+            return customers
+        asked = sorted(set(customers.values()))
+        domain = [*self._domain("customers"), ("id", "in", asked)]
+        accounts = {one["id"] for one in self._search("res.partner", domain, ["id"], len(asked))}
+        return {partner: customer for partner, customer in customers.items() if customer in accounts}
 
     def _lines(self, orders: Sequence[Mapping[str, Any]]) -> list[Record]:
         """What was sold with these orders: one record per order and product, as our lines are told apart. An order whose
@@ -497,6 +530,11 @@ def _plain(value: Any, kind: str) -> Any:
     if kind == "datetime":
         return dt.datetime.fromisoformat(str(value)).replace(tzinfo=dt.UTC).isoformat()
     return f"{Decimal(str(value)).normalize():f}" if kind in NUMBERS else value
+
+
+def _partners(row: Mapping[str, Any]) -> list[int]:
+    """Whom a record names: one partner, or those who attend."""
+    return [int(row["partner_id"][0])] if row.get("partner_id") else list(row.get("partner_ids") or ())
 
 
 def _net(invoice: Mapping[str, Any]) -> str | None:

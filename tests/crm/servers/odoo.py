@@ -51,6 +51,10 @@ SCHEMA: dict[str, dict[str, str]] = {
         "ticket_type_id": "many2one:helpdesk.ticket.type", "priority": "selection", "close_date": "datetime",
         "active": "boolean",
     },
+    "calendar.event": COMMON | {
+        "start": "datetime", "stop": "datetime", "user_id": "many2one:res.users", "partner_ids": "many2many",
+        "active": "boolean",
+    },
 }  # fmt: skip
 CUSTOM = {
     "x_mainstay_churn_probability": "float", "x_mainstay_tier": "char", "x_mainstay_reasons": "text",
@@ -63,6 +67,7 @@ TESTS: dict[str, Any] = {
     "in": lambda have, want: have in want,
     ">": lambda have, want: have > want,
     ">=": lambda have, want: have >= want,
+    "<=": lambda have, want: have <= want,
 }
 RENAMED = {"odoo.exceptions.AccessError": 403, "odoo.exceptions.MissingError": 404}
 
@@ -236,7 +241,8 @@ class Server(base.Server):
 
 def fill(world: Odoo, customers: int = 12) -> None:
     """`customers` companies with a contact, a delivery address, a confirmed order of two products (ordered by the
-    contact), a quotation, an invoice with a credit note, a lead and a ticket of that contact each; and a ticket of nobody."""
+    contact), a quotation, an invoice with a credit note, a lead, a ticket and a meeting of that contact each; a ticket of nobody, and a meeting among ourselves and with a
+    supplier."""
     world.put("res.users", 7, login="rep@example.com", name="Rep")
     world.put("res.users", 8, login="admin", email="nobody-here@example.com", name="Elsewhere", active=False)
     for model, key, name in (
@@ -259,6 +265,7 @@ def fill(world: Odoo, customers: int = 12) -> None:
         commercial_partner_id=3,
     )  # fmt: skip
     world.put("helpdesk.ticket", 999, name="From an unknown address", priority="0")
+    add_meeting(world, 999, "2025-06-01", [2, 3])
     for number in range(1, customers + 1):
         add_customer(world, number)
 
@@ -310,4 +317,12 @@ def add_customer(world: Odoo, number: int) -> None:
     world.put(
         "helpdesk.ticket", number, name=f"How do I clean it? {number}", partner_id=person, user_id=7, ticket_type_id=1,
         priority=str(number % 4), create_date="2025-05-02 09:30:00.000000",
+    )  # fmt: skip
+    add_meeting(world, number, "2025-06-01", [2, 3, person])
+
+
+def add_meeting(world: Odoo, key: int, day: str, partners: list[int]) -> None:
+    world.put(
+        "calendar.event", key, name=f"Year in review {key}", start=f"{day} 12:00:00.000000",
+        stop=f"{day} 13:00:00.000000", user_id=7, partner_ids=partners,
     )  # fmt: skip
