@@ -245,9 +245,7 @@ class Connector(Base):
     def _call(self, method: str, path: str, **given: Any) -> Reply:
         return self.link.call(method, self.address + path, **given)
 
-    def _about(
-        self, stream: str, method: str, path: str, accept: tuple[int, ...] = (), **given: Any
-    ) -> Reply:
+    def _ask(self, stream: str, method: str, path: str, accept: tuple[int, ...] = (), **given: Any) -> Reply:
         """A call about records of a stream. NotShown where the key lacks the right to them and need not have it."""
         is_optional = stream in OPTIONAL
         reply = self._call(method, path, accept=(*accept, 403) if is_optional else accept, **given)
@@ -263,7 +261,7 @@ class Connector(Base):
 
     def _is_shown(self, stream: str) -> bool:
         try:
-            self._about(stream, "GET", f"/crm/v3/objects/{stream}", params={"limit": 1})
+            self._ask(stream, "GET", f"/crm/v3/objects/{stream}", params={"limit": 1})
         except NotShown:
             return False
         return True
@@ -276,7 +274,7 @@ class Connector(Base):
         if stream == OWNERS:
             return ()
         try:
-            found = self._about(stream, "GET", f"/crm/v3/properties/{stream}").data["results"]
+            found = self._ask(stream, "GET", f"/crm/v3/properties/{stream}").data["results"]
         except NotShown:
             return ()
         known = [
@@ -309,7 +307,7 @@ class Connector(Base):
 
     def _list(self, stream: str, position: Position | None) -> Page:
         params = {"limit": PAGE, "properties": ",".join(self._properties(stream)), **_after(position)}
-        reply = self._about(stream, "GET", f"/crm/v3/objects/{stream}", params=params)
+        reply = self._ask(stream, "GET", f"/crm/v3/objects/{stream}", params=params)
         after = _next(reply.data)
         return Page(
             self._records(stream, reply.data["results"]), after and {"how": "list", **after}, reply.date
@@ -317,9 +315,7 @@ class Connector(Base):
 
     def _search(self, stream: str, since: dt.datetime | None, position: Position | None) -> Page:
         at = position or {"how": "search", "from": _milliseconds(since), "after": None, "id": None}
-        reply = self._about(
-            stream, "POST", f"/crm/v3/objects/{stream}/search", body=self._question(stream, at)
-        )
+        reply = self._ask(stream, "POST", f"/crm/v3/objects/{stream}/search", body=self._question(stream, at))
         records = self._records(stream, reply.data["results"])
         return Page(records, self._next_window(stream, at, reply.data), reply.date)
 
@@ -380,7 +376,7 @@ class Connector(Base):
         """Record -> its primary company (the first one where none is marked): searches do not tell."""
         if not rows:
             return {}
-        reply = self._about(
+        reply = self._ask(
             stream,
             "POST",
             f"/crm/v4/associations/{stream}/companies/batch/read",
@@ -410,11 +406,11 @@ class Connector(Base):
 
     def ids(self, stream: str, position: Position | None) -> IdPage:
         path = "/crm/v3/owners" if stream == OWNERS else f"/crm/v3/objects/{stream}"
-        data = self._about(stream, "GET", path, params={"limit": PAGE, **_after(position)}).data
+        data = self._ask(stream, "GET", path, params={"limit": PAGE, **_after(position)}).data
         return IdPage([str(one["id"]) for one in data["results"]], _next(data))
 
     def read(self, stream: str, ids: Sequence[str]) -> Sequence[Record]:
-        reply = self._about(
+        reply = self._ask(
             stream,
             "POST",
             f"/crm/v3/objects/{stream}/batch/read",
