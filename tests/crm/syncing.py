@@ -64,10 +64,10 @@ def end_state(connection: Connection) -> dict[str, list[Any]]:
         "contacts": list(contacts.values_list("external_id", "name", "email", "account__external_id", "is_active")),
         "orders": list(orders.values_list("external_id", "amount", "account__external_id", "status", "ordered_at")),
         "issues": list(
-            issues.values_list("external_id", "account__external_id", "description", "severity", "owner__email", "resolved_at")
+            issues.values_list("external_id", "account__external_id", "description", "severity", "owner__email", "opened_at", "resolved_at")
         ),
         "interactions": list(
-            interactions.values_list("external_id", "account__external_id", "kind", "direction", "subject", "user__email")
+            interactions.values_list("external_id", "account__external_id", "kind", "direction", "subject", "user__email", "happened_at")
         ),
         "landed": [
             (stream, source_id, hash_, gone is not None, problem)

@@ -182,6 +182,7 @@ def test_tickets_and_conversations_come_with_their_company(connect: Connect, ser
         ("40002", "meeting", "out", "Tasting", "rep@example.com"),
         ("50002", "email", "in", "A question", "rep@example.com"),
     ]
+    assert set(told.values_list("happened_at", flat=True)) == {dt.datetime(2025, 5, 6, 9, 30, tzinfo=dt.UTC)}
     # Those of nobody we know of, and a call that nobody took, are not among them.
     assert (Issue.objects.count(), Interaction.objects.count()) == (2, 6)
     assert not RawRecord.objects.filter(connection=connection, source_id__in=["20003", "30003"]).exists()
@@ -190,10 +191,40 @@ def test_tickets_and_conversations_come_with_their_company(connect: Connect, ser
     sync(connection)
     ticket.refresh_from_db()
     assert (ticket.resolved_at, ticket.description) == (None, "It came late again")
+    closed = dt.datetime(2025, 6, 2, 8, tzinfo=dt.UTC)
+    world.put("tickets", 20_001, closed_date=closed.isoformat())
+    sync(connection)
+    ticket.refresh_from_db()
+    assert ticket.resolved_at == closed
     before = end_state(connection)
     again = sync(connection, is_full=True)
     assert end_state(connection) == before
     assert sum(again.steps.values_list("rows_changed", flat=True)) == 0
+
+
+def test_emails_that_went_or_came_are_conversations(connect: Connect, server: Server) -> None:
+    """Not those that bounced or wait, nor those forwarded to HubSpot, which do not say whose they were."""
+    world = server.world
+    fill(world, companies=1)
+    for number, (direction, status) in enumerate(
+        (
+            ("EMAIL", "SENT"),
+            ("INCOMING_EMAIL", "SENDING"),
+            ("INCOMING_EMAIL", None),
+            ("EMAIL", "BOUNCED"),
+            ("EMAIL", "SCHEDULED"),
+            ("EMAIL", None),
+            ("FORWARDED_EMAIL", "SENT"),
+        )
+    ):
+        sent = {"hs_email_direction": direction, "hs_email_status": status}
+        world.put("emails", 50_001 + number, hs_timestamp="2025-05-06T09:30:00Z", **sent)
+        world.companies_of[str(50_001 + number)] = "1"
+
+    sync(connect())
+
+    found = Interaction.objects.order_by("external_id").values_list("external_id", "direction")
+    assert list(found) == [("50001", "out"), ("50002", "in"), ("50003", "in")]
 
 
 def test_what_a_key_has_no_right_to_is_named_and_not_taken_for_gone(connect: Connect, server: Server) -> None:

@@ -18,7 +18,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import urlencode
 
-from accounts.crm.errors import CrmError, NotShown, WebhookRefused
+from accounts.crm.errors import CrmError, NotShown, SignInRefused, WebhookRefused
 from accounts.crm.link import Reply
 from accounts.crm.outbox import FIELDS
 from accounts.crm.protocol import (
@@ -54,6 +54,8 @@ CHANGED = {
     "deals": "hs_lastmodifieddate",
     **dict.fromkeys(OPTIONAL, "hs_lastmodifieddate"),
 }
+# Fields that others here are made of.
+MADE = {"emails": ("hs_email_direction", "hs_email_status")}
 # https://developers.hubspot.com/docs/guides/crm/understanding-the-crm
 OBJECT_TYPES = {
     "0-1": "contacts", "0-2": "companies", "0-3": "deals", "0-5": TICKETS, "0-47": "meetings", "0-48": "calls", "0-49": "emails",
@@ -142,12 +144,11 @@ STREAMS = (
             **CONVERSATION,
             "direction": {
                 "field": "properties.hs_email_direction",
-                "values": {"INCOMING_EMAIL": "in", "EMAIL": "out", "FORWARDED_EMAIL": "out"},
+                "values": {"INCOMING_EMAIL": "in", "EMAIL": "out"},
             },
             "subject": "properties.hs_email_subject",
         },
-        # Others bounced, failed or are still to be sent.
-        {"properties.hs_email_status": ["SENT", ""]},
+        {"arrived": ["true"]},
     ),
 )
 # What HubSpot leaves encoded or not when it signs an address (its documentation of signature v3).
@@ -206,7 +207,7 @@ WAYS = (
         ),
         (
             "You need an app of your own at HubSpot with OAuth; its Auth settings show client ID and client secret.",
-            f"Give it the scopes {NAMED_SCOPES}.",
+            f"Give it the scopes {NAMED_SCOPES} (these two as optional scopes).",
         ),
         "https://developers.hubspot.com/docs/apps/legacy-apps/authentication/working-with-oauth",
         signs_in=True,
@@ -250,7 +251,10 @@ class Connector(Base):
         is_optional = stream in OPTIONAL
         reply = self._call(method, path, accept=(*accept, 403) if is_optional else accept, **given)
         if reply.status == 403:
-            raise NotShown(f"HubSpot does not show {stream} to this key.")
+            said = reply.data if isinstance(reply.data, dict) else {}
+            if said.get("category") == "MISSING_SCOPES":
+                raise NotShown(f"HubSpot does not show {stream} to this key.")
+            raise SignInRefused(f"HubSpot refuses {stream} to this key ({said.get('message', '403')}).")
         return reply
 
     def check(self) -> str:
@@ -370,6 +374,8 @@ class Connector(Base):
             payload["company"] = companies.get(str(one["id"]))
         if stream in KINDS:
             payload["kind"] = KINDS[stream]
+        if stream == "emails":
+            payload["arrived"] = _has_arrived(one["properties"])
         return Record(str(one["id"]), payload, _changed(stream, one), bool(one.get("archived")))
 
     def _companies_of(self, stream: str, rows: Sequence[Mapping[str, Any]]) -> dict[str, str]:
@@ -401,7 +407,7 @@ class Connector(Base):
                 for name in self.link.mapped_fields(shipped)
                 if name.startswith("properties.")
             }
-            self._wanted[stream] = sorted(names | {CHANGED[stream]})
+            self._wanted[stream] = sorted(names | {CHANGED[stream], *MADE.get(stream, ())})
         return self._wanted[stream]
 
     def ids(self, stream: str, position: Position | None) -> IdPage:
@@ -548,6 +554,13 @@ def _next(data: Mapping[str, Any]) -> Position | None:
 
 def _is_primary(to: Mapping[str, Any]) -> bool:
     return any(one.get("typeId") in PRIMARY for one in to.get("associationTypes", ()))
+
+
+def _has_arrived(email: Mapping[str, Any]) -> bool:
+    """Whether an e-mail came in, or was sent and did not bounce. One forwarded to HubSpot does not say whose it was.
+    https://developers.hubspot.com/docs/api-reference/crm-emails-v3/guide"""
+    direction, status = email.get("hs_email_direction"), email.get("hs_email_status")
+    return direction == "INCOMING_EMAIL" or (direction == "EMAIL" and status == "SENT")
 
 
 def _changed(stream: str, one: Mapping[str, Any]) -> dt.datetime | None:
